@@ -1,0 +1,100 @@
+/* The one table of limits. A number that bounds a queue, buffer, retry, timeout or input lives
+ * here and nowhere else, with the reason for its size; relations between limits are asserted below
+ * at compile time. */
+#ifndef MOOT_BASE_LIMITS_H
+#define MOOT_BASE_LIMITS_H
+
+enum {
+    /* Cluster */
+    MOOT_MEMBERS_MAX = 9, /* Voters of one group: beyond this a majority costs more than it adds. */
+    MOOT_LEARNERS_MAX = 8,  /* Learners of one group at a time. */
+    MOOT_NODES_MAX = 64,    /* Nodes a node keeps links to. */
+    MOOT_GROUPS_MAX = 2,    /* `system` and `db0`, until sharded keyspaces come. */
+    MOOT_ADDRESS_MAX = 262, /* host name (255), colon, port, NUL. */
+
+    /* Values and keys */
+    MOOT_KEY_MAX = 32 * 1024,
+    MOOT_VALUE_MAX = 8 * 1024 * 1024, /* One value, and one bulk string. */
+    MOOT_DATABASES = 16,
+
+    /* Clients */
+    MOOT_CLIENTS_MAX = 10000,
+    MOOT_INLINE_MAX = 64 * 1024,       /* One inline command line. */
+    MOOT_ARGS_MAX = 1024 * 1024,       /* Arguments of one command. */
+    MOOT_QUERY_MAX = 16 * 1024 * 1024, /* Bytes of one command, all arguments. */
+    MOOT_MULTI_COMMANDS_MAX = 10000,   /* Commands queued by one MULTI. */
+    MOOT_WATCH_MAX = 1024,             /* Keys watched by one connection. */
+    MOOT_PIPELINE_MAX = 1024, /* Unanswered commands of a connection; then reading pauses. */
+    MOOT_OUTPUT_SOFT = 1 * 1024 * 1024, /* Unsent output at which a connection is no longer read. */
+    MOOT_OUTPUT_HARD = 64 * 1024 * 1024, /* Unsent output at which it is closed. */
+
+    /* Log and batches */
+    MOOT_BATCH_BYTES_MAX =
+        1024 * 1024, /* Bytes that an edge puts into one batch, unless one command is larger. */
+    MOOT_BATCH_COMMANDS_MAX = 4096,          /* Commands of one batch. */
+    MOOT_ENTRY_BYTES_MAX = 20 * 1024 * 1024, /* One log entry. */
+    MOOT_APPEND_BYTES_MAX =
+        1024 * 1024, /* Entries of one append message, unless one entry is larger. */
+    MOOT_APPEND_ENTRIES_MAX = 1024,
+    MOOT_APPEND_WINDOW = 16,   /* Append messages in flight to one follower. */
+    MOOT_EDGE_BATCHES_MAX = 8, /* Unanswered write batches of one edge stream. */
+    MOOT_EDGE_QUEUE_BYTES_MAX =
+        64 * 1024 * 1024, /* Commands waiting at an edge; then -OVERLOADED. */
+    MOOT_EDGE_QUEUE_COMMANDS_MAX = 100000,
+    MOOT_LOG_MEMORY_BYTES =
+        64 * 1024 * 1024, /* Entries kept in memory for followers; a slower one gets a snapshot. */
+    MOOT_LOG_UNCOMMITTED_BYTES =
+        48 * 1024 * 1024,                    /* Appended, not committed; then a leader refuses. */
+    MOOT_REPLY_RING_BYTES = 8 * 1024 * 1024, /* Last replies kept by each replica of a group. */
+    MOOT_REPLY_RING_BATCHES = 4096,
+    MOOT_WAITERS_MAX = 10000,              /* Blocked clients of one group. */
+    MOOT_IDS_BYTES_MAX = 16 * 1024 * 1024, /* `WITH ID` records of one group. */
+    MOOT_ID_MAX = 128,                     /* Bytes of one client id. */
+    MOOT_ID_RETENTION_MS = 10 * 60 * 1000,
+
+    /* Execution */
+    MOOT_WRITE_ELEMENTS_MAX = 1000000, /* Elements one write may touch. */
+    MOOT_READ_ELEMENTS_MAX = 10000000,
+    MOOT_EXPIRE_BATCH_MAX = 256, /* Keys expired by one entry. */
+
+    /* Peer frames */
+    MOOT_FRAME_BYTES_MAX = 64 * 1024,
+    MOOT_MESSAGE_BYTES_MAX = 24 * 1024 * 1024, /* A peer message, put together from its frames. */
+    MOOT_PEER_QUEUE_BYTES_MAX = 64 * 1024 * 1024,
+
+    /* Journal */
+    MOOT_JOURNAL_ALIGN = 4096,
+    MOOT_JOURNAL_SEGMENT_BYTES = 64 * 1024 * 1024,
+    MOOT_JOURNAL_SEGMENTS_MAX = 16,
+    MOOT_JOURNAL_BATCH_BYTES_MAX = 32 * 1024 * 1024,
+
+    /* Store */
+    MOOT_STORE_FLUSH_BYTES = 128 * 1024 * 1024, /* Journal bytes since the last flush effect. */
+    MOOT_SNAPSHOT_CHUNK_BYTES = 256 * 1024,
+    MOOT_SNAPSHOTS_PINNED_MAX = 4,
+
+    /* Time */
+    MOOT_ELECTION_MS = 600, /* Least election time-out; the most is twice that. */
+    MOOT_HEARTBEAT_MS = 75,
+    MOOT_CLOCK_BOUND_MS = 500, /* How far a node's clock may be from the majority's. */
+    MOOT_REQUEST_TIMEOUT_MS =
+        5000, /* A command without an answer this long is in doubt, or surely not done. */
+};
+
+_Static_assert(MOOT_QUERY_MAX >= 2 * MOOT_VALUE_MAX, "the largest value must fit a command");
+_Static_assert(MOOT_ENTRY_BYTES_MAX >= MOOT_QUERY_MAX + 65536,
+               "the largest command must fit an entry");
+_Static_assert(MOOT_MESSAGE_BYTES_MAX >= MOOT_ENTRY_BYTES_MAX + 65536,
+               "the largest entry must fit a message");
+_Static_assert(MOOT_JOURNAL_BATCH_BYTES_MAX >= MOOT_ENTRY_BYTES_MAX + 65536,
+               "the largest entry must fit a journal batch");
+_Static_assert(MOOT_JOURNAL_SEGMENT_BYTES >= MOOT_JOURNAL_BATCH_BYTES_MAX + MOOT_JOURNAL_ALIGN,
+               "a batch must fit a segment");
+_Static_assert(MOOT_LOG_UNCOMMITTED_BYTES < MOOT_LOG_MEMORY_BYTES,
+               "what is not committed must be in memory");
+_Static_assert(MOOT_HEARTBEAT_MS * 4 <= MOOT_ELECTION_MS,
+               "a few lost heartbeats must not start an election");
+_Static_assert(MOOT_OUTPUT_HARD >= 2 * MOOT_VALUE_MAX,
+               "the largest reply must fit the output buffer");
+
+#endif

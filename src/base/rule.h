@@ -1,0 +1,52 @@
+/* Names for what the tests must be able to see.
+ *
+ * MOOT_RULE(name, cond)   a safety rule. `cond` true means: safe to go on. It is plain `cond`,
+ * except in the mutants build (-DMOOT_MUTANTS), where `--mutant name` makes it always true; some
+ * test must then fail. A rule that nobody misses is a hole. MOOT_SOMETIMES(cond, "why")  a rare
+ * path that the tests should reach. Counted; a mark never hit over a batch of seeds is listed.
+ * MOOT_RARELY(chance)     a legal but rare choice (a tiny batch, an early time-out), taken now and
+ * then in the simulator, never in production. Decided by hash(seed, site, node, turn), so that a
+ * new site changes nothing for the old seeds. */
+#ifndef MOOT_BASE_RULE_H
+#define MOOT_BASE_RULE_H
+
+#include "moot/base.h"
+
+#ifdef MOOT_MUTANTS
+/* True when this rule is turned off; set by the mutants build's driver. */
+bool moot_rule_is_off(const char *name);
+#define MOOT_RULE(name, cond) ((cond) || moot_rule_is_off(#name))
+#else
+#define MOOT_RULE(name, cond) (cond)
+#endif
+
+/* A mark lives in its own linker section, so that a driver can walk all of them. */
+struct moot_mark {
+    const char *why;
+    const char *file;
+    uint32_t line;
+    uint32_t hits;
+};
+#define MOOT_SOMETIMES(cond, text)                                                                 \
+    do {                                                                                           \
+        static struct moot_mark moot_mark_here                                                     \
+            __attribute__((section("moot_marks"), used)) = {text, __FILE__, __LINE__, 0};          \
+        if (cond) {                                                                                \
+            moot_mark_here.hits++;                                                                 \
+        }                                                                                          \
+    } while (0)
+
+/* All marks linked into this program: *count of them. */
+struct moot_mark *moot_marks(size_t *count);
+
+/* The seed of rare choices; all zeros is "never". */
+struct moot_chance {
+    uint64_t seed;
+    uint32_t node;
+    uint32_t one_in; /* 0: never. */
+    uint64_t turn;   /* Raised by the owner once a turn. */
+};
+bool moot_chance_take(struct moot_chance *chance, const char *file, uint32_t line);
+#define MOOT_RARELY(chance) moot_chance_take((chance), __FILE__, __LINE__)
+
+#endif

@@ -1,0 +1,123 @@
+/* The journal: one write-ahead log a node, for everything that must be durable before it is
+ * acknowledged.
+ *
+ * A journal is a ring of pre-written, recycled segment files of MOOT_JOURNAL_SEGMENT_BYTES. A
+ * *batch* is what one turn wants durable: records of any groups, laid out as one aligned run of
+ * MOOT_JOURNAL_ALIGN blocks and written with one durable write. The batch header has its own
+ * checksum and holds: magic and version, segment generation, batch number, length, the chain value
+ * (hash of the previous batch's header and body), *the greatest batch number known durable when it
+ * was written*, and the list (group, first index, last index) of what it carries, so that a bad
+ * body still says what is lost. Padding is zero and covered by the checksum.
+ *
+ * Recovery reads all segments in order of generation. A bad batch does not end the scan: it goes on
+ * to the next aligned header of the same generation, to learn the greatest durable mark anywhere.
+ * Then, for each bad or missing batch number b: b <= the greatest durable mark seen: it had been
+ * acknowledged: ROT. Each group that it named (or all groups, when its header is bad too) is
+ * impaired: it neither votes nor acknowledges until repaired from peers. b >  that mark: TORN:
+ * never acknowledged; it and all after it are cut, and the cut is made durable before new writes.
+ * An idle node writes a closing mark (an empty batch) soon after its last batch, so that a rotten
+ * tail is not taken for a torn one. DESIGN section 8; PITFALLS section 2; Alagappan et al.,
+ * "Protocol-Aware Recovery", FAST 2018.
+ *
+ * The journal is pure: it lays out bytes and reads a struct moot_disk. The driver decides when and
+ * on which thread to write a laid-out batch. */
+#ifndef MOOT_STORAGE_JOURNAL_H
+#define MOOT_STORAGE_JOURNAL_H
+
+#include "base/buffer.h"
+#include "moot/quorum.h"
+#include "storage/disk.h"
+
+enum moot_record_kind {
+    MOOT_RECORD_IDENTITY = 1,   /* Node: cluster id, node id, incarnation. Repeated at the start of
+                                   each segment's first batch. */
+    MOOT_RECORD_HARD_STATE = 2, /* Group: term, vote. */
+    MOOT_RECORD_ENTRY = 3, /* Group: index, term, raft kind, bytes. Everything at or above index
+                              that came before is void. */
+    MOOT_RECORD_SNAPSHOT =
+        4, /* Group: the log now starts after (index, term) with members: entries at or below are
+              void, and those above too unless the entry at index has that term. */
+    MOOT_RECORD_COMMIT_HINT = 5, /* Group: everything up to index is committed (not needed for
+                                    safety; bounds recovery). */
+};
+
+/* One record to write, or read back. Slices are the caller's. */
+struct moot_record {
+    enum moot_record_kind kind;
+    moot_group_id group;
+    moot_index index;
+    moot_term term;
+    moot_node_id vote;       /* HARD_STATE */
+    uint8_t entry_kind;      /* ENTRY: enum moot_raft_entry_kind */
+    struct moot_slice bytes; /* ENTRY: the envelope. SNAPSHOT: encoded members. IDENTITY: opaque to
+                                the journal. */
+};
+
+struct moot_journal; /* opaque */
+
+struct moot_journal_options {
+    uint64_t segment_bytes; /* Tests use small ones. */
+    uint32_t segments_max;
+};
+
+/* Where one batch goes. `bytes` is aligned, owned by the journal's caller: see moot_journal_layout.
+ */
+struct moot_journal_write {
+    char segment[32]; /* File name. */
+    uint64_t offset;
+    uint64_t batch;       /* Its number: the ticket. */
+    bool creates_segment; /* The driver calls disk->create, or recycles, before the write. */
+    char recycles[32];    /* When not empty: the retired file to rename to `segment`. */
+};
+
+/* What recovery found. */
+enum moot_damage { MOOT_DAMAGE_NONE, MOOT_DAMAGE_TORN, MOOT_DAMAGE_ROT };
+struct moot_journal_loss {
+    moot_group_id group;    /* UINT32_MAX: every group. */
+    moot_index first, last; /* What the header said; 0..UINT64_MAX when it is unreadable. */
+};
+enum { MOOT_JOURNAL_LOSSES_MAX = 64 };
+struct moot_journal_report {
+    enum moot_damage damage;
+    uint64_t batches, records, bytes, torn_batches, rotten_batches;
+    uint64_t durable_seen; /* Greatest durable mark found. */
+    struct moot_journal_loss
+        losses[MOOT_JOURNAL_LOSSES_MAX]; /* ROT only. When more: one for every group. */
+    uint32_t loss_count;
+};
+
+/* Opens a journal on `disk`: recovers, cuts a torn tail, and calls `visit` for every record that
+ * stands, in the order it was written (the caller applies the "void" rules above). A fresh disk
+ * gives an empty journal. MOOT_EIO, MOOT_EVERSION (a newer format: nothing is changed),
+ * MOOT_ECORRUPT (no structure can be made out at all). The disk must outlive the journal. */
+int moot_journal_open(struct moot_disk *disk, const struct moot_journal_options *options,
+                      int (*visit)(void *context, const struct moot_record *record), void *context,
+                      struct moot_journal_report *report, struct moot_journal **out) MOOT_MUST_USE;
+void moot_journal_close(struct moot_journal *journal);
+
+/* Lays out the next batch of `count` records (0: a closing mark) into `out` (size a multiple of the
+ * alignment; its memory must be aligned by the caller when it writes: see moot_journal_write_now).
+ * `durable` is the greatest batch number known durable. MOOT_ENOSPACE: all segments are in use:
+ * compact first. MOOT_ELIMIT: over MOOT_JOURNAL_BATCH_BYTES_MAX. */
+int moot_journal_layout(struct moot_journal *journal, const struct moot_record *records,
+                        size_t count, uint64_t durable, struct moot_buffer *out,
+                        struct moot_journal_write *where) MOOT_MUST_USE;
+/* Performs a laid-out write on a disk: creates or recycles the segment when asked, then writes.
+ * Safe on another thread: touches only its arguments. `bytes` must be aligned memory. */
+int moot_journal_write_now(struct moot_disk *disk, uint64_t segment_bytes,
+                           const struct moot_journal_write *where, const void *bytes,
+                           size_t size) MOOT_MUST_USE;
+
+/* Group `group` no longer needs its records at or below `index` (they are in the store, durably),
+ * nor its hard state and snapshot records older than those given again since. Segments all of whose
+ * records are free are retired for recycling. The newest HARD_STATE and SNAPSHOT of each group and
+ * the IDENTITY are carried forward by the journal itself, into the next batch, when their segment
+ * is retired. */
+void moot_journal_free(struct moot_journal *journal, moot_group_id group, moot_index index);
+/* Entries that keep the oldest segment from being freed: the group and its last index there, so
+ * that the node can flush or carry forward the slowest. False when only one segment is in use. */
+bool moot_journal_oldest(const struct moot_journal *journal, moot_group_id *group,
+                         moot_index *last);
+uint64_t moot_journal_bytes(const struct moot_journal *journal); /* Of segments in use. */
+
+#endif
