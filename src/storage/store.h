@@ -46,6 +46,7 @@ struct moot_reader;
 bool moot_batch_next(struct moot_reader *reader, enum moot_batch_op *op, struct moot_slice *key,
                      struct moot_slice *value);
 
+/* An empty `to` is the end of the store: iterate and fetch_range only. */
 struct moot_range {
     struct moot_slice from; /* included */
     struct moot_slice to;   /* excluded */
@@ -63,14 +64,16 @@ struct moot_store_ops {
     int (*iterate)(struct moot_store *store, struct moot_store_pin *pin, struct moot_range range,
                    bool reverse, struct moot_store_iterator **out);
     /* The entry under the iterator: slices are valid until the next call. MOOT_ENOTFOUND at the
-     * end; MOOT_EWOULDBLOCK. */
+     * end; MOOT_EWOULDBLOCK: end the iterator, fetch, and begin again. MOOT_ECORRUPT. */
     int (*entry)(struct moot_store_iterator *iterator, struct moot_slice *key,
                  struct moot_slice *value);
+    /* Steps; what it arrived at (or failed with) is what entry says next. Not after the end. */
     int (*next)(struct moot_store_iterator *iterator);
     void (*iterate_end)(struct moot_store_iterator *iterator);
-    /* Warm what an iteration over `range` needs, up to `limit` entries. May wait; safe on another
-     * thread. */
-    int (*fetch_range)(struct moot_store *store, struct moot_range range, uint64_t limit);
+    /* Warm what an iteration over `range` in that direction needs, up to `limit` entries. May wait;
+     * safe on another thread. */
+    int (*fetch_range)(struct moot_store *store, struct moot_range range, bool reverse,
+                       uint64_t limit);
 
     /* Atomic; visible to every later get. MOOT_EIO, MOOT_ENOSPACE. */
     int (*write)(struct moot_store *store, const struct moot_batch *batch);
