@@ -73,6 +73,10 @@ enum {
     MOOT_SNAPSHOT_CHUNK_BYTES = 256 * 1024,
     MOOT_SNAPSHOTS_PINNED_MAX = 4,
 
+    /* Checkers */
+    MOOT_CHECK_CONFIGURATIONS_MAX = 4 * 1000 * 1000, /* Of one key; about 100 bytes each. */
+    MOOT_HISTORY_LINE_MAX = 1024 * 1024, /* One line of a history's file. */
+
     /* Time */
     MOOT_ELECTION_MS = 600, /* Least election time-out; the most is twice that. */
     MOOT_HEARTBEAT_MS = 75,
