@@ -1,0 +1,93 @@
+/* One server's brain: everything between the bytes of clients and the bytes of disks.
+ *
+ * Deterministic and single-threaded: the same inputs, times and seed give the same effects, bit for
+ * bit. It owns the edge (connections), the groups (`system`, `db0`), the journal's layout and the
+ * routing between them. */
+#ifndef MOOT_DATABASE_NODE_H
+#define MOOT_DATABASE_NODE_H
+
+#include "base/limits.h"
+#include "base/rule.h"
+#include "database/turn.h"
+
+enum { MOOT_CLUSTER_ID_BYTES = 16 };
+
+/* Where a node listens. */
+struct moot_address {
+    moot_node_id node;
+    char peer[MOOT_ADDRESS_MAX];   /* host:port for other nodes */
+    char client[MOOT_ADDRESS_MAX]; /* host:port for clients */
+};
+
+/* Who a node is: written to its journal once, when its disk is formatted, and never changed.
+ * `initial` is the cluster's first membership, the same on every node for ever: the state before
+ * the first log entry. A node that joins later has the same `initial`, and is not in it. A disk
+ * that is lost takes its id with it: who comes back is a new node (PITFALLS, Raft 27). */
+struct moot_identity {
+    uint8_t cluster[MOOT_CLUSTER_ID_BYTES];
+    moot_node_id node;
+    struct moot_address self;
+    struct moot_address initial[MOOT_MEMBERS_MAX];
+    uint32_t initial_count;
+};
+/* One versioned encoding: for the journal, and (as hex) for the join reply. */
+void moot_identity_encode(const struct moot_identity *identity, struct moot_buffer *out);
+int moot_identity_decode(struct moot_slice bytes, struct moot_identity *out) MOOT_MUST_USE;
+
+struct moot_node_options {
+    struct moot_disk *disk; /* The journal's. Outlives the node; used only inside moot_node_open. */
+    struct moot_store *store; /* Outlives the node; the node reads it inside turns. */
+    const struct moot_identity
+        *format; /* Write this identity to an empty disk; NULL: the disk must have one. */
+    struct moot_now now;
+    uint64_t seed;
+    struct moot_journal_options journal;
+    struct moot_chance chance;          /* Rare choices; all zeros in production. */
+    uint64_t election_ms, heartbeat_ms; /* 0: from limits.h */
+    uint64_t flush_bytes;               /* 0: from limits.h */
+    uint64_t log_memory_bytes;          /* 0: from limits.h */
+    bool raft_trace;                    /* Decisions of Raft as LOG effects. */
+};
+
+struct moot_node; /* opaque */
+
+/* Opens the disk and the store and comes back as a follower. Also performs the first journal write
+ * (its new incarnation), through options->disk, so that the incarnation is durable before anything
+ * leaves. On failure *out is NULL and `why` says it in a sentence with what to do. MOOT_ENOTFOUND:
+ * the disk is empty and `format` is NULL. MOOT_EREFUSED: the disk has another identity.
+ * MOOT_ECORRUPT, MOOT_EVERSION, MOOT_EIO. */
+int moot_node_open(const struct moot_node_options *options, struct moot_node **out,
+                   char why[256]) MOOT_MUST_USE;
+void moot_node_close(struct moot_node *node);
+
+/* One turn. Effects stay valid until the next turn or close. */
+void moot_node_turn(struct moot_node *node, const struct moot_input *inputs, size_t count,
+                    struct moot_now now, struct moot_effects *out);
+
+const struct moot_identity *moot_node_identity(const struct moot_node *node);
+uint64_t moot_node_incarnation(const struct moot_node *node); /* Greater at every start. */
+
+/* For the simulator and for status: what this node believes about one of its groups. */
+struct moot_group_view {
+    bool exists;
+    bool leads;
+    moot_node_id leader;
+    moot_term term;
+    moot_index first, last, durable, commit, applied;
+    uint64_t chain;  /* Hash over the write sets up to `applied`. */
+    uint64_t digest; /* Additive hash of the contents at `applied`. */
+    bool fenced, impaired, changing;
+    struct moot_members members;
+    uint64_t log_bytes, waiters;
+};
+void moot_node_group(const struct moot_node *node, moot_group_id group,
+                     struct moot_group_view *out);
+/* Term and content hash of the entry at `index` in the group's log; false when it is not in memory.
+ * With moot_node_group this is what the simulator's cross-node invariants (log matching, leader
+ * completeness) read. */
+bool moot_node_entry(const struct moot_node *node, moot_group_id group, moot_index index,
+                     moot_term *term, uint64_t *hash);
+/* All invariants of the node and its cores; aborts by assertion. */
+void moot_node_check(const struct moot_node *node);
+
+#endif

@@ -1,0 +1,164 @@
+/* Turn and effects: the one contract between a server's brain and whoever drives it.
+ *
+ * moot_node_turn(node, inputs, now) -> effects. Inputs are values: bytes from a client, a message
+ * from a peer, a ticket that has become durable. Effects are an ordered array of values: the driver
+ * performs them in order, and may be killed between any two. The brain has no clock, socket, thread
+ * or file; time is a field, randomness a seed. Two drivers exist: src/host (libuv, real disks) and
+ * src/sim (virtual time, faults).
+ *
+ * A turn takes everything that is ready and flushes once: one journal batch, one message a peer and
+ * lane, one store batch, one write a client.
+ *
+ * Who holds what until when: input slices are the driver's and may be reused when the turn returns.
+ * Effect slices are the node's and valid until its next turn, except journal bytes, which stay
+ * until the batch's DURABLE input.
+ *
+ * What leaves and what it waits for: every SEND carries `after`, the journal ticket that it depends
+ * on; the node emits it only once that ticket was reported durable, and a driver asserts it.
+ * Replies need none: they follow commits. */
+#ifndef MOOT_DATABASE_TURN_H
+#define MOOT_DATABASE_TURN_H
+
+#include "base/block.h"
+#include "moot/base.h"
+#include "storage/journal.h"
+#include "storage/store.h"
+
+typedef uint64_t moot_connection_id; /* Given by the driver, never reused within a process. */
+
+/* What time it is: both clocks, read once before the turn. */
+struct moot_now {
+    struct moot_instant instant; /* Monotonic. */
+    uint64_t wall_ms;            /* Milliseconds since 1970 by this node's own clock: may jump. */
+};
+
+enum moot_input_kind {
+    MOOT_INPUT_TICK,          /* The deadline came; nothing else. */
+    MOOT_INPUT_CLIENT_OPENED, /* connection, bytes: the remote address as text */
+    MOOT_INPUT_CLIENT_BYTES,  /* connection, bytes */
+    MOOT_INPUT_CLIENT_SENT,   /* connection, amount: bytes of its replies still unsent */
+    MOOT_INPUT_CLIENT_CLOSED, /* connection: by the other side, or after CLIENT_CLOSE */
+    MOOT_INPUT_PEER_UP,       /* node, amount: its incarnation. The handshake proved who it is. */
+    MOOT_INPUT_PEER_DOWN, /* node, status: 0 when its kernel closed the link (it may have died) */
+    MOOT_INPUT_PEER_MESSAGE, /* node, bytes: one whole message. Received: validated, never trusted.
+                              */
+    MOOT_INPUT_DURABLE,      /* ticket: the journal batch of that number is on disk */
+    MOOT_INPUT_FETCHED,      /* ticket, status: what a FETCH asked for is in memory */
+    MOOT_INPUT_FLUSHED,      /* ticket, status: what the store held at FLUSH is durable */
+    MOOT_INPUT_CHUNK,        /* ticket, status, bytes: what a PIN_READ asked for (encoded:
+                                storage/snapshot.h) */
+    MOOT_INPUT_INGESTED,     /* ticket, status: an INGEST effect is done */
+    MOOT_INPUT_SPACE,        /* amount: free bytes on the data disk */
+    MOOT_INPUT_STOP, /* Hand over leadership, finish what can be finished, then effect STOP. */
+    MOOT_INPUT_KINDS,
+};
+
+struct moot_input {
+    enum moot_input_kind kind;
+    int status;
+    moot_node_id node;
+    uint64_t amount;
+    union {
+        moot_connection_id connection;
+        moot_ticket ticket;
+    };
+    struct moot_slice bytes;
+};
+
+enum moot_effect_kind {
+    /* Disk */
+    MOOT_EFFECT_JOURNAL,     /* Write `journal` (its batch number is the ticket); answer DURABLE. In
+                                order. */
+    MOOT_EFFECT_STORE_WRITE, /* Apply `batch` now, before the next turn. An error ends the process.
+                              */
+    MOOT_EFFECT_FLUSH,       /* Flush the store beside other work; answer FLUSHED. */
+    MOOT_EFFECT_FETCH,       /* Bring `fetch` into memory beside other work; answer FETCHED. */
+    /* Snapshots */
+    MOOT_EFFECT_PIN,      /* Pin the store as it is now, under the number `ticket`. */
+    MOOT_EFFECT_UNPIN,    /* Forget pin `ticket`. */
+    MOOT_EFFECT_PIN_READ, /* Read up to `pin_read.bytes_max` of a pin; answer CHUNK with `ticket`.
+                           */
+    MOOT_EFFECT_INGEST,   /* One step of installing a snapshot; answer INGESTED. In order. */
+    /* Network */
+    MOOT_EFFECT_SEND, /* To peer `send.node`; may be dropped when there is no link. */
+    MOOT_EFFECT_PEER, /* The peer's address: keep a link to it; empty: end the link, and refuse it.
+                       */
+    /* Clients */
+    MOOT_EFFECT_REPLY,        /* Bytes to a client. */
+    MOOT_EFFECT_CLIENT_PAUSE, /* Read no more from it (client.on), or go on. */
+    MOOT_EFFECT_CLIENT_CLOSE, /* Send what is unsent, then close; answer CLIENT_CLOSED. */
+    /* People */
+    MOOT_EFFECT_LOG,  /* A line for people: text. */
+    MOOT_EFFECT_STOP, /* End the process: status 0 when asked for, else why, with text. */
+    MOOT_EFFECT_KINDS,
+};
+
+/* Bytes of a message. With an owner the driver may retain the block instead of copying; without one
+ * the bytes are valid until the next turn. */
+struct moot_part {
+    struct moot_slice bytes;
+    struct moot_block *owner; /* NULL, or the block that holds `bytes`. */
+};
+
+enum moot_ingest_step { MOOT_INGEST_BEGIN, MOOT_INGEST_ADD, MOOT_INGEST_COMMIT, MOOT_INGEST_ABORT };
+
+enum moot_log_level { MOOT_LOG_INFO, MOOT_LOG_WARN, MOOT_LOG_ERROR };
+
+struct moot_effect {
+    enum moot_effect_kind kind;
+    int status;         /* STOP */
+    moot_ticket ticket; /* FLUSH, FETCH, PIN, UNPIN, PIN_READ, INGEST */
+    union {
+        struct {
+            struct moot_journal_write where;
+            struct moot_slice bytes;
+        } journal;
+        const struct moot_batch *batch; /* STORE_WRITE */
+        struct {
+            const struct moot_slice *keys;
+            const struct moot_range *ranges;
+            uint32_t key_count, range_count;
+            uint64_t range_limit; /* Entries to warm of each range. */
+        } fetch;
+        struct {
+            moot_ticket pin;
+            struct moot_range range; /* `from` is where to go on. */
+            size_t bytes_max;
+        } pin_read;
+        struct {
+            enum moot_ingest_step step;
+            const struct moot_range *ranges; /* BEGIN */
+            uint32_t range_count;
+            struct moot_slice chunk;        /* ADD: encoded pairs (storage/snapshot.h) */
+            const struct moot_batch *extra; /* COMMIT */
+        } ingest;
+        struct {
+            moot_node_id node;
+            bool urgent; /* Overtakes bulk. */
+            moot_ticket after;
+            const struct moot_part *parts;
+            uint32_t part_count;
+        } send;
+        struct {
+            moot_node_id node;
+            struct moot_slice address; /* host:port */
+        } peer;
+        struct {
+            moot_connection_id connection;
+            struct moot_slice bytes; /* REPLY */
+            bool on;                 /* CLIENT_PAUSE */
+        } client;
+        struct {
+            enum moot_log_level level;
+            struct moot_slice text; /* LOG, STOP */
+        } log;
+    };
+};
+
+struct moot_effects {
+    struct moot_effect *items; /* read-only, in order */
+    size_t count;
+    struct moot_instant deadline; /* When to come again with TICK if nothing else happens. */
+};
+
+#endif
