@@ -12,28 +12,50 @@
 
 /* ---- reading commands ---- */
 struct moot_resp_arg {
-    uint32_t offset, size; /* Into the bytes given to moot_resp_parse. */
+    uint32_t offset, size; /* Into the bytes given to moot_resp_parse, or into inline_text. */
 };
+enum moot_resp_state {
+    MOOT_RESP_AT_START, /* Between commands. */
+    MOOT_RESP_IN_INLINE,
+    MOOT_RESP_IN_COUNT, /* In `*3`. */
+    MOOT_RESP_IN_SIZE,  /* In `$3`. */
+    MOOT_RESP_IN_BODY,  /* In the bytes of a bulk string, or its line end. */
+    MOOT_RESP_FAILED,
+};
+/* Not copyable after an error: `error` may point into error_text. */
 struct moot_resp_parser {
-    /* private: where the current command stands; arguments found so far */
-    struct moot_resp_arg *args;
-    uint32_t arg_capacity, arg_count, arg_want;
-    size_t scanned;
-    uint32_t bulk_left_valid;
-    uint32_t bulk_size;
-    bool in_array;
+    struct moot_resp_arg *args; /* read-only: arg_count of them, until the next call */
+    uint32_t arg_count;         /* read-only */
+    bool args_are_inline;       /* read-only: args point into inline_text, not into the bytes */
     const char *error; /* read-only: after MOOT_EINVALID or MOOT_ELIMIT, what to answer ("ERR
                           Protocol error: ..."). */
+    /* private: where the current command stands */
+    enum moot_resp_state state;
+    uint32_t arg_capacity, arg_want;
+    uint32_t bulk_size;
+    size_t token;   /* Offset of the line or body that is being read. */
+    size_t scanned; /* Its line end is known not to be before this offset. */
+    int failure;
+    struct moot_buffer inline_text; /* Unescaped arguments of an inline command. */
+    char error_text[64];
 };
 void moot_resp_parser_init(struct moot_resp_parser *parser);
 void moot_resp_parser_deinit(struct moot_resp_parser *parser);
 /* Looks for one whole command at the start of `bytes`, which begin where the last command ended,
- * and which may only have grown since the last call that answered MOOT_EAGAIN. 0: a command of
- * parser->arg_count arguments (args are offsets into `bytes`), and *consumed bytes belong to it;
- * zero arguments is an empty line, to be skipped. MOOT_EAGAIN: more bytes are needed.
- * MOOT_EINVALID, MOOT_ELIMIT: answer parser->error and close. */
+ * and which may only have grown (and may have moved) since the last call that answered MOOT_EAGAIN.
+ * 0: a command of parser->arg_count arguments, to be read with moot_resp_arg, and *consumed bytes
+ * belong to it; zero arguments is an empty line, to be skipped. MOOT_EAGAIN: more bytes are needed.
+ * MOOT_EINVALID, MOOT_ELIMIT: answer parser->error and close; every later call says the same. */
 int moot_resp_parse(struct moot_resp_parser *parser, struct moot_slice bytes,
                     size_t *consumed) MOOT_MUST_USE;
+/* An argument of the command just parsed out of `bytes`. Valid until the next moot_resp_parse, and
+ * as long as `bytes` are. */
+static inline struct moot_slice moot_resp_arg(const struct moot_resp_parser *parser,
+                                              struct moot_slice bytes, uint32_t index)
+{
+    const uint8_t *base = parser->args_are_inline ? parser->inline_text.data : bytes.data;
+    return (struct moot_slice){base + parser->args[index].offset, parser->args[index].size};
+}
 
 /* ---- writing replies ---- */
 struct moot_resp {
@@ -84,7 +106,7 @@ struct moot_resp_value {
     enum moot_resp_type type; /* $-1 and *-1 read as NULL. */
     int64_t integer; /* INTEGER, BOOLEAN; count of elements for ARRAY, SET, PUSH, and of pairs for
                         MAP. */
-    struct moot_slice text; /* SIMPLE, ERROR, BULK, DOUBLE, VERBATIM, BIG. */
+    struct moot_slice text; /* SIMPLE, ERROR, BULK, DOUBLE, VERBATIM (without its format), BIG. */
 };
 /* Reads one head (for aggregates: its elements follow). Same results as moot_resp_skip. */
 int moot_resp_read(struct moot_slice bytes, struct moot_resp_value *value,
