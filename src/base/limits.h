@@ -61,6 +61,8 @@ enum {
     MOOT_FRAME_BYTES_MAX = 64 * 1024,
     MOOT_MESSAGE_BYTES_MAX = 24 * 1024 * 1024, /* A peer message, put together from its frames. */
     MOOT_PEER_QUEUE_BYTES_MAX = 64 * 1024 * 1024,
+    MOOT_PEER_URGENT_BYTES = 2 * 1024 * 1024, /* Of these, kept for urgent messages. */
+    MOOT_MESSAGE_PARTS_MAX = 2048 + 16,       /* Blocks that one queued message may refer to. */
 
     /* Journal */
     MOOT_JOURNAL_ALIGN = 4096,
@@ -75,7 +77,7 @@ enum {
 
     /* Checkers */
     MOOT_CHECK_CONFIGURATIONS_MAX = 4 * 1000 * 1000, /* Of one key; about 100 bytes each. */
-    MOOT_HISTORY_LINE_MAX = 1024 * 1024, /* One line of a history's file. */
+    MOOT_HISTORY_LINE_MAX = 1024 * 1024,             /* One line of a history's file. */
 
     /* Time */
     MOOT_ELECTION_MS = 600, /* Least election time-out; the most is twice that. */
@@ -90,6 +92,10 @@ _Static_assert(MOOT_ENTRY_BYTES_MAX >= MOOT_QUERY_MAX + 65536,
                "the largest command must fit an entry");
 _Static_assert(MOOT_MESSAGE_BYTES_MAX >= MOOT_ENTRY_BYTES_MAX + 65536,
                "the largest entry must fit a message");
+_Static_assert(MOOT_PEER_QUEUE_BYTES_MAX >= MOOT_PEER_URGENT_BYTES + 2 * MOOT_MESSAGE_BYTES_MAX,
+               "the largest message must fit a peer's queue");
+_Static_assert(MOOT_MESSAGE_PARTS_MAX >= 2 * MOOT_APPEND_ENTRIES_MAX,
+               "the entries of an append message must fit its parts");
 _Static_assert(MOOT_JOURNAL_BATCH_BYTES_MAX >= MOOT_ENTRY_BYTES_MAX + 65536,
                "the largest entry must fit a journal batch");
 _Static_assert(MOOT_JOURNAL_SEGMENT_BYTES >= MOOT_JOURNAL_BATCH_BYTES_MAX + MOOT_JOURNAL_ALIGN,
