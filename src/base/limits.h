@@ -64,6 +64,10 @@ enum {
     MOOT_PEER_URGENT_BYTES = 2 * 1024 * 1024, /* Of these, kept for urgent messages. */
     MOOT_MESSAGE_PARTS_MAX = 2048 + 16,       /* Blocks that one queued message may refer to. */
 
+    /* Handshake of a link */
+    MOOT_HANDSHAKE_BYTES_MAX = 1024, /* One message of it, from somebody not yet known. */
+    MOOT_SECRET_MAX = 1024,          /* The cluster secret. */
+
     /* Journal */
     MOOT_JOURNAL_ALIGN = 4096,
     MOOT_JOURNAL_SEGMENT_BYTES = 64 * 1024 * 1024,
@@ -96,6 +100,8 @@ _Static_assert(MOOT_PEER_QUEUE_BYTES_MAX >= MOOT_PEER_URGENT_BYTES + 2 * MOOT_ME
                "the largest message must fit a peer's queue");
 _Static_assert(MOOT_MESSAGE_PARTS_MAX >= 2 * MOOT_APPEND_ENTRIES_MAX,
                "the entries of an append message must fit its parts");
+_Static_assert(MOOT_HANDSHAKE_BYTES_MAX >= MOOT_ADDRESS_MAX + 256,
+               "the longest address must fit a handshake");
 _Static_assert(MOOT_JOURNAL_BATCH_BYTES_MAX >= MOOT_ENTRY_BYTES_MAX + 65536,
                "the largest entry must fit a journal batch");
 _Static_assert(MOOT_JOURNAL_SEGMENT_BYTES >= MOOT_JOURNAL_BATCH_BYTES_MAX + MOOT_JOURNAL_ALIGN,
