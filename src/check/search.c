@@ -1,0 +1,497 @@
+/* The search of linearizability.h: Wing and Gong (1993), just in time and with memory (Lowe 2017,
+ * sections 3 and 4).
+ *
+ * Completed operations are numbered by their returns. The frontier is the first return whose
+ * operation is not placed; everything with a smaller number is. Before the frontier's return can
+ * pass, its operation must be placed, perhaps after others that were called before that return. So
+ * a configuration is (frontier, placed operations beyond it, used in-doubt operations, state), and
+ * the search is a depth-first walk over configurations with an explicit stack. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/slice.h"
+#include "check/intern.h"
+#include "check/judge.h"
+
+enum { NOTHING = UINT32_MAX, STATES_SHOWN_MAX = 4 };
+
+struct placeable {
+    struct moot_model_step step;
+    uint64_t called, end;
+    uint32_t operation; /* Number in the history. */
+};
+
+struct configuration {
+    uint64_t state;
+    uint32_t frontier;
+    uint32_t placed_count;
+    size_t placed;      /* Index in `words`: ascending numbers, all beyond the frontier. */
+    size_t used;        /* Index in `bits`: one bit an in-doubt operation. */
+    uint32_t same_next; /* The next with the same frontier, placed and state, or hash chain. */
+};
+
+struct frame {
+    uint32_t configuration;
+    uint32_t cursor; /* The next candidate: open operations first, then in-doubt ones. */
+};
+
+struct search {
+    const struct moot_judged_key *key;
+    const struct moot_model *model;
+    void *object;
+    struct placeable *completed; /* By return. */
+    uint32_t completed_count;
+    struct placeable *doubtful; /* By call. */
+    uint32_t doubtful_count;
+    uint32_t *equal_before;     /* Of each in-doubt one: the equal one before it, or NOTHING. */
+    uint32_t *doubtful_visible; /* By frontier: how many were called by its return. */
+    size_t *open_start;         /* By frontier, and one more: its part of open_items. */
+    struct moot_buffer open;    /* uint32_t: completed operations, from the frontier on, that were
+                                   called by its return, ascending. */
+    struct configuration *configurations;
+    uint32_t count, capacity;
+    uint32_t *slots; /* Heads of hash chains, NOTHING when empty; a power of two. */
+    uint32_t slots_count;
+    struct moot_buffer words;  /* uint32_t */
+    struct moot_buffer bits;   /* uint64_t */
+    size_t bits_words;         /* uint64_t of one `used`. */
+    struct moot_buffer frames; /* struct frame */
+    uint32_t *draft;           /* The placed operations of the configuration being made. */
+    uint32_t draft_count, draft_capacity;
+    uint32_t farthest; /* The greatest frontier reached. */
+};
+
+static const uint32_t *open_at(const struct search *search, uint32_t frontier, size_t *count)
+{
+    *count = search->open_start[frontier + 1] - search->open_start[frontier];
+    return (const uint32_t *)(const void *)search->open.data + search->open_start[frontier];
+}
+
+static const uint32_t *placed_of(const struct search *search, const struct configuration *one)
+{
+    return (const uint32_t *)(const void *)search->words.data + one->placed;
+}
+
+static const uint64_t *used_of(const struct search *search, const struct configuration *one)
+{
+    return (const uint64_t *)(const void *)search->bits.data + one->used;
+}
+
+static int compare_by_end(const void *left, const void *right)
+{
+    const struct placeable *a = left, *b = right;
+    if (a->end != b->end) {
+        return (a->end > b->end) - (a->end < b->end);
+    }
+    return (a->operation > b->operation) - (a->operation < b->operation);
+}
+
+/* Splits the key's operations; false when the model cannot read one of them. */
+static bool compile(struct search *search, struct moot_verdict *verdict)
+{
+    const struct moot_judged_key *key = search->key;
+    search->completed = moot_alloc(key->count * sizeof(*search->completed));
+    search->doubtful = moot_alloc(key->count * sizeof(*search->doubtful));
+    for (size_t i = 0; i < key->count; i++) {
+        struct moot_operation operation = key->history->operations[key->operations[i]];
+        if (operation.outcome != MOOT_OUTCOME_OK) {
+            operation.result = moot_history_none();
+        }
+        struct placeable one = {
+            .called = operation.called.ns,
+            .end = moot_judged_end(&operation),
+            .operation = key->operations[i],
+        };
+        one.step.kind = operation.kind;
+        if (!search->model->compile(search->object, &operation, &one.step)) {
+            verdict->judgement = MOOT_JUDGEMENT_UNKNOWN;
+            verdict->operation = key->operations[i];
+            moot_buffer_append_text(&verdict->words, "the model ");
+            moot_buffer_append_text(&verdict->words, search->model->name);
+            moot_buffer_append_text(&verdict->words, " has no such operation:\n    ");
+            moot_operation_describe(&operation, &verdict->words);
+            moot_buffer_append_text(&verdict->words, "\n");
+            return false;
+        }
+        if (one.step.changes_nothing && !one.step.result_known) {
+            continue; /* Says nothing, does nothing. */
+        }
+        if (operation.outcome == MOOT_OUTCOME_OK) {
+            search->completed[search->completed_count++] = one;
+        } else {
+            search->doubtful[search->doubtful_count++] = one;
+        }
+    }
+    qsort(search->completed, search->completed_count, sizeof(*search->completed), compare_by_end);
+    return true;
+}
+
+/* Links each in-doubt operation to the equal one called before it. */
+static void link_equals(struct search *search)
+{
+    struct moot_intern steps;
+    moot_intern_init(&steps);
+    search->equal_before = moot_alloc(search->doubtful_count * sizeof(*search->equal_before));
+    uint32_t *last = moot_alloc(search->doubtful_count * sizeof(*last));
+    for (uint32_t i = 0; i < search->doubtful_count; i++) {
+        const struct moot_model_step *step = &search->doubtful[i].step;
+        uint64_t text[3] = {step->kind, step->argument, step->expected};
+        uint32_t known = steps.count;
+        uint32_t number = moot_intern_add(&steps, moot_slice_make(text, sizeof(text)));
+        search->equal_before[i] = number < known ? last[number] : NOTHING;
+        last[number] = i;
+    }
+    moot_free(last);
+    moot_intern_deinit(&steps);
+}
+
+static int compare_by_call(const void *left, const void *right, void *context)
+{
+    const struct placeable *completed = context;
+    uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
+    uint64_t called_a = completed[a].called, called_b = completed[b].called;
+    return called_a != called_b ? (called_a > called_b) - (called_a < called_b) : (a > b) - (a < b);
+}
+
+/* Fills open and doubtful_visible by one sweep over the returns. False when what is open at once is
+ * too much for the memory of the budget. */
+static bool sweep(struct search *search, uint64_t configurations_max)
+{
+    uint32_t n = search->completed_count, visible = 0, called = 0, active_count = 0;
+    search->open_start = moot_alloc_zero(((size_t)n + 2) * sizeof(*search->open_start));
+    search->doubtful_visible = moot_alloc(((size_t)n + 1) * sizeof(*search->doubtful_visible));
+    uint32_t *by_call = moot_alloc(n * sizeof(*by_call));
+    uint32_t *active = moot_alloc(n * sizeof(*active)); /* Ascending. */
+    for (uint32_t i = 0; i < n; i++) {
+        by_call[i] = i;
+    }
+    qsort_r(by_call, n, sizeof(*by_call), compare_by_call, search->completed);
+    bool fits = true;
+    for (uint32_t r = 0; r < n && fits; r++) {
+        uint64_t end = search->completed[r].end;
+        for (; called < n && search->completed[by_call[called]].called <= end; called++) {
+            uint32_t at = active_count++;
+            for (; at > 0 && active[at - 1] > by_call[called]; at--) {
+                active[at] = active[at - 1];
+            }
+            active[at] = by_call[called];
+        }
+        MOOT_ASSERT(active_count > 0 && active[0] == r);
+        moot_buffer_append(&search->open, active, active_count * sizeof(*active));
+        active_count--;
+        memmove(active, active + 1, active_count * sizeof(*active));
+        search->open_start[r + 1] = search->open.size / sizeof(*active);
+        while (visible < search->doubtful_count && search->doubtful[visible].called <= end) {
+            visible++;
+        }
+        search->doubtful_visible[r] = visible;
+        fits = search->open_start[r + 1] / 16 <= configurations_max;
+    }
+    moot_free(active);
+    moot_free(by_call);
+    return fits;
+}
+
+static bool is_placed(const uint32_t *placed, uint32_t count, uint32_t number)
+{
+    for (uint32_t i = 0; i < count && placed[i] <= number; i++) {
+        if (placed[i] == number) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void draft_insert(struct search *search, uint32_t number)
+{
+    if (search->draft_count == search->draft_capacity) {
+        search->draft_capacity = search->draft_capacity == 0 ? 64 : search->draft_capacity * 2;
+        search->draft =
+            moot_realloc(search->draft, search->draft_capacity * sizeof(*search->draft));
+    }
+    uint32_t at = search->draft_count++;
+    for (; at > 0 && search->draft[at - 1] > number; at--) {
+        search->draft[at] = search->draft[at - 1];
+    }
+    search->draft[at] = number;
+}
+
+/* Places what fits now and changes nothing, and moves the frontier over what is placed, until
+ * neither can be done. */
+static uint32_t settle(struct search *search, uint32_t frontier, uint64_t state)
+{
+    bool moved = true;
+    while (moved && frontier < search->completed_count) {
+        size_t open_count;
+        const uint32_t *open = open_at(search, frontier, &open_count);
+        for (size_t i = 0; i < open_count; i++) {
+            const struct moot_model_step *step = &search->completed[open[i]].step;
+            uint64_t next;
+            if (step->changes_nothing && !is_placed(search->draft, search->draft_count, open[i]) &&
+                search->model->apply(search->object, state, step, &next)) {
+                MOOT_ASSERT(next == state);
+                draft_insert(search, open[i]);
+            }
+        }
+        uint32_t passed = 0;
+        while (passed < search->draft_count && search->draft[passed] == frontier) {
+            passed++;
+            frontier++;
+        }
+        moved = passed > 0;
+        search->draft_count -= passed;
+        if (!moved) {
+            break;
+        }
+        memmove(search->draft, search->draft + passed,
+                search->draft_count * sizeof(*search->draft));
+    }
+    return frontier;
+}
+
+static uint32_t slot_of(const struct search *search, uint32_t frontier, uint64_t state,
+                        const uint32_t *placed, uint32_t placed_count)
+{
+    uint64_t hash = moot_hash64(moot_slice_make(placed, placed_count * sizeof(*placed)), frontier);
+    return (uint32_t)(moot_hash_mix(hash, state) >> 24) & (search->slots_count - 1);
+}
+
+static void slots_grow(struct search *search)
+{
+    search->slots_count *= 2;
+    search->slots = moot_realloc(search->slots, search->slots_count * sizeof(*search->slots));
+    memset(search->slots, 0xff, search->slots_count * sizeof(*search->slots));
+    for (uint32_t i = 0; i < search->count; i++) {
+        struct configuration *one = &search->configurations[i];
+        uint32_t slot =
+            slot_of(search, one->frontier, one->state, placed_of(search, one), one->placed_count);
+        one->same_next = search->slots[slot];
+        search->slots[slot] = i;
+    }
+}
+
+static bool same_numbers(const uint32_t *a, const uint32_t *b, uint32_t count)
+{
+    return count == 0 || memcmp(a, b, count * sizeof(*a)) == 0;
+}
+
+/* True when a configuration that could do as much was searched already: the same but for in-doubt
+ * operations, of which it used the same ones or fewer. */
+static bool is_known(const struct search *search, uint32_t frontier, uint64_t state,
+                     const uint64_t *used)
+{
+    uint32_t at =
+        search->slots[slot_of(search, frontier, state, search->draft, search->draft_count)];
+    for (; at != NOTHING; at = search->configurations[at].same_next) {
+        const struct configuration *one = &search->configurations[at];
+        if (one->frontier != frontier || one->state != state ||
+            one->placed_count != search->draft_count ||
+            !same_numbers(placed_of(search, one), search->draft, search->draft_count)) {
+            continue;
+        }
+        const uint64_t *fewer = used_of(search, one);
+        size_t word = 0;
+        while (word < search->bits_words && (fewer[word] & ~used[word]) == 0) {
+            word++;
+        }
+        if (word == search->bits_words) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Makes the drafted configuration and puts it on the stack. */
+static void push(struct search *search, uint32_t frontier, uint64_t state, size_t used)
+{
+    if (search->count == search->capacity) {
+        search->capacity = search->capacity == 0 ? 256 : search->capacity * 2;
+        search->configurations = moot_realloc(search->configurations,
+                                              search->capacity * sizeof(*search->configurations));
+    }
+    if (search->count >= search->slots_count) {
+        slots_grow(search);
+    }
+    uint32_t number = search->count++;
+    uint32_t slot = slot_of(search, frontier, state, search->draft, search->draft_count);
+    search->configurations[number] = (struct configuration){
+        .state = state,
+        .frontier = frontier,
+        .placed_count = search->draft_count,
+        .placed = search->words.size / sizeof(*search->draft),
+        .used = used,
+        .same_next = search->slots[slot],
+    };
+    search->slots[slot] = number;
+    moot_buffer_append(&search->words, search->draft, search->draft_count * sizeof(*search->draft));
+    struct frame frame = {.configuration = number};
+    moot_buffer_append(&search->frames, &frame, sizeof(frame));
+    search->farthest = frontier > search->farthest ? frontier : search->farthest;
+}
+
+/* Tries to go on from the draft; the draft's placed operations are those of the parent, and
+ * `doubtful` is the in-doubt operation just used, or NOTHING. */
+static void descend(struct search *search, const struct configuration *parent, uint64_t state,
+                    uint32_t doubtful)
+{
+    size_t used = parent->used;
+    if (doubtful != NOTHING) {
+        used = search->bits.size / sizeof(uint64_t);
+        size_t from = parent->used * sizeof(uint64_t), size = search->bits_words * sizeof(uint64_t);
+        moot_buffer_reserve(&search->bits, size); /* First: it may move what is copied. */
+        moot_buffer_append(&search->bits, search->bits.data + from, size);
+        uint64_t *bits = (uint64_t *)(void *)search->bits.data + used;
+        bits[doubtful / 64] |= UINT64_C(1) << (doubtful % 64);
+    }
+    uint32_t frontier = settle(search, parent->frontier, state);
+    const uint64_t *bits = (const uint64_t *)(const void *)search->bits.data + used;
+    if (!is_known(search, frontier, state, bits)) {
+        push(search, frontier, state, used);
+    } else if (doubtful != NOTHING) {
+        search->bits.size = used * sizeof(uint64_t); /* Nobody names it. */
+    }
+}
+
+/* Candidate `cursor` of a configuration. */
+static void try_candidate(struct search *search, uint32_t number, uint32_t cursor)
+{
+    struct configuration parent = search->configurations[number];
+    size_t open_count;
+    const uint32_t *open = open_at(search, parent.frontier, &open_count);
+    uint64_t next;
+    search->draft_count = 0;
+    if (cursor < open_count) {
+        uint32_t chosen = open[cursor];
+        const struct moot_model_step *step = &search->completed[chosen].step;
+        if (step->changes_nothing || /* If it fits, it is placed. */
+            is_placed(placed_of(search, &parent), parent.placed_count, chosen) ||
+            !search->model->apply(search->object, parent.state, step, &next)) {
+            return;
+        }
+        draft_insert(search, chosen);
+        for (uint32_t i = 0; i < parent.placed_count; i++) {
+            draft_insert(search, placed_of(search, &parent)[i]);
+        }
+        descend(search, &parent, next, NOTHING);
+        return;
+    }
+    uint32_t chosen = cursor - (uint32_t)open_count;
+    const uint64_t *used = used_of(search, &parent);
+    uint32_t before = search->equal_before[chosen];
+    if ((used[chosen / 64] >> (chosen % 64) & 1) != 0 ||
+        (before != NOTHING && (used[before / 64] >> (before % 64) & 1) == 0) ||
+        !search->model->apply(search->object, parent.state, &search->doubtful[chosen].step,
+                              &next) ||
+        next == parent.state) {
+        return;
+    }
+    for (uint32_t i = 0; i < parent.placed_count; i++) {
+        draft_insert(search, placed_of(search, &parent)[i]);
+    }
+    descend(search, &parent, next, chosen);
+}
+
+static enum moot_judgement walk(struct search *search, uint64_t configurations_max)
+{
+    search->slots_count = 1024;
+    search->slots = moot_alloc(search->slots_count * sizeof(*search->slots));
+    memset(search->slots, 0xff, search->slots_count * sizeof(*search->slots));
+    search->bits_words = (size_t)search->doubtful_count / 64 + 1;
+    size_t bytes = search->bits_words * sizeof(uint64_t);
+    memset(moot_buffer_reserve(&search->bits, bytes), 0, bytes);
+    search->bits.size = bytes;
+    uint64_t initial = search->model->initial(search->object);
+    push(search, settle(search, 0, initial), initial, 0);
+    while (search->frames.size > 0) {
+        if (search->farthest == search->completed_count) {
+            return MOOT_JUDGEMENT_VALID;
+        }
+        if (search->count >= configurations_max) {
+            return MOOT_JUDGEMENT_UNKNOWN;
+        }
+        struct frame *top = (struct frame *)(void *)(search->frames.data + search->frames.size -
+                                                     sizeof(struct frame));
+        uint32_t number = top->configuration, cursor = top->cursor++;
+        uint32_t frontier = search->configurations[number].frontier;
+        size_t open_count;
+        open_at(search, frontier, &open_count);
+        if (cursor >= open_count + search->doubtful_visible[frontier]) {
+            search->frames.size -= sizeof(struct frame);
+            continue;
+        }
+        try_candidate(search, number, cursor);
+    }
+    return MOOT_JUDGEMENT_VIOLATION;
+}
+
+/* The operation whose return no order reaches, and what the states were just before it. */
+static void explain(struct search *search, struct moot_verdict *verdict)
+{
+    struct moot_buffer *words = &verdict->words;
+    verdict->operation = search->completed[search->farthest].operation;
+    moot_operation_describe(&search->key->history->operations[verdict->operation], words);
+    moot_buffer_append_text(words,
+                            "\n  fits nowhere: the shortest failing prefix ends at its return,"
+                            " after ");
+    moot_buffer_append_u64(words, search->farthest);
+    moot_buffer_append_text(words, " operations that have an order\n  state before it: ");
+    uint64_t shown[STATES_SHOWN_MAX];
+    size_t shown_count = 0;
+    for (uint32_t i = 0; i < search->count && shown_count < STATES_SHOWN_MAX; i++) {
+        if (search->configurations[i].frontier != search->farthest) {
+            continue;
+        }
+        size_t same = 0;
+        while (same < shown_count && shown[same] != search->configurations[i].state) {
+            same++;
+        }
+        if (same == shown_count) {
+            moot_buffer_append_text(words, shown_count > 0 ? ", or " : "");
+            shown[shown_count++] = search->configurations[i].state;
+            search->model->describe(search->object, search->configurations[i].state, words);
+        }
+    }
+    moot_buffer_append_text(words, "\n");
+    moot_judged_describe_around(search->key, verdict->operation, words);
+}
+
+void moot_search_judge(const struct moot_judged_key *key, const struct moot_model *model,
+                       uint64_t configurations_max, struct moot_verdict *verdict)
+{
+    MOOT_ASSERT(configurations_max < UINT32_MAX / 2);
+    MOOT_ASSERT(key->count < UINT32_MAX);
+    struct search search = {.key = key, .model = model, .object = model->open()};
+    moot_buffer_init(&search.open);
+    moot_buffer_init(&search.words);
+    moot_buffer_init(&search.bits);
+    moot_buffer_init(&search.frames);
+    if (compile(&search, verdict)) {
+        link_equals(&search);
+        verdict->judgement = MOOT_JUDGEMENT_UNKNOWN;
+        if (sweep(&search, configurations_max)) {
+            verdict->judgement = walk(&search, configurations_max);
+        }
+        if (verdict->judgement == MOOT_JUDGEMENT_UNKNOWN) {
+            moot_buffer_append_text(&verdict->words, "the budget ended before the search did\n");
+        }
+        if (verdict->judgement == MOOT_JUDGEMENT_VIOLATION) {
+            explain(&search, verdict);
+        }
+        verdict->configurations += search.count;
+    }
+    moot_free(search.completed);
+    moot_free(search.doubtful);
+    moot_free(search.equal_before);
+    moot_free(search.doubtful_visible);
+    moot_free(search.open_start);
+    moot_free(search.configurations);
+    moot_free(search.slots);
+    moot_free(search.draft);
+    moot_buffer_deinit(&search.open);
+    moot_buffer_deinit(&search.words);
+    moot_buffer_deinit(&search.bits);
+    moot_buffer_deinit(&search.frames);
+    model->close(search.object);
+}
