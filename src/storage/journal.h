@@ -74,36 +74,46 @@ struct moot_journal_write {
 enum moot_damage { MOOT_DAMAGE_NONE, MOOT_DAMAGE_TORN, MOOT_DAMAGE_ROT };
 struct moot_journal_loss {
     moot_group_id group;    /* UINT32_MAX: every group. */
-    moot_index first, last; /* What the header said; 0..UINT64_MAX when it is unreadable. */
+    moot_index first, last; /* Of the entries, as the header said: 0..UINT64_MAX when it is
+                               unreadable, 0..0 when only hard state or snapshot were lost. */
 };
 enum { MOOT_JOURNAL_LOSSES_MAX = 64 };
 struct moot_journal_report {
     enum moot_damage damage;
-    uint64_t batches, records, bytes, torn_batches, rotten_batches;
-    uint64_t durable_seen; /* Greatest durable mark found. */
+    /* Of what stands; bytes: of record contents. */
+    uint64_t batches, records, bytes;
+    uint64_t torn_batches, rotten_batches; /* A rotten batch may have held nothing: no losses. */
+    uint64_t durable_seen;                 /* Greatest durable mark found. */
     struct moot_journal_loss
         losses[MOOT_JOURNAL_LOSSES_MAX]; /* ROT only. When more: one for every group. */
     uint32_t loss_count;
 };
 
 /* Opens a journal on `disk`: recovers, cuts a torn tail, and calls `visit` for every record that
- * stands, in the order it was written (the caller applies the "void" rules above). A fresh disk
- * gives an empty journal. MOOT_EIO, MOOT_EVERSION (a newer format: nothing is changed),
- * MOOT_ECORRUPT (no structure can be made out at all). The disk must outlive the journal. */
+ * stands, in the order it was written (the caller applies the "void" rules above). Records that
+ * were carried forward come first: they are older than all others. A status that `visit` returns
+ * ends the open. On success all that was visited is durable, and marked so: one small write, when
+ * it was not. A fresh disk gives an empty journal. MOOT_EIO, MOOT_EVERSION (a newer format: nothing
+ * is changed), MOOT_ECORRUPT (no structure can be made out at all). */
 int moot_journal_open(struct moot_disk *disk, const struct moot_journal_options *options,
                       int (*visit)(void *context, const struct moot_record *record), void *context,
                       struct moot_journal_report *report, struct moot_journal **out) MOOT_MUST_USE;
 void moot_journal_close(struct moot_journal *journal);
 
-/* Lays out the next batch of `count` records (0: a closing mark) into `out` (size a multiple of the
- * alignment; its memory must be aligned by the caller when it writes: see moot_journal_write_now).
- * `durable` is the greatest batch number known durable. MOOT_ENOSPACE: all segments are in use:
- * compact first. MOOT_ELIMIT: over MOOT_JOURNAL_BATCH_BYTES_MAX. */
+/* Lays out the next batch of `count` records (0: a closing mark) into `out`, replacing what was
+ * there (size a multiple of the alignment; its memory must be aligned by the caller when it writes:
+ * see moot_journal_write_now). `durable` is the greatest batch number known durable; 0 and up.
+ * Batches must be written in the order they were laid out; several may be in flight.
+ * MOOT_ENOSPACE: all segments are in use: compact and free first. MOOT_ELIMIT: over
+ * MOOT_JOURNAL_BATCH_BYTES_MAX, or over a segment. After either nothing has changed. */
 int moot_journal_layout(struct moot_journal *journal, const struct moot_record *records,
                         size_t count, uint64_t durable, struct moot_buffer *out,
                         struct moot_journal_write *where) MOOT_MUST_USE;
 /* Performs a laid-out write on a disk: creates or recycles the segment when asked, then writes.
- * Safe on another thread: touches only its arguments. `bytes` must be aligned memory. */
+ * Safe on another thread: touches only its arguments. `bytes` must be aligned memory (the posix
+ * disk takes any, through a buffer of its own). MOOT_ENOSPACE: the segment could not be made and
+ * nothing was written; the same call may be made again, and no later batch before it. MOOT_EIO: the
+ * process must end. */
 int moot_journal_write_now(struct moot_disk *disk, uint64_t segment_bytes,
                            const struct moot_journal_write *where, const void *bytes,
                            size_t size) MOOT_MUST_USE;
@@ -119,5 +129,11 @@ void moot_journal_free(struct moot_journal *journal, moot_group_id group, moot_i
 bool moot_journal_oldest(const struct moot_journal *journal, moot_group_id *group,
                          moot_index *last);
 uint64_t moot_journal_bytes(const struct moot_journal *journal); /* Of segments in use. */
+/* The greatest batch number laid out or recovered. What open found is durable. */
+uint64_t moot_journal_last(const struct moot_journal *journal);
+/* `group` (or UINT32_MAX: every group), reported lost by open, has been repaired from peers and its
+ * new hard state, snapshot and entries are in the journal. Until all are, no segment is retired;
+ * and until the segment with the loss is, each open reports it again. */
+void moot_journal_repaired(struct moot_journal *journal, moot_group_id group);
 
 #endif

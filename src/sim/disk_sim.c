@@ -1,0 +1,566 @@
+#include "sim/disk_sim.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/limits.h"
+#include "base/memory.h"
+#include "base/rng.h"
+#include "base/slice.h"
+#include "base/status.h"
+
+enum { NAME_BYTES = 64, SECTOR = MOOT_DISK_SIM_SECTOR };
+
+struct file {
+    char name[NAME_BYTES];
+    uint8_t *bytes;
+    uint64_t size;
+};
+
+enum change_kind { CREATE, REMOVE, RENAME, WRITE };
+
+/* A change that is not durable: how to undo it, and how to do it again. */
+struct change {
+    enum change_kind kind;
+    uint64_t flight;
+    char name[NAME_BYTES], to[NAME_BYTES];
+    uint64_t offset, size;
+    uint8_t *fresh, *stale; /* WRITE: the new and the old bytes. REMOVE: stale is the file's. */
+};
+
+/* A fault that strikes at the n-th change; `at` 0: not armed. */
+struct fault {
+    uint64_t at;
+};
+
+struct moot_disk_sim {
+    struct moot_disk disk; /* First: the interface. */
+    struct moot_rng rng;
+    struct file *files; /* Sorted by name. */
+    size_t file_count;
+    struct change *changes; /* In flight, oldest first. */
+    size_t change_count;
+    uint64_t flight, flights; /* flight 0: changes are durable at once. */
+    uint64_t made;            /* Changes made or tried. */
+    uint64_t reads;
+    bool dead; /* Answers MOOT_EIO to everything. */
+    struct fault crash, fail, misdirect, lose, fail_read;
+    bool fail_persists;
+    char misdirect_name[NAME_BYTES];
+    uint64_t misdirect_offset, capacity;
+};
+
+static struct moot_disk_sim *of(struct moot_disk *disk) { return (struct moot_disk_sim *)disk; }
+
+static void name_set(char name[NAME_BYTES], const char *text)
+{
+    MOOT_ASSERT(strlen(text) < NAME_BYTES);
+    memset(name, 0, NAME_BYTES);
+    memcpy(name, text, strlen(text));
+}
+
+static struct file *find(const struct moot_disk_sim *sim, const char *name)
+{
+    for (size_t i = 0; i < sim->file_count; i++) {
+        if (strcmp(sim->files[i].name, name) == 0) {
+            return &sim->files[i];
+        }
+    }
+    return NULL;
+}
+
+static void file_insert(struct moot_disk_sim *sim, const char *name, uint8_t *bytes, uint64_t size)
+{
+    MOOT_ASSERT(find(sim, name) == NULL);
+    sim->files = moot_realloc(sim->files, (sim->file_count + 1) * sizeof(sim->files[0]));
+    size_t at = 0;
+    while (at < sim->file_count && strcmp(sim->files[at].name, name) < 0) {
+        at++;
+    }
+    memmove(sim->files + at + 1, sim->files + at, (sim->file_count - at) * sizeof(sim->files[0]));
+    sim->files[at] = (struct file){.bytes = bytes, .size = size};
+    name_set(sim->files[at].name, name);
+    sim->file_count++;
+}
+
+/* Takes the file out; its bytes are the caller's. */
+static uint8_t *file_take(struct moot_disk_sim *sim, const char *name)
+{
+    struct file *file = find(sim, name);
+    MOOT_ASSERT(file != NULL);
+    uint8_t *bytes = file->bytes;
+    size_t at = (size_t)(file - sim->files);
+    sim->file_count--;
+    memmove(file, file + 1, (sim->file_count - at) * sizeof(sim->files[0]));
+    return bytes;
+}
+
+static void change_free(struct change *change)
+{
+    moot_free(change->fresh);
+    moot_free(change->stale);
+}
+
+static uint8_t *bytes_copy(const uint8_t *bytes, uint64_t size)
+{
+    uint8_t *copy = moot_alloc((size_t)size);
+    if (size > 0) {
+        memcpy(copy, bytes, (size_t)size);
+    }
+    return copy;
+}
+
+/* --- changes ------------------------------------------------------------------------------- */
+
+/* Does a change that is possible, keeping in it what undoing needs. */
+static void apply(struct moot_disk_sim *sim, struct change *change)
+{
+    struct file *file = find(sim, change->name);
+    switch (change->kind) {
+    case CREATE:
+        file_insert(sim, change->name, moot_alloc_zero((size_t)change->size), change->size);
+        break;
+    case REMOVE:
+        MOOT_ASSERT(file != NULL);
+        change->size = file->size;
+        moot_free(change->stale);
+        change->stale = file_take(sim, change->name);
+        break;
+    case RENAME: {
+        MOOT_ASSERT(file != NULL);
+        uint64_t size = file->size;
+        uint8_t *bytes = file_take(sim, change->name);
+        file_insert(sim, change->to, bytes, size);
+        break;
+    }
+    case WRITE:
+        MOOT_ASSERT(file != NULL && change->offset + change->size <= file->size);
+        moot_free(change->stale);
+        change->stale = bytes_copy(file->bytes + change->offset, change->size);
+        memcpy(file->bytes + change->offset, change->fresh, (size_t)change->size);
+        break;
+    }
+}
+
+static void undo(struct moot_disk_sim *sim, struct change *change)
+{
+    switch (change->kind) {
+    case CREATE:
+        moot_free(file_take(sim, change->name));
+        break;
+    case REMOVE:
+        file_insert(sim, change->name, change->stale, change->size);
+        change->stale = NULL;
+        break;
+    case RENAME: {
+        uint64_t size = find(sim, change->to)->size;
+        uint8_t *bytes = file_take(sim, change->to);
+        file_insert(sim, change->name, bytes, size);
+        break;
+    }
+    case WRITE: {
+        struct file *file = find(sim, change->name);
+        MOOT_ASSERT(file != NULL);
+        memcpy(file->bytes + change->offset, change->stale, (size_t)change->size);
+        break;
+    }
+    }
+}
+
+/* Whether it can be done in the files as they are: after a crash what it built on may be gone. */
+static bool is_possible(const struct moot_disk_sim *sim, const struct change *change)
+{
+    const struct file *file = find(sim, change->name);
+    switch (change->kind) {
+    case CREATE:
+        return file == NULL;
+    case REMOVE:
+        return file != NULL;
+    case RENAME:
+        return file != NULL && find(sim, change->to) == NULL;
+    case WRITE:
+        return file != NULL && change->offset + change->size <= file->size;
+    }
+    return false;
+}
+
+/* Part of a write: sectors may be new, old or garbage. */
+static void tear_write(struct moot_disk_sim *sim, struct change *change)
+{
+    struct file *file = find(sim, change->name);
+    uint64_t sectors = change->size / SECTOR;
+    uint64_t manner = moot_rng_below(&sim->rng, 3);
+    uint64_t prefix = moot_rng_below(&sim->rng, sectors + 1);
+    for (uint64_t i = 0; i < sectors; i++) {
+        uint8_t *sector = file->bytes + change->offset + i * SECTOR;
+        bool fresh = manner == 0 ? i < prefix : moot_rng_chance(&sim->rng, 1, 2);
+        if (fresh) {
+            memcpy(sector, change->fresh + i * SECTOR, SECTOR);
+        } else if (manner == 2 && moot_rng_chance(&sim->rng, 1, 4)) {
+            for (size_t k = 0; k < SECTOR; k++) {
+                sector[k] = (uint8_t)moot_rng_next(&sim->rng);
+            }
+        }
+    }
+}
+
+static void tear(struct moot_disk_sim *sim, struct change *change)
+{
+    if (change->kind == WRITE) {
+        tear_write(sim, change);
+    } else if (change->kind == CREATE && moot_rng_chance(&sim->rng, 2, 3)) {
+        uint64_t sectors = moot_rng_below(&sim->rng, change->size / SECTOR + 1);
+        file_insert(sim, change->name, moot_alloc_zero((size_t)(sectors * SECTOR)),
+                    sectors * SECTOR);
+    } else if (moot_rng_chance(&sim->rng, 1, 2)) {
+        apply(sim, change);
+    }
+}
+
+/* Keeps any beginning of the flight, with its last change torn. */
+static void resolve_flight(struct moot_disk_sim *sim, uint64_t flight)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < sim->change_count; i++) {
+        count += sim->changes[i].flight == flight;
+    }
+    uint64_t keep = moot_rng_below(&sim->rng, count + 1), seen = 0;
+    for (size_t i = 0; i < sim->change_count && seen <= keep; i++) {
+        struct change *change = &sim->changes[i];
+        if (change->flight != flight) {
+            continue;
+        }
+        if (!is_possible(sim, change)) {
+            return;
+        }
+        if (seen < keep) {
+            apply(sim, change);
+        } else {
+            tear(sim, change);
+        }
+        seen++;
+    }
+}
+
+static void drop_changes(struct moot_disk_sim *sim)
+{
+    for (size_t i = 0; i < sim->change_count; i++) {
+        change_free(&sim->changes[i]);
+    }
+    sim->change_count = 0;
+}
+
+void moot_disk_sim_crash(struct moot_disk_sim *sim)
+{
+    for (size_t i = sim->change_count; i-- > 0;) {
+        undo(sim, &sim->changes[i]);
+    }
+    for (size_t i = 0; i < sim->change_count; i++) {
+        bool first = true;
+        for (size_t k = 0; k < i; k++) {
+            first = first && sim->changes[k].flight != sim->changes[i].flight;
+        }
+        if (first) {
+            resolve_flight(sim, sim->changes[i].flight);
+        }
+    }
+    drop_changes(sim);
+    sim->flight = 0;
+    sim->dead = false;
+    sim->crash = sim->fail = sim->misdirect = sim->lose = sim->fail_read = (struct fault){0};
+}
+
+/* True when the armed fault strikes at this change. */
+static bool strikes(struct fault *fault, uint64_t now)
+{
+    bool yes = fault->at == now && now != 0;
+    if (yes) {
+        fault->at = 0;
+    }
+    return yes;
+}
+
+static void keep_in_flight(struct moot_disk_sim *sim, const struct change *change)
+{
+    sim->changes = moot_realloc(sim->changes, (sim->change_count + 1) * sizeof(sim->changes[0]));
+    sim->changes[sim->change_count++] = *change;
+}
+
+/* Every change comes through here; it owns change->fresh. */
+static int perform(struct moot_disk_sim *sim, struct change *change)
+{
+    uint64_t now = ++sim->made;
+    if (sim->dead || !is_possible(sim, change)) {
+        bool dead = sim->dead;
+        bool missing = change->kind != CREATE && find(sim, change->name) == NULL;
+        change_free(change);
+        return dead ? MOOT_FAIL(MOOT_EIO) : MOOT_FAIL(missing ? MOOT_ENOTFOUND : MOOT_EBUSY);
+    }
+    if (strikes(&sim->lose, now) && change->kind == WRITE) {
+        change_free(change);
+        return MOOT_OK;
+    }
+    if (strikes(&sim->misdirect, now) && change->kind == WRITE) {
+        struct change missed = *change;
+        name_set(missed.name, sim->misdirect_name);
+        missed.offset = sim->misdirect_offset;
+        if (!is_possible(sim, &missed)) {
+            change_free(change);
+            return MOOT_OK; /* It hit nothing of ours. */
+        }
+        *change = missed;
+    }
+    if (strikes(&sim->crash, now)) {
+        sim->dead = true;
+        change->flight = sim->flight != 0 ? sim->flight : ++sim->flights;
+        apply(sim, change);
+        keep_in_flight(sim, change);
+        return MOOT_FAIL(MOOT_EIO);
+    }
+    if (strikes(&sim->fail, now)) {
+        sim->dead = sim->fail_persists;
+        if (moot_rng_chance(&sim->rng, 1, 3)) {
+            apply(sim, change);
+        } else {
+            tear(sim, change);
+        }
+        change_free(change);
+        return MOOT_FAIL(MOOT_EIO);
+    }
+    apply(sim, change);
+    if (sim->flight == 0) {
+        change_free(change);
+        return MOOT_OK;
+    }
+    change->flight = sim->flight;
+    keep_in_flight(sim, change);
+    return MOOT_OK;
+}
+
+static int sim_create(struct moot_disk *disk, const char *name, uint64_t size)
+{
+    struct moot_disk_sim *sim = of(disk);
+    uint64_t total = size;
+    for (size_t i = 0; i < sim->file_count; i++) {
+        total += sim->files[i].size;
+    }
+    if (sim->capacity != 0 && total > sim->capacity) {
+        sim->made++;
+        return MOOT_FAIL(MOOT_ENOSPACE);
+    }
+    struct change change = {.kind = CREATE, .size = size};
+    name_set(change.name, name);
+    return perform(sim, &change);
+}
+
+static int sim_remove(struct moot_disk *disk, const char *name)
+{
+    struct change change = {.kind = REMOVE};
+    name_set(change.name, name);
+    return perform(of(disk), &change);
+}
+
+static int sim_rename(struct moot_disk *disk, const char *from, const char *to)
+{
+    struct change change = {.kind = RENAME};
+    name_set(change.name, from);
+    name_set(change.to, to);
+    return perform(of(disk), &change);
+}
+
+static int sim_write(struct moot_disk *disk, const char *name, uint64_t offset, const void *bytes,
+                     size_t size)
+{
+    MOOT_ASSERT(offset % MOOT_JOURNAL_ALIGN == 0 && size % MOOT_JOURNAL_ALIGN == 0);
+    MOOT_ASSERT((uintptr_t)bytes % MOOT_JOURNAL_ALIGN == 0);
+    struct change change = {.kind = WRITE, .offset = offset, .size = size};
+    name_set(change.name, name);
+    change.fresh = bytes_copy(bytes, size);
+    return perform(of(disk), &change);
+}
+
+static int sim_size(struct moot_disk *disk, const char *name, uint64_t *size)
+{
+    const struct file *file = find(of(disk), name);
+    if (file == NULL) {
+        return MOOT_FAIL(MOOT_ENOTFOUND);
+    }
+    *size = file->size;
+    return MOOT_OK;
+}
+
+static int sim_read(struct moot_disk *disk, const char *name, uint64_t offset, void *out,
+                    size_t size)
+{
+    struct moot_disk_sim *sim = of(disk);
+    MOOT_ASSERT(offset % MOOT_JOURNAL_ALIGN == 0 && size % MOOT_JOURNAL_ALIGN == 0);
+    MOOT_ASSERT((uintptr_t)out % MOOT_JOURNAL_ALIGN == 0);
+    if (sim->dead || strikes(&sim->fail_read, ++sim->reads)) {
+        return MOOT_FAIL(MOOT_EIO);
+    }
+    const struct file *file = find(sim, name);
+    if (file == NULL) {
+        return MOOT_FAIL(MOOT_ENOTFOUND);
+    }
+    if (offset > file->size || size > file->size - offset) {
+        return MOOT_FAIL(MOOT_EIO);
+    }
+    memcpy(out, file->bytes + offset, size);
+    return MOOT_OK;
+}
+
+static int sim_list(struct moot_disk *disk, void (*each)(void *context, const char *name),
+                    void *context)
+{
+    const struct moot_disk_sim *sim = of(disk);
+    for (size_t i = 0; i < sim->file_count; i++) {
+        each(context, sim->files[i].name);
+    }
+    return MOOT_OK;
+}
+
+static const struct moot_disk_ops OPS = {
+    .create = sim_create,
+    .remove = sim_remove,
+    .rename = sim_rename,
+    .size = sim_size,
+    .read = sim_read,
+    .write = sim_write,
+    .list = sim_list,
+};
+
+/* --- the world's side ---------------------------------------------------------------------- */
+
+struct moot_disk_sim *moot_disk_sim_make(uint64_t seed)
+{
+    struct moot_disk_sim *sim = moot_alloc_zero(sizeof(*sim));
+    sim->disk.ops = &OPS;
+    moot_rng_init(&sim->rng, seed);
+    return sim;
+}
+
+void moot_disk_sim_free(struct moot_disk_sim *sim)
+{
+    drop_changes(sim);
+    for (size_t i = 0; i < sim->file_count; i++) {
+        moot_free(sim->files[i].bytes);
+    }
+    moot_free(sim->files);
+    moot_free(sim->changes);
+    moot_free(sim);
+}
+
+struct moot_disk_sim *moot_disk_sim_copy(const struct moot_disk_sim *sim, uint64_t seed)
+{
+    struct moot_disk_sim *copy = moot_disk_sim_make(seed);
+    for (size_t i = 0; i < sim->file_count; i++) {
+        const struct file *file = &sim->files[i];
+        file_insert(copy, file->name, bytes_copy(file->bytes, file->size), file->size);
+    }
+    for (size_t i = 0; i < sim->change_count; i++) {
+        struct change change = sim->changes[i];
+        change.fresh = change.fresh == NULL ? NULL : bytes_copy(change.fresh, change.size);
+        change.stale = change.stale == NULL ? NULL : bytes_copy(change.stale, change.size);
+        keep_in_flight(copy, &change);
+    }
+    copy->flight = sim->flight;
+    copy->flights = sim->flights;
+    copy->made = sim->made;
+    copy->capacity = sim->capacity;
+    return copy;
+}
+
+struct moot_disk *moot_disk_sim_disk(struct moot_disk_sim *sim) { return &sim->disk; }
+
+uint64_t moot_disk_sim_begin(struct moot_disk_sim *sim)
+{
+    MOOT_ASSERT(sim->flight == 0);
+    sim->flight = ++sim->flights;
+    return sim->flight;
+}
+
+void moot_disk_sim_end(struct moot_disk_sim *sim) { sim->flight = 0; }
+
+void moot_disk_sim_complete(struct moot_disk_sim *sim, uint64_t flight)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < sim->change_count; i++) {
+        if (sim->changes[i].flight == flight) {
+            change_free(&sim->changes[i]);
+        } else {
+            sim->changes[kept++] = sim->changes[i];
+        }
+    }
+    sim->change_count = kept;
+}
+
+void moot_disk_sim_crash_at(struct moot_disk_sim *sim, uint64_t n)
+{
+    sim->crash.at = n == 0 ? 0 : sim->made + n;
+}
+
+void moot_disk_sim_fail_at(struct moot_disk_sim *sim, uint64_t n, bool persists)
+{
+    sim->fail.at = n == 0 ? 0 : sim->made + n;
+    sim->fail_persists = persists;
+}
+
+void moot_disk_sim_misdirect_at(struct moot_disk_sim *sim, uint64_t n, const char *name,
+                                uint64_t offset)
+{
+    sim->misdirect.at = n == 0 ? 0 : sim->made + n;
+    name_set(sim->misdirect_name, name);
+    sim->misdirect_offset = offset;
+}
+
+void moot_disk_sim_lose_at(struct moot_disk_sim *sim, uint64_t n)
+{
+    sim->lose.at = n == 0 ? 0 : sim->made + n;
+}
+
+void moot_disk_sim_fail_read_at(struct moot_disk_sim *sim, uint64_t n)
+{
+    sim->fail_read.at = n == 0 ? 0 : sim->reads + n;
+}
+
+void moot_disk_sim_capacity(struct moot_disk_sim *sim, uint64_t bytes) { sim->capacity = bytes; }
+
+void moot_disk_sim_rot(struct moot_disk_sim *sim, const char *name, uint64_t offset, uint8_t mask)
+{
+    struct file *file = find(sim, name);
+    MOOT_ASSERT(file != NULL && offset < file->size);
+    file->bytes[offset] ^= mask;
+}
+
+void moot_disk_sim_rot_range(struct moot_disk_sim *sim, const char *name, uint64_t offset,
+                             uint64_t size)
+{
+    for (uint64_t i = 0; i < size; i++) {
+        moot_disk_sim_rot(sim, name, offset + i, (uint8_t)moot_rng_between(&sim->rng, 1, 255));
+    }
+}
+
+const uint8_t *moot_disk_sim_bytes(const struct moot_disk_sim *sim, const char *name,
+                                   uint64_t *size)
+{
+    const struct file *file = find(sim, name);
+    if (file == NULL) {
+        return NULL;
+    }
+    *size = file->size;
+    return file->bytes;
+}
+
+uint64_t moot_disk_sim_changes(const struct moot_disk_sim *sim) { return sim->made; }
+
+uint64_t moot_disk_sim_digest(const struct moot_disk_sim *sim)
+{
+    uint64_t digest = 0;
+    for (size_t i = 0; i < sim->file_count; i++) {
+        const struct file *file = &sim->files[i];
+        digest = moot_hash64(moot_slice_text(file->name), digest);
+        digest = moot_hash64((struct moot_slice){file->bytes, (size_t)file->size}, digest);
+    }
+    return digest;
+}
