@@ -76,6 +76,8 @@ enum {
 
     /* Store */
     MOOT_STORE_FLUSH_BYTES = 128 * 1024 * 1024, /* Journal bytes since the last flush effect. */
+    MOOT_STORE_WRITE_BUFFER_BYTES = 384 * 1024 * 1024, /* RocksDB's own flush: well above ours. */
+    MOOT_STORE_CACHE_BYTES = 256 * 1024 * 1024,
     MOOT_SNAPSHOT_CHUNK_BYTES = 256 * 1024,
     MOOT_SNAPSHOTS_PINNED_MAX = 4,
 
@@ -108,6 +110,8 @@ _Static_assert(MOOT_JOURNAL_SEGMENT_BYTES >= MOOT_JOURNAL_BATCH_BYTES_MAX + MOOT
                "a batch must fit a segment");
 _Static_assert(MOOT_LOG_UNCOMMITTED_BYTES < MOOT_LOG_MEMORY_BYTES,
                "what is not committed must be in memory");
+_Static_assert(MOOT_STORE_WRITE_BUFFER_BYTES >= 2 * MOOT_STORE_FLUSH_BYTES,
+               "the node flushes by ticket before RocksDB does by itself");
 _Static_assert(MOOT_HEARTBEAT_MS * 4 <= MOOT_ELECTION_MS,
                "a few lost heartbeats must not start an election");
 _Static_assert(MOOT_OUTPUT_HARD >= 2 * MOOT_VALUE_MAX,

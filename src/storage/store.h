@@ -27,7 +27,9 @@ struct moot_store_pin;
 
 /* A batch in its one wire form: ops one after the other: kind u8, varint key size, key, and for PUT
  * varint value size, value; for DELETE_RANGE the second key is given as the value (end, exclusive).
- */
+ *
+ * A DELETE_RANGE takes a step for each key that is there, and its write may wait for I/O: give it
+ * ranges whose contents are bounded. */
 enum moot_batch_op { MOOT_BATCH_PUT = 1, MOOT_BATCH_DELETE = 2, MOOT_BATCH_DELETE_RANGE = 3 };
 struct moot_batch {
     struct moot_buffer bytes;
@@ -86,9 +88,9 @@ struct moot_store_ops {
 
     /* Snapshot install. begin names what is to be replaced: `ranges` are emptied and filled with
      * what add() was given (ascending keys, all inside the ranges); commit does it atomically,
-     * together with `extra` (the group's own record), durable on return. abort forgets it. begin
-     * and add touch only files of their own and may run on another thread; one at a time. After a
-     * crash before commit nothing has changed. */
+     * together with `extra` (the group's own record: no DELETE_RANGE, and it wins over what was
+     * added), durable on return. abort forgets it. begin and add touch only files of their own and
+     * may run on another thread; one at a time. After a crash before commit nothing has changed. */
     int (*ingest_begin)(struct moot_store *store, const struct moot_range *ranges, size_t count);
     int (*ingest_add)(struct moot_store *store, struct moot_slice key, struct moot_slice value);
     int (*ingest_commit)(struct moot_store *store, const struct moot_batch *extra);

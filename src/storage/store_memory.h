@@ -21,7 +21,8 @@ struct moot_store_memory_options {
 
 struct moot_store *moot_store_memory_open(const struct moot_store_memory_options *options);
 /* The process died: keep a prefix of the batches, at least to the last flush. All iterators and
- * pins are void: they may be ended, but not used. An ingest under way is forgotten. */
+ * pins are void: they may be ended before the store is closed, but not used. An ingest under way is
+ * forgotten. */
 void moot_store_memory_crash(struct moot_store *store);
 /* Additive hash of all contents: for comparing stores in tests. */
 uint64_t moot_store_memory_digest(struct moot_store *store);

@@ -1,0 +1,54 @@
+/* What store_rocksdb.c and store_rocksdb_ingest.c share. */
+#ifndef MOOT_HOST_STORE_ROCKSDB_INTERNAL_H
+#define MOOT_HOST_STORE_ROCKSDB_INTERNAL_H
+
+#include <rocksdb/c.h>
+#include <stdatomic.h>
+
+#include "host/store_rocksdb.h"
+
+/* Sorted files being made for an ingest. */
+struct ingest {
+    bool active;
+    struct moot_batch ranges;        /* What is emptied, as DELETE_RANGE ops, ascending. */
+    rocksdb_sstfilewriter_t *writer; /* NULL: no file is open. */
+    struct moot_buffer last;         /* Key added last. */
+    uint64_t file_bytes;             /* Of keys and values in the open file. */
+    uint32_t files;                  /* Begun; numbered from 0. */
+};
+
+struct store_rocksdb {
+    struct moot_store base; /* First. */
+    char *path;
+    void (*report)(void *context, const char *text);
+    void *report_context;
+
+    rocksdb_t *db;
+    rocksdb_options_t *options;
+    rocksdb_cache_t *cache;
+    rocksdb_env_t *env;
+    rocksdb_readoptions_t *read_cached; /* Never waits. */
+    rocksdb_readoptions_t *read_any;    /* May read files. */
+    rocksdb_writeoptions_t *write_fast; /* Fails rather than stalls. */
+    rocksdb_writeoptions_t *write_wait;
+    rocksdb_flushoptions_t *flush_wait;
+    rocksdb_writebatch_t *batch; /* Of write(), used again and again. */
+    atomic_bool committing;      /* ingest_commit runs. */
+    atomic_ullong stalls;
+    struct ingest ingest;
+};
+
+/* What RocksDB says, as a status; frees `error`. NULL is MOOT_OK. */
+int store_rocksdb__status(struct store_rocksdb *rocks, char *error) MOOT_MUST_USE;
+
+int store_rocksdb__ingest_begin(struct moot_store *store, const struct moot_range *ranges,
+                                size_t count) MOOT_MUST_USE;
+int store_rocksdb__ingest_add(struct moot_store *store, struct moot_slice key,
+                              struct moot_slice value) MOOT_MUST_USE;
+int store_rocksdb__ingest_commit(struct moot_store *store,
+                                 const struct moot_batch *extra) MOOT_MUST_USE;
+void store_rocksdb__ingest_abort(struct moot_store *store);
+/* Removes what a crash has left of an ingest. */
+int store_rocksdb__ingest_clean(struct store_rocksdb *rocks) MOOT_MUST_USE;
+
+#endif

@@ -1,0 +1,241 @@
+#define CONFORMANCE_SEEDS 6
+#define CONFORMANCE_STEPS 400
+#include "store_conformance.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "host/store_rocksdb.h"
+
+static char folder[64];
+
+static struct moot_store *open_folder(uint64_t cache_bytes)
+{
+    struct moot_store *store = NULL;
+    assert_int_equal(
+        moot_store_rocksdb_open(
+            &(struct moot_store_rocksdb_options){.path = folder, .cache_bytes = cache_bytes},
+            &store),
+        MOOT_OK);
+    return store;
+}
+
+static struct moot_store *conformance_open(uint64_t seed)
+{
+    (void)seed;
+    strcpy(folder, "/tmp/moot-store-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    return open_folder(0);
+}
+
+static struct moot_store *conformance_reopen(struct moot_store *store)
+{
+    store->ops->close(store);
+    return open_folder(0);
+}
+
+static void remove_tree(const char *path)
+{
+    DIR *directory = opendir(path);
+    assert_non_null(directory);
+    for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+        char name[400];
+        snprintf(name, sizeof(name), "%s/%s", path, entry->d_name);
+        if (strcmp(entry->d_name, "ingest") == 0) {
+            remove_tree(name);
+        } else if (entry->d_name[0] != '.') {
+            unlink(name);
+        }
+    }
+    closedir(directory);
+    rmdir(path);
+}
+
+static void conformance_close(struct moot_store *store)
+{
+    store->ops->close(store);
+    remove_tree(folder);
+}
+
+/* Writes `count` keys "key000000" on, each with 400 bytes. */
+static void write_many(struct moot_store *store, int count)
+{
+    struct moot_batch batch;
+    moot_batch_init(&batch);
+    char name[32], value[400];
+    memset(value, 'v', sizeof(value));
+    for (int i = 0; i < count; i++) {
+        int size = snprintf(name, sizeof(name), "key%06d", i);
+        moot_batch_put(&batch, moot_slice_make(name, (size_t)size),
+                       moot_slice_make(value, sizeof(value)));
+        if (i % 500 == 499) {
+            assert_int_equal(store->ops->write(store, &batch), MOOT_OK);
+            moot_batch_reset(&batch);
+        }
+    }
+    assert_int_equal(store->ops->write(store, &batch), MOOT_OK);
+    moot_batch_deinit(&batch);
+}
+
+/* Goal: what is on disk only blocks, keys and ranges; once fetched it does not. */
+static void cold_reads_block(void **state)
+{
+    (void)state;
+    struct moot_store *store = conformance_open(1);
+    write_many(store, 20000);
+    store = conformance_reopen(store);
+    struct moot_arena arena;
+    moot_arena_init(&arena);
+    struct moot_slice value;
+    struct moot_slice key = MOOT_SLICE_LITERAL("key010000");
+    assert_int_equal(store->ops->get(store, key, &arena, &value), MOOT_EWOULDBLOCK);
+    assert_int_equal(store->ops->fetch(store, key), MOOT_OK);
+    assert_int_equal(store->ops->get(store, key, &arena, &value), MOOT_OK);
+    assert_int_equal(value.size, 400);
+
+    struct moot_range range = range_of("key001000", "key002000");
+    for (int reverse = 0; reverse < 2; reverse++) {
+        struct moot_buffer seen;
+        uint64_t count;
+        moot_buffer_init(&seen);
+        if (reverse == 0) {
+            assert_int_equal(walk_once(store, NULL, range, reverse, &seen, &count),
+                             MOOT_EWOULDBLOCK);
+        }
+        assert_int_equal(store->ops->fetch_range(store, range, reverse, 2000), MOOT_OK);
+        assert_int_equal(walk_once(store, NULL, range, reverse, &seen, &count), MOOT_OK);
+        assert_int_equal(count, 1000);
+        moot_buffer_deinit(&seen);
+    }
+    moot_arena_deinit(&arena);
+    conformance_close(store);
+}
+
+/* Goal: a flush does not make hot keys block. */
+static void flushed_stays_warm(void **state)
+{
+    (void)state;
+    struct moot_store *store = conformance_open(1);
+    write_many(store, 20000);
+    assert_int_equal(store->ops->flush(store), MOOT_OK);
+    struct moot_arena arena;
+    moot_arena_init(&arena);
+    for (int i = 0; i < 20000; i += 7) {
+        char name[32];
+        struct moot_slice value;
+        snprintf(name, sizeof(name), "key%06d", i);
+        assert_int_equal(store->ops->get(store, moot_slice_text(name), &arena, &value), MOOT_OK);
+    }
+    moot_arena_deinit(&arena);
+    conformance_close(store);
+}
+
+/* Flips a byte in the middle of each sorted file. */
+static void rot(void)
+{
+    DIR *directory = opendir(folder);
+    assert_non_null(directory);
+    unsigned files = 0;
+    for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+        const char *end = strrchr(entry->d_name, '.');
+        if (end == NULL || strcmp(end, ".sst") != 0) {
+            continue;
+        }
+        char name[400];
+        snprintf(name, sizeof(name), "%s/%s", folder, entry->d_name);
+        int file = open(name, O_RDWR);
+        assert_true(file >= 0);
+        uint8_t byte;
+        off_t middle = lseek(file, 0, SEEK_END) / 2;
+        assert_int_equal(pread(file, &byte, 1, middle), 1);
+        byte ^= 0x10;
+        assert_int_equal(pwrite(file, &byte, 1, middle), 1);
+        close(file);
+        files++;
+    }
+    closedir(directory);
+    assert_true(files > 0);
+}
+
+static void keep_text(void *context, const char *text) { snprintf(context, 200, "%s", text); }
+
+/* Goal: a flipped byte is MOOT_ECORRUPT wherever somebody meets it, with RocksDB's own words, and
+ * never a wrong value. */
+static void rot_is_told(void **state)
+{
+    (void)state;
+    struct moot_store *store = conformance_open(1);
+    write_many(store, 20000);
+    store->ops->close(store);
+    rot();
+    char text[200] = "";
+    assert_int_equal(moot_store_rocksdb_open(
+                         &(struct moot_store_rocksdb_options){
+                             .path = folder, .report = keep_text, .report_context = text},
+                         &store),
+                     MOOT_OK);
+    struct moot_range all = range_of("key", "kez");
+    assert_int_equal(store->ops->fetch_range(store, all, false, 100000), MOOT_ECORRUPT);
+    assert_non_null(strstr(text, "Corruption"));
+    struct moot_store_pin *pin = store->ops->pin(store);
+    struct moot_buffer seen;
+    uint64_t count;
+    moot_buffer_init(&seen);
+    assert_int_equal(walk_once(store, pin, all, false, &seen, &count), MOOT_ECORRUPT);
+    assert_true(count > 0);
+    moot_buffer_deinit(&seen);
+    store->ops->unpin(store, pin);
+    unsigned corrupt = 0;
+    for (int i = 0; i < 20000; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "key%06d", i);
+        corrupt += store->ops->fetch(store, moot_slice_text(name)) == MOOT_ECORRUPT;
+    }
+    assert_true(corrupt > 0);
+    conformance_close(store);
+}
+
+/* Goal: one folder, one owner. */
+static void second_owner_is_refused(void **state)
+{
+    (void)state;
+    struct moot_store *store = conformance_open(1), *other = NULL;
+    assert_int_equal(
+        moot_store_rocksdb_open(&(struct moot_store_rocksdb_options){.path = folder}, &other),
+        MOOT_EBUSY);
+    conformance_close(store);
+}
+
+/* Goal: the gauges are there and move. */
+static void stats_are_told(void **state)
+{
+    (void)state;
+    struct moot_store *store = conformance_open(1);
+    struct moot_store_rocksdb_stats before, after;
+    moot_store_rocksdb_stats(store, &before);
+    write_many(store, 5000);
+    moot_store_rocksdb_stats(store, &after);
+    assert_true(after.memtable_bytes > before.memtable_bytes + 5000 * 400);
+    assert_int_equal(store->ops->flush(store), MOOT_OK);
+    moot_store_rocksdb_stats(store, &after);
+    assert_true(after.disk_bytes > 5000 * 400 / 2);
+    assert_int_equal(after.level0_files, 1);
+    assert_int_equal(after.stalls, 0);
+    conformance_close(store);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CONFORMANCE_TESTS,
+        cmocka_unit_test(cold_reads_block),
+        cmocka_unit_test(flushed_stays_warm),
+        cmocka_unit_test(rot_is_told),
+        cmocka_unit_test(second_owner_is_refused),
+        cmocka_unit_test(stats_are_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
