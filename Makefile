@@ -1,5 +1,5 @@
 # A thin door to Meson; every target says what it is doing.
-.PHONY: all build test packages clean
+.PHONY: all build test lint packages clean
 BUILD ?= build
 JOBS ?= 2
 
@@ -14,6 +14,11 @@ build: packages
 
 test: build
 	@tests/run --build $(BUILD)
+
+# What tests/lint checks, and clang-tidy, which is too slow for every test run.
+lint: build
+	@tests/run --build $(BUILD) tests/lint
+	@tools/check-tidy $(BUILD) $(JOBS)
 
 clean:
 	rm -rf build build-*

@@ -313,8 +313,8 @@ static int parse_size(struct moot_resp_parser *parser, struct moot_slice bytes)
     if (bytes.data[parser->token] != '$') {
         return fail_expected_bulk(parser, bytes.data[parser->token]);
     }
-    int64_t size;
-    size_t next;
+    int64_t size = 0;
+    size_t next = 0;
     int status = number_line(parser, bytes, &size, &next, INVALID,
                              "ERR Protocol error: too big bulk count string");
     if (status != MOOT_OK) {
