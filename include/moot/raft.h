@@ -215,7 +215,8 @@ enum moot_raft_effect_kind {
                                     `offset`; on the leader they were just submitted, or are   the
                                     core's own (kind says which: NOOP and MEMBERS come alone). */
     MOOT_RAFT_EFFECT_SEND,    /* See `message`; for APPEND the driver adds the bytes of the entries
-                                 named by    message.append.previous_index and count (entries is NULL). */
+                                 named by    message.append.previous_index and count (entries is NULL).
+                               */
     MOOT_RAFT_EFFECT_COMMIT,  /* Entries up to `index` stand; apply them in order. */
     MOOT_RAFT_EFFECT_STATE,   /* Role, term, leader changed. */
     MOOT_RAFT_EFFECT_MEMBERS, /* The configuration in force changed (append, rollback or restore).

@@ -478,7 +478,7 @@ int moot_store_rocksdb_open(const struct moot_store_rocksdb_options *given, stru
     struct store_rocksdb *rocks = moot_alloc_zero(sizeof(*rocks));
     rocks->base.ops = &rocks_ops;
     rocks->path = moot_alloc(strlen(given->path) + 1);
-    strcpy(rocks->path, given->path);
+    memcpy(rocks->path, given->path, strlen(given->path) + 1);
     rocks->report = given->report;
     rocks->report_context = given->report_context;
     rocks->env = rocksdb_create_default_env();
