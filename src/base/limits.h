@@ -7,9 +7,10 @@
 enum {
     /* Cluster */
     MOOT_MEMBERS_MAX = 9, /* Voters of one group: beyond this a majority costs more than it adds. */
-    MOOT_LEARNERS_MAX = 8,  /* Learners of one group at a time. */
-    MOOT_NODES_MAX = 64,    /* Nodes a node keeps links to. */
-    MOOT_GROUPS_MAX = 2,    /* `system` and `db0`, until sharded keyspaces come. */
+    MOOT_LEARNERS_MAX = 8, /* Learners of one group at a time. */
+    MOOT_NODES_MAX = 64,   /* Nodes a node keeps links to. */
+    MOOT_GROUPS_MAX = 2,   /* `system` and `db0`, until sharded keyspaces come. */
+    MOOT_CLUSTER_ID_BYTES = 16,
     MOOT_ADDRESS_MAX = 262, /* host name (255), colon, port, NUL. */
 
     /* Values and keys */
@@ -27,6 +28,9 @@ enum {
     MOOT_PIPELINE_MAX = 1024, /* Unanswered commands of a connection; then reading pauses. */
     MOOT_OUTPUT_SOFT = 1 * 1024 * 1024, /* Unsent output at which a connection is no longer read. */
     MOOT_OUTPUT_HARD = 64 * 1024 * 1024, /* Unsent output at which it is closed. */
+
+    MOOT_TURN_READ_BYTES = 16 * 1024 * 1024, /* Read from all sockets for one turn. */
+    MOOT_LINGER_MS = 5000, /* A connection being closed may take this long to take its replies. */
 
     /* Log and batches */
     MOOT_BATCH_BYTES_MAX =
@@ -65,6 +69,9 @@ enum {
     MOOT_MESSAGE_PARTS_MAX = 2048 + 16,       /* Blocks that one queued message may refer to. */
 
     /* Handshake of a link */
+    MOOT_HANDSHAKE_MS = 3000,        /* From dialing or accepting to proven. */
+    MOOT_REDIAL_MIN_MS = 20,         /* First cap of the back-off between dials; it doubles, */
+    MOOT_REDIAL_MAX_MS = 1000,       /* up to this. */
     MOOT_HANDSHAKE_BYTES_MAX = 1024, /* One message of it, from somebody not yet known. */
     MOOT_SECRET_MAX = 1024,          /* The cluster secret. */
 
@@ -73,6 +80,9 @@ enum {
     MOOT_JOURNAL_SEGMENT_BYTES = 64 * 1024 * 1024,
     MOOT_JOURNAL_SEGMENTS_MAX = 16,
     MOOT_JOURNAL_BATCH_BYTES_MAX = 32 * 1024 * 1024,
+
+    MOOT_JOURNAL_QUEUE = 256, /* Batches handed to the disk; then the turn loop waits. */
+    MOOT_JOURNAL_RUN_BYTES = 1024 * 1024, /* Neighbouring batches written as one, together. */
 
     /* Store */
     MOOT_STORE_FLUSH_BYTES = 128 * 1024 * 1024, /* Journal bytes since the last flush effect. */

@@ -10,8 +10,6 @@
 #include "base/rule.h"
 #include "database/turn.h"
 
-enum { MOOT_CLUSTER_ID_BYTES = 16 };
-
 /* Where a node listens. */
 struct moot_address {
     moot_node_id node;

@@ -33,7 +33,6 @@
 enum {
     MOOT_PEER_VERSION_MIN = 1, /* What this release speaks. */
     MOOT_PEER_VERSION_MAX = 1,
-    MOOT_CLUSTER_ID_BYTES = 16,
     MOOT_NONCE_BYTES = 32,
     MOOT_MAC_BYTES = 32,
 };

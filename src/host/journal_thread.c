@@ -1,0 +1,189 @@
+#include "host/journal_thread.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/limits.h"
+#include "base/memory.h"
+#include "base/status.h"
+#include "host/say.h"
+
+struct request {
+    struct moot_journal_write where;
+    struct moot_slice bytes;
+};
+
+/* A ring. Positions only grow; position p is requests[p % QUEUE].
+ * Invariant: named <= written <= queued <= named + MOOT_JOURNAL_QUEUE. */
+struct journal_thread {
+    struct moot_disk *disk;
+    uint64_t segment_bytes;
+    uv_async_t *async;
+    pthread_t thread;
+    uint8_t *aligned; /* The thread's: what goes to the disk. */
+    size_t aligned_size;
+
+    pthread_mutex_t lock; /* Guards all below. */
+    pthread_cond_t some_queued, some_written;
+    struct request requests[MOOT_JOURNAL_QUEUE];
+    uint64_t queued, written;
+    bool stopping;
+
+    uint64_t named; /* The loop's own. */
+};
+
+static struct request *request_at(struct journal_thread *journal, uint64_t position)
+{
+    return &journal->requests[position % MOOT_JOURNAL_QUEUE];
+}
+
+/* How many requests from `first` go to the disk as one write: those that continue it in its
+ * segment.
+ */
+static uint64_t run_length(struct journal_thread *journal, uint64_t first, uint64_t end,
+                           size_t *size)
+{
+    const struct request *head = request_at(journal, first);
+    uint64_t count = 1;
+    *size = head->bytes.size;
+    while (first + count < end) {
+        const struct request *next = request_at(journal, first + count);
+        bool continues = !next->where.creates_segment && next->where.recycles[0] == '\0' &&
+                         strcmp(next->where.segment, head->where.segment) == 0 &&
+                         next->where.offset == head->where.offset + *size;
+        if (!continues || *size + next->bytes.size > MOOT_JOURNAL_RUN_BYTES) {
+            break;
+        }
+        *size += next->bytes.size;
+        count++;
+    }
+    return count;
+}
+
+static void write_run(struct journal_thread *journal, uint64_t first, uint64_t count, size_t size)
+{
+    if (journal->aligned_size < size) {
+        free(journal->aligned);
+        journal->aligned_size = size * 2;
+        journal->aligned = aligned_alloc(MOOT_JOURNAL_ALIGN, journal->aligned_size);
+        MOOT_ASSERT(journal->aligned != NULL);
+    }
+    size_t filled = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        struct moot_slice bytes = request_at(journal, first + i)->bytes;
+        memcpy(journal->aligned + filled, bytes.data, bytes.size);
+        filled += bytes.size;
+    }
+    MOOT_ASSERT(filled == size);
+    const struct moot_journal_write *where = &request_at(journal, first)->where;
+    int status = moot_journal_write_now(journal->disk, journal->segment_bytes, where,
+                                        journal->aligned, size);
+    if (status != MOOT_OK) {
+        host__die("journal: writing batch %llu to %s failed: %s. This node stops, because nobody "
+                  "knows what its disk holds now; check the disk and start it again.",
+                  (unsigned long long)where->batch, where->segment, moot_status_text(status));
+    }
+}
+
+static void *journal_main(void *argument)
+{
+    struct journal_thread *journal = argument;
+    pthread_mutex_lock(&journal->lock);
+    for (;;) {
+        while (journal->queued == journal->written && !journal->stopping) {
+            pthread_cond_wait(&journal->some_queued, &journal->lock);
+        }
+        if (journal->queued == journal->written) {
+            break;
+        }
+        uint64_t first = journal->written;
+        size_t size;
+        uint64_t count = run_length(journal, first, journal->queued, &size);
+        /* Requests stay where they are until they are named, so they need no lock. */
+        pthread_mutex_unlock(&journal->lock);
+        write_run(journal, first, count, size);
+        pthread_mutex_lock(&journal->lock);
+        journal->written += count;
+        pthread_mutex_unlock(&journal->lock);
+        /* Without the lock, so that who is woken does not run into it. */
+        pthread_cond_signal(&journal->some_written);
+        uv_async_send(journal->async);
+        pthread_mutex_lock(&journal->lock);
+    }
+    pthread_mutex_unlock(&journal->lock);
+    return NULL;
+}
+
+struct journal_thread *journal_thread__start(struct moot_disk *disk, uint64_t segment_bytes,
+                                             uv_async_t *async)
+{
+    struct journal_thread *journal = moot_alloc_zero(sizeof(*journal));
+    journal->disk = disk;
+    journal->segment_bytes = segment_bytes;
+    journal->async = async;
+    pthread_mutex_init(&journal->lock, NULL);
+    pthread_cond_init(&journal->some_queued, NULL);
+    pthread_cond_init(&journal->some_written, NULL);
+    int failed = pthread_create(&journal->thread, NULL, journal_main, journal);
+    MOOT_ASSERT(failed == 0);
+    return journal;
+}
+
+void journal_thread__stop(struct journal_thread *journal)
+{
+    pthread_mutex_lock(&journal->lock);
+    journal->stopping = true;
+    pthread_cond_signal(&journal->some_queued);
+    pthread_mutex_unlock(&journal->lock);
+    pthread_join(journal->thread, NULL);
+    MOOT_ASSERT(journal->written == journal->queued);
+    pthread_mutex_destroy(&journal->lock);
+    pthread_cond_destroy(&journal->some_queued);
+    pthread_cond_destroy(&journal->some_written);
+    free(journal->aligned);
+    moot_free(journal);
+}
+
+bool journal_thread__write(struct journal_thread *journal, const struct moot_journal_write *where,
+                           struct moot_slice bytes)
+{
+    MOOT_ASSERT(bytes.size > 0);
+    MOOT_ASSERT(bytes.size % MOOT_JOURNAL_ALIGN == 0);
+    pthread_mutex_lock(&journal->lock);
+    MOOT_ASSERT(!journal->stopping);
+    bool room = journal->queued - journal->named < MOOT_JOURNAL_QUEUE;
+    if (room) {
+        *request_at(journal, journal->queued) = (struct request){*where, bytes};
+        journal->queued++;
+    }
+    while (!room && journal->written == journal->named) {
+        pthread_cond_wait(&journal->some_written, &journal->lock);
+    }
+    pthread_mutex_unlock(&journal->lock);
+    if (room) {
+        pthread_cond_signal(&journal->some_queued);
+    }
+    return room;
+}
+
+bool journal_thread__durable(struct journal_thread *journal, moot_ticket *batch)
+{
+    pthread_mutex_lock(&journal->lock);
+    bool some = journal->named < journal->written;
+    if (some) {
+        *batch = request_at(journal, journal->named)->where.batch;
+        journal->named++;
+    }
+    pthread_mutex_unlock(&journal->lock);
+    return some;
+}
+
+moot_ticket journal_thread__oldest_pending(const struct journal_thread *journal)
+{
+    /* `named` and `queued` are written by this thread only. */
+    return journal->named == journal->queued
+               ? 0
+               : journal->requests[journal->named % MOOT_JOURNAL_QUEUE].where.batch;
+}

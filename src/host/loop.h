@@ -1,0 +1,39 @@
+/* The loop: drives one brain (database/node.h) on real sockets, a real clock and real disks.
+ *
+ * One thread runs turns. An iteration of libuv's loop collects everything that is ready: bytes of
+ * all readable sockets, answers of the journal's thread and of the workers, timers. Then comes one
+ * moot_node_turn with all of it, then its effects in order, then one write to each client and peer
+ * that has something to send. Nothing here is done once a command: at pipeline 16 a turn carries
+ * hundreds.
+ *
+ * Other threads do what waits: one writes the journal (host/journal_thread.h), three do the
+ * store's slow work (host/workers.h). They answer by inputs.
+ *
+ * What ends the process, with one line that says why: a failed journal or store write (what is on
+ * the disk is then unknown: a second try could say "done" of data that is lost), a failed
+ * assertion.
+ */
+#ifndef MOOT_HOST_LOOP_H
+#define MOOT_HOST_LOOP_H
+
+#include "database/node.h"
+
+struct moot_loop_options {
+    struct moot_node *node;
+    struct moot_disk *disk; /* The journal's; used on the journal's thread. */
+    uint64_t segment_bytes;
+    struct moot_store *store;
+    const char *dir; /* Whose file system's free space is told to the brain. */
+    int client_fd;   /* Listening sockets; closed by the loop. peer_fd may be -1: no peers. */
+    int peer_fd;
+    const struct moot_identity *identity;
+    uint64_t incarnation;     /* Of this start. */
+    struct moot_slice secret; /* The cluster's, for the handshake with peers. */
+    uint32_t clients_max;     /* 0: MOOT_CLIENTS_MAX */
+};
+
+/* Runs until the brain's STOP effect, and returns its status: 0 when somebody asked (SIGTERM,
+ * SIGINT), else a failure that has been printed. All connections are closed and threads ended. */
+int moot_loop_run(const struct moot_loop_options *options);
+
+#endif

@@ -1,0 +1,283 @@
+/* Which nodes we keep a link to, who dials, and what the brain is told of it.
+ *
+ * Of two nodes the one with the lower id dials, so that there is one link, not two or none; it
+ * dials until it succeeds, with exponential back-off and full jitter, so that a node that comes
+ * back is not met by everybody at once. A link that is accepted replaces an older one from the same
+ * node: the other side knows better whether that one still lives. */
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/memory.h"
+#include "base/status.h"
+#include "host/link.h"
+#include "host/say.h"
+
+struct peer {
+    uv_timer_t redial;
+    struct moot_loop *loop;
+    moot_node_id node;
+    char address[MOOT_ADDRESS_MAX]; /* Empty: not to be dialed. */
+    bool refused;                   /* The brain wants no link to it. */
+    uint64_t incarnation;           /* Greatest seen in this process. */
+    struct link *up, *dialing;
+    uint32_t attempts; /* Since a link was up. */
+    bool told_failure; /* One line a silence, not one a dial. */
+};
+
+static struct peer *find_peer(struct moot_loop *loop, moot_node_id node)
+{
+    for (uint32_t i = 0; i < loop->peers.count; i++) {
+        if (loop->peers.all[i]->node == node) {
+            return loop->peers.all[i];
+        }
+    }
+    return NULL;
+}
+
+static struct peer *add_peer(struct moot_loop *loop, moot_node_id node)
+{
+    if (loop->peers.count == MOOT_NODES_MAX) {
+        host__say(MOOT_LOG_ERROR, "node %u: no room for a link to more than %d nodes", node,
+                  MOOT_NODES_MAX);
+        return NULL;
+    }
+    struct peer *peer = moot_alloc_zero(sizeof(*peer));
+    peer->loop = loop;
+    peer->node = node;
+    uv_timer_init(&loop->uv, &peer->redial);
+    peer->redial.data = peer;
+    loop->peers.all[loop->peers.count++] = peer;
+    return peer;
+}
+
+static bool is_ours_to_dial(const struct peer *peer)
+{
+    return peer->address[0] != '\0' && peer->loop->options.identity->node < peer->node;
+}
+
+static void on_redial(uv_timer_t *timer)
+{
+    struct peer *peer = timer->data;
+    if (peer->up == NULL && peer->dialing == NULL && is_ours_to_dial(peer)) {
+        peer->dialing = link__dial(peer->loop, peer, peer->node, peer->address);
+    }
+}
+
+/* Full jitter: anywhere in [0, cap), the cap doubling (Brooker, "Exponential Backoff And Jitter").
+ */
+static void dial_later(struct peer *peer)
+{
+    if (!is_ours_to_dial(peer)) {
+        return;
+    }
+    uint64_t cap_ms = MOOT_REDIAL_MAX_MS;
+    if (peer->attempts < 6) {
+        cap_ms = moot_min_u64(cap_ms, (uint64_t)MOOT_REDIAL_MIN_MS << peer->attempts);
+    }
+    uint64_t wait_ms = peer->attempts == 0 ? 0 : moot_rng_below(&peer->loop->rng, cap_ms) + 1;
+    peer->attempts++;
+    uv_timer_start(&peer->redial, on_redial, wait_ms, 0);
+}
+
+static void tell_down(struct peer *peer, int status)
+{
+    struct moot_input *input = loop__input(peer->loop, MOOT_INPUT_PEER_DOWN);
+    input->node = peer->node;
+    input->status = status;
+}
+
+/* ---- what links tell ---- */
+
+bool peers__link_up(struct moot_loop *loop, struct link *link)
+{
+    const struct moot_peer_identity *who = &link->identity;
+    if (who->purpose != MOOT_LINK_PEER || who->node == 0) {
+        return false; /* Joining goes by the client port. */
+    }
+    struct peer *peer = link->peer != NULL ? link->peer : find_peer(loop, who->node);
+    if (peer == NULL) {
+        peer = add_peer(loop, who->node); /* It proved the secret; the brain will know it soon. */
+    }
+    if (peer == NULL || peer->refused) {
+        return false;
+    }
+    MOOT_ASSERT(peer->node == who->node);
+    if (who->incarnation < peer->incarnation) {
+        host__say(MOOT_LOG_WARN,
+                  "node %u at %s: refused: its incarnation %llu is older than %llu, seen before; a "
+                  "node that lost its disk must come back by --join",
+                  who->node, who->address, (unsigned long long)who->incarnation,
+                  (unsigned long long)peer->incarnation);
+        return false;
+    }
+    if (peer->up != NULL) {
+        link__close(peer->up);
+        tell_down(peer, 0);
+    }
+    if (peer->dialing != NULL && peer->dialing != link) {
+        link__close(peer->dialing);
+    }
+    uv_timer_stop(&peer->redial);
+    peer->dialing = NULL;
+    peer->up = link;
+    link->peer = peer;
+    peer->attempts = 0;
+    peer->told_failure = false;
+    peer->incarnation = who->incarnation;
+    host__say(MOOT_LOG_INFO, "node %u: link up (%s, incarnation %llu)", who->node, who->address,
+              (unsigned long long)who->incarnation);
+    struct moot_input *input = loop__input(loop, MOOT_INPUT_PEER_UP);
+    input->node = peer->node;
+    input->amount = who->incarnation;
+    return true;
+}
+
+void peers__link_down(struct moot_loop *loop, struct link *link, int status, const char *why)
+{
+    (void)loop;
+    struct peer *peer = link->peer;
+    if (peer == NULL) {
+        if (status != 0) {
+            host__say(MOOT_LOG_WARN, "a stranger's link ended in its handshake: %s", why);
+        }
+        return;
+    }
+    if (peer->up == link) {
+        peer->up = NULL;
+        host__say(MOOT_LOG_WARN, "node %u: link down: %s", peer->node, why);
+        tell_down(peer, status);
+    } else if (!peer->told_failure) {
+        peer->told_failure = true;
+        host__say(MOOT_LOG_WARN, "node %u at %s: no link: %s; trying on", peer->node, peer->address,
+                  why);
+    }
+    if (peer->dialing == link) {
+        peer->dialing = NULL;
+    }
+    dial_later(peer);
+}
+
+/* ---- effects ---- */
+
+static void end_links(struct peer *peer)
+{
+    if (peer->dialing != NULL) {
+        link__close(peer->dialing);
+        peer->dialing = NULL;
+    }
+    if (peer->up != NULL) {
+        link__close(peer->up);
+        peer->up = NULL;
+        tell_down(peer, MOOT_EREFUSED);
+    }
+    uv_timer_stop(&peer->redial);
+}
+
+void peers__effect_peer(struct moot_loop *loop, const struct moot_effect *effect)
+{
+    struct moot_slice address = effect->peer.address;
+    MOOT_ASSERT(address.size < MOOT_ADDRESS_MAX);
+    if (effect->peer.node == loop->options.identity->node) {
+        return;
+    }
+    struct peer *peer = find_peer(loop, effect->peer.node);
+    if (peer == NULL) {
+        peer = add_peer(loop, effect->peer.node);
+    }
+    if (peer == NULL || (!peer->refused && address.size > 0 &&
+                         moot_slice_equal(address, moot_slice_text(peer->address)))) {
+        return;
+    }
+    memcpy(peer->address, address.data == NULL ? (const uint8_t *)"" : address.data, address.size);
+    peer->address[address.size] = '\0';
+    peer->refused = address.size == 0;
+    if (peer->refused) {
+        end_links(peer);
+    } else if (peer->up == NULL) {
+        end_links(peer); /* Perhaps one to an old address. */
+        peer->attempts = 0;
+        dial_later(peer);
+    }
+}
+
+void peers__effect_send(struct moot_loop *loop, const struct moot_effect *effect)
+{
+    /* Nothing leaves before what it depends on is durable. */
+    moot_ticket pending = journal_thread__oldest_pending(loop->journal);
+    MOOT_ASSERT(pending == 0 || effect->send.after < pending);
+    struct peer *peer = find_peer(loop, effect->send.node);
+    if (peer == NULL || peer->up == NULL) {
+        return;
+    }
+    link__send(peer->up, effect);
+    if (!peer->up->dirty) {
+        peer->up->dirty = true;
+        peer->up->dirty_next = loop->peers.dirty;
+        loop->peers.dirty = peer->up;
+    }
+}
+
+void peers__flush(struct moot_loop *loop)
+{
+    while (loop->peers.dirty != NULL) {
+        struct link *link = loop->peers.dirty;
+        loop->peers.dirty = link->dirty_next;
+        link->dirty = false;
+        link__flush(link);
+    }
+}
+
+/* ---- life ---- */
+
+static void on_connection(uv_stream_t *listener, int status)
+{
+    if (status == 0) {
+        link__accept(listener->loop->data, listener);
+    }
+}
+
+void peers__init(struct moot_loop *loop)
+{
+    if (loop->options.peer_fd < 0) {
+        return;
+    }
+    int failed = uv_tcp_init(&loop->uv, &loop->peers.listener);
+    failed |= uv_tcp_open(&loop->peers.listener, loop->options.peer_fd);
+    failed |= uv_listen((uv_stream_t *)&loop->peers.listener, MOOT_NODES_MAX, on_connection);
+    MOOT_ASSERT(failed == 0);
+    loop->peers.listening = true;
+}
+
+void peers__second(struct moot_loop *loop)
+{
+    uint64_t now = loop__now_ns();
+    struct link *next;
+    for (struct link *link = loop->peers.links; link != NULL; link = next) {
+        next = link->next;
+        if (link->state != LINK_UP && link->give_up_ns <= now) {
+            peers__link_down(loop, link, MOOT_EIO, "no handshake in time");
+            link__close(link);
+        }
+    }
+}
+
+void peers__close(struct moot_loop *loop)
+{
+    if (loop->peers.listening) {
+        uv_close((uv_handle_t *)&loop->peers.listener, NULL);
+    }
+    while (loop->peers.links != NULL) {
+        link__close(loop->peers.links);
+    }
+    for (uint32_t i = 0; i < loop->peers.count; i++) {
+        uv_close((uv_handle_t *)&loop->peers.all[i]->redial, NULL);
+    }
+}
+
+void peers__deinit(struct moot_loop *loop)
+{
+    MOOT_ASSERT(loop->peers.links == NULL);
+    for (uint32_t i = 0; i < loop->peers.count; i++) {
+        moot_free(loop->peers.all[i]);
+    }
+}

@@ -1,0 +1,14 @@
+/* Lines for people on standard error, and the two ways to die. */
+#ifndef MOOT_HOST_SAY_H
+#define MOOT_HOST_SAY_H
+
+#include "database/turn.h"
+
+/* One line: wall time, level, text; control characters become '?', so that a line stays one. */
+void host__say_slice(enum moot_log_level level, struct moot_slice text);
+void host__say(enum moot_log_level level, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Says it and aborts: for what must never be retried. */
+_Noreturn void host__die(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif
