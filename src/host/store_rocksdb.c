@@ -432,7 +432,8 @@ static void set_database_options(struct store_rocksdb *rocks,
     rocksdb_options_set_unordered_write(options, 0);
 
     rocksdb_options_set_level_compaction_dynamic_level_bytes(options, 1);
-    rocksdb_options_set_target_file_size_base(options, TARGET_FILE_BYTES);
+    rocksdb_options_set_target_file_size_base(options, given->file_bytes > 0 ? given->file_bytes
+                                                                             : TARGET_FILE_BYTES);
     rocksdb_options_set_level0_file_num_compaction_trigger(options, LEVEL0_COMPACT);
     rocksdb_options_set_level0_slowdown_writes_trigger(options, LEVEL0_NEVER);
     rocksdb_options_set_level0_stop_writes_trigger(options, LEVEL0_NEVER);

@@ -6,24 +6,24 @@
  *    order of the batches, and none holds part of a batch: what a crash leaves is a prefix.
  *  - get and iterate read at the block cache's tier: what would need I/O is "Incomplete", which is
  *    MOOT_EWOULDBLOCK. fetch reads at the normal tier and so warms the cache. What one command
- * needs must fit the cache, or it never gets done: long reads go by a pin.
+ *    needs must fit the cache, or it never gets done: long reads go by a pin.
  *  - A write never stalls: the triggers for that are off. Back-pressure is in flush(), which waits
- *    while compaction is behind. Should RocksDB stall all the same (nobody flushes and several
- * write buffers are full), the write waits and is counted.
- *  - RocksDB's range tombstones are never used. In 7.8 an iterator that meets one can drop the
- * error of a child (facebook/rocksdb pull requests 11783 and 11786, fixed in 8.6): at the cache's
- * tier "Incomplete" is such an error, and the range would come back with holes. tests/unit/
- *    store_conformance.h found it. So DELETE_RANGE becomes one delete a key: it takes a step for
- *    each key that is there, and may read files.
+ *    while compaction is behind. Should RocksDB stall all the same (nobody flushes, and several
+ *    write buffers are full), the write waits and is counted.
+ *  - RocksDB's range tombstones are never used. In 7.8 an iterator that meets one can lose the
+ *    error of one of its children (facebook/rocksdb, pull requests 11783 and 11786, of 2023), and
+ *    at the cache's tier "Incomplete" is such an error: the range came back with holes. The random
+ *    test of tests/unit/store_conformance.h showed it. So DELETE_RANGE becomes one delete a key: it
+ *    takes a step for each key that is there, and may read files.
  *  - Ingest: sorted files in a folder of their own: deletes for all that the ranges hold, then what
  *    was added, then `extra`. All enter by one edit of the manifest, which is atomic and synced;
  *    files that overlap are numbered in that order. All earlier batches are flushed first: a prefix
- *    remains a prefix. MOOT_ECORRUPT from commit: the old contents cannot even be listed; what is
- *    left then is to wipe the folder and install every group anew.
- * tests/unit/store_crash_host_test.c kills it at random points.
+ *    remains a prefix. tests/unit/store_crash_host_test.c kills it at random points.
+ *    MOOT_ECORRUPT from commit: the old contents cannot even be listed; what is left then is to
+ *    wipe the folder and install every group anew.
  *
- * Threads: as storage/store.h says. ingest_commit may run beside gets and pins, not beside write or
- * flush of the same store. Memory: the cache, and at most four write buffers. */
+ * Threads: as storage/store.h says. ingest_commit may run beside everything but write. Memory: the
+ * cache, and at most four write buffers. */
 #ifndef MOOT_HOST_STORE_ROCKSDB_H
 #define MOOT_HOST_STORE_ROCKSDB_H
 
@@ -33,6 +33,7 @@ struct moot_store_rocksdb_options {
     const char *path;            /* A folder; made when missing. */
     uint64_t cache_bytes;        /* 0: MOOT_STORE_CACHE_BYTES */
     uint64_t write_buffer_bytes; /* 0: MOOT_STORE_WRITE_BUFFER_BYTES; RocksDB flushes by itself. */
+    uint64_t file_bytes;         /* Of a sorted file; 0: 32 MiB. Tests use small ones. */
     bool compress;               /* LZ4 */
     /* RocksDB's own words about an error, for the log; may be NULL. Called on any thread. */
     void (*report)(void *context, const char *text);

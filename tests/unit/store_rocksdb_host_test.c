@@ -133,6 +133,76 @@ static void flushed_stays_warm(void **state)
     conformance_close(store);
 }
 
+/* Goal: a range that is partly in memory is never given with a hole: it blocks, or it is whole.
+ * Method: many small files on several levels, a cache that holds a small part of them, deletions in
+ * between, random ranges both ways, warmed by random fetches before. */
+static void cold_walks_have_no_holes(void **state)
+{
+    (void)state;
+    enum { KEYS = 8000 };
+    struct moot_store *store = conformance_open(1);
+    store->ops->close(store);
+    assert_int_equal(moot_store_rocksdb_open(
+                         &(struct moot_store_rocksdb_options){.path = folder,
+                                                              .cache_bytes = 512 * 1024,
+                                                              .write_buffer_bytes = 256 * 1024,
+                                                              .file_bytes = 64 * 1024},
+                         &store),
+                     MOOT_OK);
+    struct moot_rng rng;
+    moot_rng_init(&rng, 1);
+    bool there[KEYS];
+    memset(there, true, sizeof(there));
+    struct moot_batch batch;
+    moot_batch_init(&batch);
+    char from[32], to[32];
+    for (int round = 0; round < 3; round++) {
+        write_many(store, KEYS);
+        memset(there, true, sizeof(there));
+        for (uint64_t i = moot_rng_below(&rng, 200); i < KEYS; i += moot_rng_below(&rng, 200)) {
+            uint64_t end = moot_rng_between(&rng, i, i + 100 > KEYS ? KEYS : i + 100);
+            snprintf(from, sizeof(from), "key%06d", (int)i);
+            snprintf(to, sizeof(to), "key%06d", (int)end);
+            moot_batch_delete_range(&batch, moot_slice_text(from), moot_slice_text(to));
+            memset(there + i, false, end - i);
+        }
+        assert_int_equal(store->ops->write(store, &batch), MOOT_OK);
+        moot_batch_reset(&batch);
+    }
+    moot_batch_deinit(&batch);
+    assert_int_equal(store->ops->flush(store), MOOT_OK);
+    unsigned blocked = 0, whole = 0;
+    struct moot_buffer seen;
+    moot_buffer_init(&seen);
+    for (int turn = 0; turn < 3000; turn++) {
+        uint64_t low = moot_rng_below(&rng, KEYS), high = moot_rng_between(&rng, low, KEYS);
+        high = high > low + 1000 ? low + 1000 : high;
+        bool reverse = moot_rng_chance(&rng, 1, 2);
+        snprintf(from, sizeof(from), "key%06d", (int)low);
+        snprintf(to, sizeof(to), "key%06d", (int)high);
+        struct moot_range range = range_of(from, to);
+        int status = store->ops->fetch_range(store, range, reverse, moot_rng_below(&rng, 1200));
+        assert_int_equal(status, MOOT_OK);
+        uint64_t count, expected = 0;
+        for (uint64_t i = low; i < high; i++) {
+            expected += there[i];
+        }
+        moot_buffer_reset(&seen, SIZE_MAX);
+        status = walk_once(store, NULL, range, reverse, &seen, &count);
+        blocked += status == MOOT_EWOULDBLOCK;
+        if (status == MOOT_OK) {
+            assert_int_equal(count, expected);
+            whole++;
+        } else {
+            assert_int_equal(status, MOOT_EWOULDBLOCK);
+        }
+    }
+    moot_buffer_deinit(&seen);
+    assert_true(blocked > 100);
+    assert_true(whole > 100);
+    conformance_close(store);
+}
+
 /* Flips a byte in the middle of each sorted file. */
 static void rot(void)
 {
@@ -233,6 +303,7 @@ int main(void)
         CONFORMANCE_TESTS,
         cmocka_unit_test(cold_reads_block),
         cmocka_unit_test(flushed_stays_warm),
+        cmocka_unit_test(cold_walks_have_no_holes),
         cmocka_unit_test(rot_is_told),
         cmocka_unit_test(second_owner_is_refused),
         cmocka_unit_test(stats_are_told),
