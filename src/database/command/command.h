@@ -8,6 +8,7 @@
 #ifndef MOOT_DATABASE_COMMAND_COMMAND_H
 #define MOOT_DATABASE_COMMAND_COMMAND_H
 
+#include "base/limits.h"
 #include "database/execute/head.h"
 #include "database/execute/key.h"
 #include "database/execute/view.h"
@@ -82,6 +83,10 @@ struct moot_call {
     uint64_t seed;        /* WRITE: of the entry; READ: of the turn. */
     struct moot_resp reply;
     struct moot_call_shared *shared; /* What the commands of one group share. */
+    struct {                         /* private: object.c: the last key asked for, made physical */
+        moot_keyspace keyspace;
+        struct moot_slice key, physical;
+    } memo;
 };
 
 /* Group state that handlers may read or change. */
@@ -89,8 +94,15 @@ enum { MOOT_SIGNALS_MAX = 1024 };
 struct moot_call_shared {
     moot_keyspace keyspace_of[16]; /* database -> keyspace; SWAPDB exchanges two. Kept in the
                                       group's record by the engine. */
-    uint64_t contents_digest;      /* Sum over heads of hash(physical key, head bytes); kept by
-                                      moot_object_*, saved by the engine. */
+    /* Number of keys, and sum over heads of hash(physical key, head bytes): of each keyspace, and
+     * the sum of all. Kept by moot_object_*, saved (and undone) by the engine. */
+    struct moot_keyspace_sums {
+        uint64_t count, digest;
+    } sums[MOOT_DATABASES];
+    uint64_t contents_digest;
+    /* Not above the earliest expiry in the group; not part of its state. Lowered by moot_object_*,
+     * raised by moot_engine_due: so that asking when nothing is due costs nothing. */
+    uint64_t expiry_floor_ms;
     /* Keys whose lists grew, for waiters, copied into signal_arena. The leader reads it after each
      * entry. */
     struct moot_arena *signal_arena;
@@ -114,12 +126,14 @@ int moot_object_find(struct moot_call *call, struct moot_slice key,
 int moot_object_find_type(struct moot_call *call, struct moot_slice key, enum moot_type type,
                           struct moot_head *head) MOOT_MUST_USE;
 /* Saves a head: sets its stamp, keeps the expiry index, the key count and the contents' digest.
- * `before`: what find gave, or NULL when there was none. When `before` is a collection of another
- * incarnation its elements are removed. */
+ * `before`: what find gave, or NULL when there was none, or when it was not asked (a plain SET
+ * needs no find). When the key holds a collection of another incarnation its elements are removed.
+ * MOOT_ELIMIT: the string is larger than a value may be. */
 int moot_object_save(struct moot_call *call, struct moot_slice key, const struct moot_head *before,
                      struct moot_head *head) MOOT_MUST_USE;
 /* Deletes key and all elements in O(1); leaves its deletion stamp for WATCH. `before` is what find
- * gave. */
+ * gave; with before->count set to 0 by a caller that has deleted every element one by one (the last
+ * pop of a list) no range deletion is made. */
 int moot_object_delete(struct moot_call *call, struct moot_slice key,
                        const struct moot_head *before) MOOT_MUST_USE;
 /* Elements of a collection; put and delete keep head->digest (the caller keeps count, and saves the
@@ -139,7 +153,7 @@ int moot_object_stamp(struct moot_call *call, struct moot_slice key,
 /* Removes everything in the keyspace: O(1) range deletions; moves the deletion stamp of every
  * bucket (one floor stamp). */
 int moot_object_flush(struct moot_call *call, moot_keyspace keyspace) MOOT_MUST_USE;
-/* Number of keys of a keyspace, due ones included. */
+/* Number of keys of a keyspace, due ones included. Never blocks. */
 int moot_object_count(struct moot_call *call, moot_keyspace keyspace,
                       uint64_t *count) MOOT_MUST_USE;
 /* Tell waiters that a key's list has grown. */

@@ -22,11 +22,12 @@ enum moot_item_flag {
     MOOT_ITEM_DEFER = 1 << 2, /* Set by the leader on a blocking command: others wait before it;
                                  answer "waits" without a try. */
     MOOT_ITEM_RETRY = 1 << 3, /* A waiter that was woken tries again. */
-    MOOT_ITEM_STAMP = 1 << 4, /* READ only: WATCH: answer the key's stamp as time u64, ordinal u32
-                                 (raw, not RESP). */
+    MOOT_ITEM_STAMP = 1 << 4, /* READ only: `WATCH key ...`: answer each key's stamp as time u64,
+                                 ordinal u32 (raw, not RESP). */
     MOOT_ITEM_ID = 1 << 5, /* A client id follows the database: bytes id; the command is remembered
                               under it (WITH ID). */
-    MOOT_ITEM_BLOCKING = 1 << 6, /* The command may wait. */
+    MOOT_ITEM_BLOCKING = 1 << 6,    /* The command may wait. */
+    MOOT_ITEM_FLAGS = (1 << 7) - 1, /* All of them. */
 };
 
 struct moot_item {
@@ -49,11 +50,15 @@ bool moot_item_args(struct moot_reader *reader, struct moot_arena *arena, struct
 
 struct moot_engine; /* opaque */
 
-/* Reads what the engine keeps of the group from the store (keyspace_of, digest). MOOT_ECORRUPT. */
+/* Reads what the engine keeps of the group from the store (keyspace_of, sums, digest): a few
+ * records, for which it may wait. What cannot be read makes every run fail with that status. */
 struct moot_engine *moot_engine_make(struct moot_store *store, moot_group_id group);
 void moot_engine_destroy(struct moot_engine *engine);
-/* After a snapshot was installed: forget what was read. */
+/* After a snapshot was installed: forget what was read, and read it anew. Nothing may be unflushed.
+ */
 void moot_engine_reset(struct moot_engine *engine);
+/* 0, or why the group's records cannot be read (MOOT_ECORRUPT, MOOT_EVERSION): fence it. */
+int moot_engine_status(const struct moot_engine *engine) MOOT_MUST_USE;
 
 struct moot_engine_run {
     moot_index index;        /* Of the entry: makes incarnations unique. */
@@ -67,11 +72,12 @@ struct moot_engine_run {
     struct moot_buffer *replies; /* Appended; restored to its size when the run does not finish. */
 };
 /* Runs one batch as a whole. 0: done; the changes are kept in the view (moot_engine_view) and
- * `replies` is complete. MOOT_EWOULDBLOCK: nothing is kept; misses (also those that later items of
- * the batch will meet) are in the view; fetch, then run again. MOOT_EDUE (reads): nothing is kept;
- * expire shared->due_key through the log, then run again. MOOT_ECORRUPT: fence the replica.
- * MOOT_EINVALID: the batch is malformed (an edge of another release, or a bug): answered as an
- * error to every item is not possible; fence. */
+ * `replies` is complete; a layer that the caller has open around it must not be dropped any more,
+ * because the engine keeps sums in memory beside the view. MOOT_EWOULDBLOCK: nothing is kept;
+ * misses (also those that later items of the batch will meet) are in the view; fetch, then run
+ * again. MOOT_EDUE (reads): nothing is kept; expire shared->due_key through the log, then run
+ * again. MOOT_ECORRUPT: fence the replica. MOOT_EINVALID: the batch is malformed (an edge of
+ * another release, or a bug): answered as an error to every item is not possible; fence. */
 int moot_engine_run(struct moot_engine *engine, const struct moot_engine_run *run) MOOT_MUST_USE;
 /* Deletes keys that are due at now_ms: the body of an EXPIRE entry: (keyspace u16, key bytes)*.
  * Keys that are not due (any more) are left alone. Same results as moot_engine_run. */

@@ -52,6 +52,9 @@ struct moot_head {
 };
 
 void moot_head_encode(const struct moot_head *head, struct moot_buffer *out);
+/* The same into memory that the caller has, moot_head_size bytes: a value is copied once. */
+size_t moot_head_size(const struct moot_head *head);
+void moot_head_write(const struct moot_head *head, uint8_t *at);
 int moot_head_decode(struct moot_slice bytes,
                      struct moot_head *out) MOOT_MUST_USE; /* MOOT_ECORRUPT, MOOT_EVERSION */
 

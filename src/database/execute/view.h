@@ -34,25 +34,37 @@ void moot_view_keep(struct moot_view *view, moot_view_mark mark);
 void moot_view_drop(struct moot_view *view, moot_view_mark mark);
 
 /* ---- reading and writing; keys are physical (execute/key.h) ---- */
-/* The value is valid until the view's next flush or reset. MOOT_ENOTFOUND, MOOT_EWOULDBLOCK,
- * MOOT_ECORRUPT, MOOT_EBUDGET. */
+/* The value is valid until the view's next flush or reset, or until an outermost layer is pushed
+ * while nothing is unflushed (what was only read is given back then). MOOT_ENOTFOUND,
+ * MOOT_EWOULDBLOCK, MOOT_ECORRUPT, MOOT_EBUDGET. */
 int moot_view_get(struct moot_view *view, enum moot_when when, struct moot_slice key,
                   struct moot_slice *value) MOOT_MUST_USE;
 /* Key and value are copied. Never blocks: it needs no old value. MOOT_EBUDGET. */
 int moot_view_put(struct moot_view *view, struct moot_slice key,
                   struct moot_slice value) MOOT_MUST_USE;
+/* As put, without a copy of the value: it lies in memory from moot_view_room, where the caller
+ * wrote it since. */
+uint8_t *moot_view_room(struct moot_view *view, size_t size);
+int moot_view_put_room(struct moot_view *view, struct moot_slice key,
+                       struct moot_slice value) MOOT_MUST_USE;
 int moot_view_delete(struct moot_view *view, struct moot_slice key) MOOT_MUST_USE;
-/* For keys that will never be read again (the elements of a dead incarnation): the layers do not
- * hide them from reads. */
+/* Two deletions of whole ranges, each O(what the layers hold of it). delete_range is for keys that
+ * will never be read or written again (the elements of a dead incarnation): what the layers hold is
+ * gone, but what only the store holds is not hidden from reads until it is flushed. clear_range is
+ * for keys that will (a whole keyspace): reads see the range empty at once, and later puts in it.
+ * Few cleared ranges may be unflushed at a time, because every read looks at all of them. */
 int moot_view_delete_range(struct moot_view *view, struct moot_slice from,
                            struct moot_slice to) MOOT_MUST_USE;
+int moot_view_clear_range(struct moot_view *view, struct moot_slice from,
+                          struct moot_slice to) MOOT_MUST_USE;
 
 struct moot_view_iterator {
     struct moot_view *view;
     void *state; /* private */
 };
 /* Entries of [from, to) as the layers show them, in key order or downwards. The iterator does not
- * see changes made after it began; end it before the layer it began in is dropped. */
+ * see changes made after it began; end it before the layer it began in is dropped, and before the
+ * next flush. When this fails there is nothing to end (ending it is harmless). */
 int moot_view_iterate(struct moot_view *view, enum moot_when when, struct moot_range range,
                       bool reverse, struct moot_view_iterator *iterator) MOOT_MUST_USE;
 /* MOOT_ENOTFOUND at the end. Slices are valid until the next call on the iterator. Each step costs
@@ -70,6 +82,7 @@ void moot_view_budget(struct moot_view *view, uint64_t elements);
 struct moot_view_misses {
     struct moot_slice *keys;
     struct moot_range *ranges;
+    bool *range_reverse; /* In which direction each range is wanted. */
     uint32_t key_count, range_count;
 };
 /* What answered WOULDBLOCK since the last call of moot_view_forget_misses; slices are the view's.
@@ -87,5 +100,11 @@ void moot_view_flush(struct moot_view *view, struct moot_batch *batch);
 /* The store changed under the view (a snapshot was installed): forget everything. Only when nothing
  * is unflushed. */
 void moot_view_reset(struct moot_view *view);
+/* Is anything unflushed? */
+bool moot_view_has_changes(const struct moot_view *view);
+/* Bytes of recent values that are remembered above the store (execute/recent.h): a power of two, or
+ * 0 for none, as the simulator likes now and then. MOOT_RECENT_BYTES at first. Only when nothing is
+ * unflushed. */
+void moot_view_remember(struct moot_view *view, size_t bytes);
 
 #endif

@@ -1,0 +1,249 @@
+/* Commands: one, and several as one (EXEC). */
+#include "base/assert.h"
+#include "base/codec.h"
+#include "base/rule.h"
+#include "base/status.h"
+#include "database/execute/engine_internal.h"
+
+enum { ELEMENTS_AHEAD_MAX = 256 }; /* Arguments that a blocked command has looked up for it. */
+
+static int refuse(struct moot_call *call, const char *text)
+{
+    moot_resp_error(&call->reply, text);
+    return ENGINE_REFUSED;
+}
+
+static int refuse_unknown(struct moot_call *call)
+{
+    /* The edge knows the table too: it is of another release, or its MULTI is. */
+    struct moot_buffer text;
+    moot_buffer_init(&text);
+    moot_buffer_append_text(&text, "ERR unknown command '");
+    moot_buffer_append(&text, call->args[0].data, moot_min_u64(call->args[0].size, 128));
+    moot_buffer_append_text(&text, "' in this release");
+    moot_resp_error_slice(&call->reply, moot_buffer_slice(&text));
+    moot_buffer_deinit(&text);
+    return ENGINE_REFUSED;
+}
+
+static bool keys_fit(const struct moot_call *call)
+{
+    size_t sizes = 0;
+    for (uint32_t i = 1; i < call->argc && sizes <= MOOT_KEY_MAX; i++) {
+        sizes += call->args[i].size;
+    }
+    if (sizes <= MOOT_KEY_MAX) {
+        return true; /* Nearly always. */
+    }
+    uint32_t count = moot_command_keys(call->command, call->argc, NULL, 0);
+    uint32_t *at = moot_arena_alloc(call->arena, sizeof(*at) * count);
+    count = moot_command_keys(call->command, call->argc, at, count);
+    for (uint32_t i = 0; i < count; i++) {
+        if (call->args[at[i]].size > MOOT_KEY_MAX) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* 0: it may run. */
+static int admit(const struct engine_pass *pass, struct moot_call *call)
+{
+    const struct moot_command *command = call->command;
+    if (command == NULL) {
+        return refuse_unknown(call);
+    }
+    if (!moot_command_arity_fits(command, call->argc)) {
+        return refuse(call, "ERR wrong number of arguments");
+    }
+    if (command->place == MOOT_PLACE_WRITE && pass->run->is_read) {
+        return refuse(call, "ERR a command that writes was sent as a read");
+    }
+    if (pass->run->refuse_growth && (command->flags & MOOT_FLAG_DENYOOM) != 0) {
+        return refuse(call, "OOM command not allowed: the disk is nearly full");
+    }
+    if (!keys_fit(call)) {
+        return refuse(call, "ERR a key is longer than 32768 bytes");
+    }
+    return MOOT_OK;
+}
+
+/* What the command would ask for next, had the first not been missing: the heads of its keys, and
+ * for a hash the fields among its arguments. Their misses are noted by the view. */
+static void look_ahead(struct moot_call *call)
+{
+    moot_view_budget(call->view, UINT64_MAX);
+    uint32_t at[ELEMENTS_AHEAD_MAX];
+    uint32_t count = moot_command_keys(call->command, call->argc, at, (uint32_t)MOOT_ARRAY_LEN(at));
+    struct moot_slice bytes;
+    for (uint32_t i = 0; i < count && i < MOOT_ARRAY_LEN(at); i++) {
+        struct moot_slice key = call->args[at[i]];
+        struct moot_head head;
+        int status = moot_view_get(call->view, MOOT_WHEN_NOW,
+                                   moot_key_head(call->arena, call->keyspace, key), &bytes);
+        if (status != MOOT_OK || moot_head_decode(bytes, &head) != MOOT_OK ||
+            head.type != MOOT_TYPE_HASH || count > 1) {
+            continue;
+        }
+        for (uint32_t j = at[i] + 1; j < call->argc && j - at[i] <= ELEMENTS_AHEAD_MAX; j++) {
+            if (call->args[j].size <= MOOT_KEY_MAX) {
+                (void)!moot_element_get(call, key, &head, call->args[j], &bytes);
+            }
+        }
+    }
+    moot_view_budget(call->view, MOOT_WRITE_ELEMENTS_MAX); /* All of it will be dropped. */
+}
+
+/* The reply of a command that failed without one. Negative: it ends the run. */
+static int answer_failure(struct moot_call *call, int status)
+{
+    switch (status) {
+    case MOOT_EWOULDBLOCK:
+    case MOOT_EDUE:
+    case MOOT_ECORRUPT:
+    case MOOT_EVERSION:
+    case MOOT_EIO:
+        return status;
+    case MOOT_EBUDGET:
+        return refuse(call, call->is_read
+                                ? "ERR this command touches more elements than one read may"
+                                : "ERR this command touches more elements than one write may");
+    case MOOT_ELIMIT:
+        return refuse(call, "ERR string exceeds maximum allowed size");
+    default:
+        return refuse(call, "ERR this command failed");
+    }
+}
+
+/* Runs the handler in a layer of its own. */
+static int run_handler(struct engine_pass *pass, struct moot_call *call)
+{
+    struct moot_engine *engine = pass->engine;
+    struct engine_state before;
+    engine__take(engine, &before);
+    uint32_t signals = engine->shared.signal_count;
+    size_t reply_start = call->reply.out->size;
+    moot_view_mark mark = moot_view_push(engine->view);
+    int status = call->command->run(call);
+    if (status == MOOT_OK) {
+        moot_view_keep(engine->view, mark);
+        pass->incarnation = call->incarnation;
+        return MOOT_OK;
+    }
+    moot_view_drop(engine->view, mark);
+    engine__restore(engine, &before);
+    engine->shared.signal_count = signals;
+    if (status < 0) {
+        call->reply.out->size = reply_start;
+        if (status == MOOT_EWOULDBLOCK) {
+            look_ahead(call);
+        }
+        return answer_failure(call, status);
+    }
+    return status;
+}
+
+int engine__command(struct engine_pass *pass, uint8_t flags, uint8_t *database, bool in_exec,
+                    const struct moot_slice *args, uint32_t argc)
+{
+    MOOT_ASSERT(argc > 0);
+    struct moot_call call = engine__call(pass, *database);
+    call.reply.protocol = (flags & MOOT_ITEM_RESP3) != 0 ? 3 : 2;
+    call.args = args;
+    call.argc = argc;
+    call.command = moot_command_find(args[0]);
+    pass->ordinal++;
+    int status = admit(pass, &call);
+    if (status == MOOT_OK && call.command->place == MOOT_PLACE_EDGE) {
+        status = in_exec ? engine__edge_command(&call, database)
+                         : refuse(&call, "ERR this command is not for a log");
+    } else if (status == MOOT_OK) {
+        status = run_handler(pass, &call);
+    }
+    if (in_exec && status == MOOT_CALL_WAITS) {
+        moot_resp_null_array(&call.reply); /* Inside EXEC nothing waits. */
+        status = MOOT_OK;
+    }
+    moot_arena_reset(&pass->engine->arena);
+    return status;
+}
+
+/* ---- EXEC ---- */
+
+/* Are all watched keys as they were? 0: yes. ENGINE_REFUSED: no. */
+static int check_watches(struct engine_pass *pass, struct moot_reader *reader)
+{
+    uint64_t watches = moot_get_varint(reader);
+    bool equal = true;
+    for (uint64_t i = 0; i < watches; i++) {
+        uint8_t database = moot_get_u8(reader);
+        struct moot_slice key = moot_get_bytes(reader);
+        struct moot_stamp then, now;
+        then.time = moot_get_u64(reader);
+        then.ordinal = moot_get_u32(reader);
+        if (reader->failed || database >= MOOT_DATABASES || key.size > MOOT_KEY_MAX) {
+            return MOOT_FAIL(MOOT_EINVALID);
+        }
+        struct moot_call call = engine__call(pass, database);
+        int status = moot_object_stamp(&call, key, &now);
+        moot_arena_reset(&pass->engine->arena);
+        if (status != MOOT_OK) {
+            return status;
+        }
+        equal = equal && MOOT_RULE(engine_watch_stamp_equal, moot_stamp_equal(then, now));
+    }
+    return equal ? MOOT_OK : ENGINE_REFUSED;
+}
+
+static int run_commands(struct engine_pass *pass, const struct moot_item *item,
+                        struct moot_reader *reader)
+{
+    struct moot_resp reply = {pass->run->replies, (item->flags & MOOT_ITEM_RESP3) != 0 ? 3 : 2};
+    uint64_t count = moot_get_varint(reader);
+    uint8_t database = item->database;
+    moot_resp_array(&reply, count);
+    int blocked = MOOT_OK;
+    for (uint64_t i = 0; i < count; i++) {
+        struct moot_slice *args;
+        uint32_t argc;
+        if (!moot_item_args(reader, &pass->engine->item_arena, &args, &argc)) {
+            return MOOT_FAIL(MOOT_EINVALID);
+        }
+        int status = engine__command(pass, item->flags, &database, true, args, argc);
+        if (status == MOOT_EWOULDBLOCK) {
+            blocked = status; /* Go on, for what the others will miss. */
+        } else if (status < 0 && blocked == MOOT_OK) {
+            return status;
+        }
+    }
+    return blocked;
+}
+
+int engine__exec(struct engine_pass *pass, const struct moot_item *item)
+{
+    struct moot_engine *engine = pass->engine;
+    struct engine_state before;
+    engine__take(engine, &before);
+    struct moot_reader reader = moot_reader_make(item->body);
+    moot_view_mark mark = moot_view_push(engine->view);
+    int status = check_watches(pass, &reader);
+    if (status == MOOT_OK) {
+        status = run_commands(pass, item, &reader);
+    } else if (status == ENGINE_REFUSED) {
+        MOOT_SOMETIMES(true, "EXEC found that a watched key had changed");
+        struct moot_resp reply = {pass->run->replies, (item->flags & MOOT_ITEM_RESP3) != 0 ? 3 : 2};
+        moot_resp_null_array(&reply);
+        moot_view_drop(engine->view, mark);
+        engine__restore(engine, &before);
+        return MOOT_OK;
+    } else if (status == MOOT_EBUDGET) {
+        status = MOOT_FAIL(MOOT_EINVALID); /* Watches are few. */
+    }
+    if (status != MOOT_OK) {
+        moot_view_drop(engine->view, mark);
+        engine__restore(engine, &before);
+        return status;
+    }
+    moot_view_keep(engine->view, mark);
+    return MOOT_OK;
+}
