@@ -7,7 +7,8 @@
 struct view_cursor {
     struct view_cursor *next_free;
     struct moot_view *view;
-    struct moot_range range; /* In the view's arena. */
+    struct moot_buffer from, to; /* What range points to: walks begin many iterators in one turn. */
+    struct moot_range range;
     bool reverse;
     uint64_t op; /* Sees what was done before this operation. */
 
@@ -36,8 +37,8 @@ static struct view_cursor *take_cursor(struct moot_view *view)
     } else {
         view->free_cursors = cursor->next_free;
     }
-    struct moot_buffer passed = cursor->passed;
-    *cursor = (struct view_cursor){.view = view, .passed = passed};
+    *cursor = (struct view_cursor){
+        .view = view, .from = cursor->from, .to = cursor->to, .passed = cursor->passed};
     view->open_cursors++;
     return cursor;
 }
@@ -46,6 +47,8 @@ void view__free_cursors(struct moot_view *view)
 {
     while (view->free_cursors != NULL) {
         struct view_cursor *next = view->free_cursors->next_free;
+        moot_buffer_deinit(&view->free_cursors->from);
+        moot_buffer_deinit(&view->free_cursors->to);
         moot_buffer_deinit(&view->free_cursors->passed);
         moot_free(view->free_cursors);
         view->free_cursors = next;
@@ -76,8 +79,11 @@ int moot_view_iterate(struct moot_view *view, enum moot_when when, struct moot_r
     struct view_cursor *cursor = take_cursor(view);
     iterator->view = view;
     iterator->state = cursor;
-    cursor->range = (struct moot_range){moot_arena_copy(&view->arena, range.from),
-                                        moot_arena_copy(&view->arena, range.to)};
+    cursor->from.size = cursor->to.size = 0;
+    moot_buffer_append_slice(&cursor->from, range.from);
+    moot_buffer_append_slice(&cursor->to, range.to);
+    cursor->range =
+        (struct moot_range){moot_buffer_slice(&cursor->from), moot_buffer_slice(&cursor->to)};
     cursor->reverse = reverse;
     cursor->op = view->op_next;
     if (moot_view_has_changes(view)) {
