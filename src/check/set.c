@@ -1,0 +1,491 @@
+#include "check/set.h"
+
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/slice.h"
+#include "check/intern.h"
+
+enum { NOBODY = UINT32_MAX };
+
+/* Before a checker starts. */
+static void begin(const struct moot_history *history, struct moot_verdict *verdict)
+{
+    MOOT_ASSERT(verdict->judgement == MOOT_JUDGEMENT_VALID);
+    MOOT_ASSERT(verdict->words.size == 0);
+    MOOT_ASSERT(history->count < UINT32_MAX);
+    verdict->operations = history->count;
+}
+
+/* Adds `what` and the operations that show it, and makes the verdict. A violation is not taken back
+ * by what is unknown. */
+static void conclude(const struct moot_history *history, struct moot_verdict *verdict,
+                     enum moot_judgement judgement, const char *what, uint32_t first,
+                     uint32_t second)
+{
+    MOOT_ASSERT(judgement != MOOT_JUDGEMENT_VALID);
+    if (verdict->judgement == MOOT_JUDGEMENT_VIOLATION) {
+        return;
+    }
+    moot_buffer_reset(&verdict->words, 0);
+    verdict->judgement = judgement;
+    verdict->operation = first == NOBODY ? 0 : first;
+    moot_buffer_append_text(&verdict->words, what);
+    moot_buffer_append_text(&verdict->words, "\n");
+    const uint32_t shown[2] = {first, second};
+    for (size_t i = 0; i < MOOT_ARRAY_LEN(shown); i++) {
+        if (shown[i] != NOBODY) {
+            moot_buffer_append_text(&verdict->words, "    ");
+            moot_operation_describe(&history->operations[shown[i]], &verdict->words);
+            moot_buffer_append_text(&verdict->words, "\n");
+        }
+    }
+}
+
+static void not_judged(const struct moot_history *history, struct moot_verdict *verdict,
+                       uint32_t operation)
+{
+    conclude(history, verdict, MOOT_JUDGEMENT_UNKNOWN,
+             "this checker has no such operation, or not with such a value:", operation, NOBODY);
+}
+
+static uint64_t end_of(const struct moot_operation *operation)
+{
+    return operation->outcome == MOOT_OUTCOME_OK ? operation->returned.ns : MOOT_NEVER.ns;
+}
+
+static bool is_known_read(const struct moot_operation *operation)
+{
+    return operation->kind == MOOT_OPERATION_READ && operation->outcome == MOOT_OUTCOME_OK &&
+           operation->result.kind != MOOT_HISTORY_NONE;
+}
+
+/* The text of a value that is bytes or an integer; `digits` has 24 bytes. */
+static bool text_of(const struct moot_history_value *value, char *digits, struct moot_slice *text)
+{
+    *text = value->bytes;
+    if (value->kind == MOOT_HISTORY_INTEGER) {
+        *text = moot_slice_make(digits, moot_text_i64(digits, value->integer));
+    }
+    return value->kind == MOOT_HISTORY_INTEGER || value->kind == MOOT_HISTORY_BYTES;
+}
+
+/* A set's element. It is known from the instant at which somebody was told that it is there. */
+struct element {
+    uint32_t key;
+    uint32_t add, witness; /* Operations, or NOBODY. `witness` is the one that told. */
+    uint64_t known;
+    bool failed; /* Its add was surely not done. */
+};
+
+struct sets {
+    const struct moot_history *history;
+    struct moot_verdict *verdict;
+    struct moot_intern keys, texts;
+    struct moot_pairs numbers; /* (key, text) -> element + 1 */
+    struct element *elements;
+    uint32_t count, capacity;
+    uint32_t *seen_by; /* By element: the read that lists it, last. */
+};
+
+static struct element *element_of(struct sets *sets, struct moot_slice key, struct moot_slice text)
+{
+    uint32_t key_number = moot_intern_add(&sets->keys, key);
+    uint64_t *number =
+        moot_pairs_at(&sets->numbers, key_number, moot_intern_add(&sets->texts, text), 0);
+    if (*number == 0) {
+        if (sets->count == sets->capacity) {
+            sets->capacity = sets->capacity == 0 ? 64 : sets->capacity * 2;
+            sets->elements = moot_realloc(sets->elements, sets->capacity * sizeof(*sets->elements));
+        }
+        sets->elements[sets->count++] = (struct element){
+            .key = key_number, .add = NOBODY, .witness = NOBODY, .known = MOOT_NEVER.ns};
+        *number = sets->count;
+    }
+    return &sets->elements[*number - 1];
+}
+
+static void set_collect_adds(struct sets *sets)
+{
+    for (uint32_t i = 0; i < sets->history->count; i++) {
+        const struct moot_operation *operation = &sets->history->operations[i];
+        char digits[24];
+        struct moot_slice text;
+        if (operation->kind == MOOT_OPERATION_READ) {
+            continue;
+        }
+        if (operation->kind != MOOT_OPERATION_ADD ||
+            !text_of(&operation->argument, digits, &text)) {
+            not_judged(sets->history, sets->verdict, i);
+            continue;
+        }
+        struct element *element = element_of(sets, operation->key, text);
+        if (operation->outcome == MOOT_OUTCOME_FAIL) {
+            element->failed = true;
+            continue;
+        }
+        if (element->add == NOBODY ||
+            operation->called.ns < sets->history->operations[element->add].called.ns) {
+            element->add = i; /* Added again: the first call is what a read may see. */
+        }
+        if (end_of(operation) < element->known) {
+            element->known = end_of(operation);
+            element->witness = i;
+        }
+    }
+}
+
+static void set_judge_seen(struct sets *sets, uint32_t read)
+{
+    const struct moot_operation *operation = &sets->history->operations[read];
+    for (size_t i = 0; i < operation->result.count; i++) {
+        struct element *element = element_of(sets, operation->key, operation->result.items[i]);
+        if (element->add == NOBODY) {
+            conclude(sets->history, sets->verdict, MOOT_JUDGEMENT_VIOLATION,
+                     element->failed ? "a set holds an element whose add failed:"
+                                     : "a set holds an element that nobody added:",
+                     read, NOBODY);
+            return;
+        }
+        if (operation->returned.ns < sets->history->operations[element->add].called.ns) {
+            conclude(sets->history, sets->verdict, MOOT_JUDGEMENT_VIOLATION,
+                     "a read saw an element before its add was called:", read, element->add);
+            return;
+        }
+        if (operation->returned.ns < element->known) {
+            element->known = operation->returned.ns;
+            element->witness = read;
+        }
+    }
+}
+
+static int compare_known(const void *left, const void *right)
+{
+    const struct element *a = *(const struct element *const *)left;
+    const struct element *b = *(const struct element *const *)right;
+    if (a->key != b->key) {
+        return (a->key > b->key) - (a->key < b->key);
+    }
+    if (a->known != b->known) {
+        return (a->known > b->known) - (a->known < b->known);
+    }
+    return (a > b) - (a < b); /* Both in one array: the order of first appearance. */
+}
+
+/* `sorted` is by key and known. What a read must hold is a prefix of its key's part. */
+static void set_judge_missing(struct sets *sets, uint32_t read, struct element *const *sorted,
+                              const size_t *start)
+{
+    const struct moot_operation *operation = &sets->history->operations[read];
+    for (size_t i = 0; i < operation->result.count; i++) {
+        struct element *element = element_of(sets, operation->key, operation->result.items[i]);
+        if (sets->seen_by[element - sets->elements] == read) {
+            conclude(sets->history, sets->verdict, MOOT_JUDGEMENT_VIOLATION,
+                     "a set holds an element twice:", read, element->add);
+            return;
+        }
+        sets->seen_by[element - sets->elements] = read;
+    }
+    uint32_t key = moot_intern_add(&sets->keys, operation->key);
+    for (size_t i = start[key]; i < start[key + 1] && sorted[i]->known < operation->called.ns;
+         i++) {
+        if (sets->seen_by[sorted[i] - sets->elements] != read) {
+            conclude(sets->history, sets->verdict, MOOT_JUDGEMENT_VIOLATION,
+                     "an element is lost: this read lacks it, though it was there:", read,
+                     sorted[i]->witness);
+            return;
+        }
+    }
+}
+
+/* An acknowledged add that no read came after has not been looked for. */
+static void set_judge_unread(struct sets *sets)
+{
+    const struct moot_history *history = sets->history;
+    uint64_t *last_read = moot_alloc_zero((sets->keys.count + (size_t)1) * sizeof(*last_read));
+    for (uint32_t i = 0; i < history->count; i++) {
+        const struct moot_operation *operation = &history->operations[i];
+        if (is_known_read(operation)) {
+            uint64_t *last = &last_read[moot_intern_add(&sets->keys, operation->key)];
+            *last = moot_max_u64(*last, operation->called.ns + 1);
+        }
+    }
+    for (uint32_t i = 0; i < sets->count; i++) {
+        const struct element *element = &sets->elements[i];
+        if (element->known != MOOT_NEVER.ns && element->known >= last_read[element->key]) {
+            conclude(history, sets->verdict, MOOT_JUDGEMENT_UNKNOWN,
+                     "an acknowledged add is followed by no read:", element->witness, NOBODY);
+            break;
+        }
+    }
+    moot_free(last_read);
+}
+
+static void set_judge_all_missing(struct sets *sets)
+{
+    const struct moot_history *history = sets->history;
+    struct element **sorted = moot_alloc(sets->count * sizeof(struct element *));
+    size_t *start = moot_alloc_zero((sets->keys.count + (size_t)1) * sizeof(*start));
+    sets->seen_by = moot_alloc(sets->count * sizeof(*sets->seen_by));
+    for (uint32_t i = 0; i < sets->count; i++) {
+        sorted[i] = &sets->elements[i];
+        sets->seen_by[i] = NOBODY;
+        start[sets->elements[i].key + 1]++;
+    }
+    for (uint32_t key = 0; key < sets->keys.count; key++) {
+        start[key + 1] += start[key];
+    }
+    qsort(sorted, sets->count, sizeof(struct element *), compare_known);
+    for (uint32_t i = 0; i < history->count; i++) {
+        if (is_known_read(&history->operations[i])) {
+            set_judge_missing(sets, i, sorted, start);
+        }
+    }
+    moot_free(sorted);
+    moot_free(start);
+}
+
+void moot_check_set(const struct moot_history *history, struct moot_verdict *verdict)
+{
+    begin(history, verdict);
+    struct sets sets = {.history = history, .verdict = verdict};
+    moot_intern_init(&sets.keys);
+    moot_intern_init(&sets.texts);
+    moot_pairs_init(&sets.numbers);
+    set_collect_adds(&sets);
+    for (uint32_t i = 0; i < history->count; i++) {
+        const struct moot_operation *operation = &history->operations[i];
+        moot_intern_add(&sets.keys, operation->key);
+        if (is_known_read(operation)) {
+            if (operation->result.kind != MOOT_HISTORY_LIST &&
+                operation->result.kind != MOOT_HISTORY_NIL) {
+                not_judged(history, verdict, i);
+            }
+            set_judge_seen(&sets, i);
+        }
+    }
+    set_judge_all_missing(&sets);
+    if (verdict->judgement == MOOT_JUDGEMENT_VALID) {
+        set_judge_unread(&sets);
+    }
+    verdict->keys = sets.keys.count;
+    moot_intern_deinit(&sets.keys);
+    moot_intern_deinit(&sets.texts);
+    moot_pairs_deinit(&sets.numbers);
+    moot_free(sets.elements);
+    moot_free(sets.seen_by);
+}
+
+void moot_check_bank(const struct moot_history *history, int64_t total,
+                     struct moot_verdict *verdict)
+{
+    begin(history, verdict);
+    for (uint32_t i = 0; i < history->count; i++) {
+        const struct moot_operation *operation = &history->operations[i];
+        if (!is_known_read(operation)) {
+            continue;
+        }
+        bool good = operation->result.kind == MOOT_HISTORY_LIST;
+        int64_t sum = 0, balance = 0;
+        for (size_t j = 0; good && j < operation->result.count; j++) {
+            good = moot_slice_to_i64(operation->result.items[j], &balance) &&
+                   !__builtin_add_overflow(sum, balance, &sum);
+        }
+        if (!good) {
+            not_judged(history, verdict, i);
+        } else if (sum != total) {
+            conclude(history, verdict, MOOT_JUDGEMENT_VIOLATION,
+                     "the balances do not sum up to the total:", i, NOBODY);
+        }
+    }
+}
+
+void moot_check_ids(const struct moot_history *history, struct moot_verdict *verdict)
+{
+    begin(history, verdict);
+    struct moot_intern ids;
+    moot_intern_init(&ids);
+    uint32_t *given_by = moot_alloc(history->count * sizeof(*given_by));
+    for (uint32_t i = 0; i < history->count; i++) {
+        const struct moot_operation *operation = &history->operations[i];
+        char digits[24];
+        struct moot_slice text;
+        if (operation->kind != MOOT_OPERATION_GENERATE) {
+            not_judged(history, verdict, i);
+        } else if (operation->outcome == MOOT_OUTCOME_OK) {
+            if (!text_of(&operation->result, digits, &text)) {
+                not_judged(history, verdict, i);
+                continue;
+            }
+            uint32_t known = ids.count, number = moot_intern_add(&ids, text);
+            if (number < known) {
+                conclude(history, verdict, MOOT_JUDGEMENT_VIOLATION,
+                         "one id was given twice:", given_by[number], i);
+            } else {
+                given_by[number] = i;
+            }
+        }
+    }
+    moot_free(given_by);
+    moot_intern_deinit(&ids);
+}
+
+/* What one increment adds to the bounds, from an instant on. */
+struct bound {
+    uint32_t key;
+    uint64_t at;
+    int64_t delta;
+};
+
+static int compare_bounds(const void *left, const void *right)
+{
+    const struct bound *a = left, *b = right;
+    if (a->key != b->key) {
+        return (a->key > b->key) - (a->key < b->key);
+    }
+    return (a->at > b->at) - (a->at < b->at);
+}
+
+/* The sum of the deltas of `key` before `at`, or also at it. Sums were made by accumulate. */
+static int64_t sum_until(const struct bound *bounds, size_t count, uint32_t key, uint64_t at,
+                         bool inclusive)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct bound *bound = &bounds[middle];
+        bool is_before = bound->key < key ||
+                         (bound->key == key && (bound->at < at || (inclusive && bound->at == at)));
+        low = is_before ? middle + 1 : low;
+        high = is_before ? high : middle;
+    }
+    return low > 0 && bounds[low - 1].key == key ? bounds[low - 1].delta : 0;
+}
+
+static void accumulate(struct bound *bounds, size_t count)
+{
+    qsort(bounds, count, sizeof(*bounds), compare_bounds);
+    for (size_t i = 1; i < count; i++) {
+        if (bounds[i].key == bounds[i - 1].key) { /* Sums wrap, as two's complement does. */
+            bounds[i].delta = (int64_t)((uint64_t)bounds[i].delta + (uint64_t)bounds[i - 1].delta);
+        }
+    }
+}
+
+/* A read's least value: what was surely done before its call, and every decrement that may have
+ * been done by its return. Its greatest: the other way round. */
+struct counters {
+    struct moot_intern keys;
+    struct bound *done_up, *done_down;   /* By return: acknowledged increments, decrements. */
+    struct bound *maybe_up, *maybe_down; /* By call: all that did not fail. */
+    size_t done_up_count, done_down_count, maybe_up_count, maybe_down_count;
+};
+
+static void counters_collect(struct counters *counters, const struct moot_history *history,
+                             struct moot_verdict *verdict)
+{
+    for (uint32_t i = 0; i < history->count; i++) {
+        const struct moot_operation *operation = &history->operations[i];
+        uint32_t key = moot_intern_add(&counters->keys, operation->key);
+        if (operation->kind == MOOT_OPERATION_READ || operation->outcome == MOOT_OUTCOME_FAIL) {
+            continue;
+        }
+        if (operation->kind != MOOT_OPERATION_INCREMENT ||
+            operation->argument.kind != MOOT_HISTORY_INTEGER) {
+            not_judged(history, verdict, i);
+            continue;
+        }
+        int64_t delta = operation->argument.integer;
+        struct bound maybe = {key, operation->called.ns, delta};
+        struct bound done = {key, operation->returned.ns, delta};
+        if (delta >= 0) {
+            counters->maybe_up[counters->maybe_up_count++] = maybe;
+        } else {
+            counters->maybe_down[counters->maybe_down_count++] = maybe;
+        }
+        if (operation->outcome == MOOT_OUTCOME_OK) {
+            if (delta >= 0) {
+                counters->done_up[counters->done_up_count++] = done;
+            } else {
+                counters->done_down[counters->done_down_count++] = done;
+            }
+        }
+    }
+    accumulate(counters->done_up, counters->done_up_count);
+    accumulate(counters->done_down, counters->done_down_count);
+    accumulate(counters->maybe_up, counters->maybe_up_count);
+    accumulate(counters->maybe_down, counters->maybe_down_count);
+}
+
+static void counter_judge_read(const struct counters *counters, uint32_t key, uint32_t read,
+                               const struct moot_history *history, struct moot_verdict *verdict)
+{
+    const struct moot_operation *operation = &history->operations[read];
+    int64_t value = operation->result.integer;
+    bool good = operation->result.kind == MOOT_HISTORY_INTEGER;
+    if (operation->result.kind == MOOT_HISTORY_NIL) {
+        value = 0;
+        good = true;
+    } else if (operation->result.kind == MOOT_HISTORY_BYTES) {
+        good = moot_slice_to_i64(operation->result.bytes, &value);
+    }
+    if (!good) {
+        not_judged(history, verdict, read);
+        return;
+    }
+    uint64_t call = operation->called.ns, end = operation->returned.ns;
+    int64_t least = sum_until(counters->done_up, counters->done_up_count, key, call, false) +
+                    sum_until(counters->maybe_down, counters->maybe_down_count, key, end, true);
+    int64_t most = sum_until(counters->done_down, counters->done_down_count, key, call, false) +
+                   sum_until(counters->maybe_up, counters->maybe_up_count, key, end, true);
+    if (value < least || value > most) {
+        conclude(history, verdict, MOOT_JUDGEMENT_VIOLATION,
+                 value < least ? "acknowledged increments are missing from this read:"
+                               : "this read counts more than was ever asked for:",
+                 read, NOBODY);
+        moot_buffer_append_text(&verdict->words, "    it must be from ");
+        moot_buffer_append_i64(&verdict->words, least);
+        moot_buffer_append_text(&verdict->words, " to ");
+        moot_buffer_append_i64(&verdict->words, most);
+        moot_buffer_append_text(&verdict->words, "\n");
+    }
+}
+
+void moot_check_exactly_once(const struct moot_history *history, struct moot_verdict *verdict)
+{
+    begin(history, verdict);
+    size_t bytes = history->count * sizeof(struct bound);
+    struct counters counters = {
+        .done_up = moot_alloc(bytes),
+        .done_down = moot_alloc(bytes),
+        .maybe_up = moot_alloc(bytes),
+        .maybe_down = moot_alloc(bytes),
+    };
+    moot_intern_init(&counters.keys);
+    counters_collect(&counters, history, verdict);
+    uint64_t *last_read = moot_alloc_zero((counters.keys.count + (size_t)1) * sizeof(*last_read));
+    for (uint32_t i = 0; i < history->count && verdict->judgement == MOOT_JUDGEMENT_VALID; i++) {
+        const struct moot_operation *operation = &history->operations[i];
+        if (is_known_read(operation)) {
+            uint32_t key = moot_intern_add(&counters.keys, operation->key);
+            last_read[key] = moot_max_u64(last_read[key], operation->called.ns + 1);
+            counter_judge_read(&counters, key, i, history, verdict);
+        }
+    }
+    for (uint32_t i = 0; i < history->count && verdict->judgement == MOOT_JUDGEMENT_VALID; i++) {
+        const struct moot_operation *operation = &history->operations[i];
+        uint32_t key = moot_intern_add(&counters.keys, operation->key);
+        if (operation->kind == MOOT_OPERATION_INCREMENT && operation->outcome == MOOT_OUTCOME_OK &&
+            operation->returned.ns >= last_read[key]) {
+            conclude(history, verdict, MOOT_JUDGEMENT_UNKNOWN,
+                     "an acknowledged increment is followed by no read:", i, NOBODY);
+        }
+    }
+    verdict->keys = counters.keys.count;
+    moot_intern_deinit(&counters.keys);
+    moot_free(counters.done_up);
+    moot_free(counters.done_down);
+    moot_free(counters.maybe_up);
+    moot_free(counters.maybe_down);
+    moot_free(last_read);
+}
