@@ -4,76 +4,13 @@
 
 #include "base/assert.h"
 #include "base/slice.h"
+#include "check/evidence.h"
 #include "check/intern.h"
-
-enum { NOBODY = UINT32_MAX };
-
-/* Before a checker starts. */
-static void begin(const struct moot_history *history, struct moot_verdict *verdict)
-{
-    MOOT_ASSERT(verdict->judgement == MOOT_JUDGEMENT_VALID);
-    MOOT_ASSERT(verdict->words.size == 0);
-    MOOT_ASSERT(history->count < UINT32_MAX);
-    verdict->operations = history->count;
-}
-
-/* Adds `what` and the operations that show it, and makes the verdict. A violation is not taken back
- * by what is unknown. */
-static void conclude(const struct moot_history *history, struct moot_verdict *verdict,
-                     enum moot_judgement judgement, const char *what, uint32_t first,
-                     uint32_t second)
-{
-    MOOT_ASSERT(judgement != MOOT_JUDGEMENT_VALID);
-    if (verdict->judgement == MOOT_JUDGEMENT_VIOLATION) {
-        return;
-    }
-    moot_buffer_reset(&verdict->words, 0);
-    verdict->judgement = judgement;
-    verdict->operation = first == NOBODY ? 0 : first;
-    moot_buffer_append_text(&verdict->words, what);
-    moot_buffer_append_text(&verdict->words, "\n");
-    const uint32_t shown[2] = {first, second};
-    for (size_t i = 0; i < MOOT_ARRAY_LEN(shown); i++) {
-        if (shown[i] != NOBODY) {
-            moot_buffer_append_text(&verdict->words, "    ");
-            moot_operation_describe(&history->operations[shown[i]], &verdict->words);
-            moot_buffer_append_text(&verdict->words, "\n");
-        }
-    }
-}
-
-static void not_judged(const struct moot_history *history, struct moot_verdict *verdict,
-                       uint32_t operation)
-{
-    conclude(history, verdict, MOOT_JUDGEMENT_UNKNOWN,
-             "this checker has no such operation, or not with such a value:", operation, NOBODY);
-}
-
-static uint64_t end_of(const struct moot_operation *operation)
-{
-    return operation->outcome == MOOT_OUTCOME_OK ? operation->returned.ns : MOOT_NEVER.ns;
-}
-
-static bool is_known_read(const struct moot_operation *operation)
-{
-    return operation->kind == MOOT_OPERATION_READ && operation->outcome == MOOT_OUTCOME_OK &&
-           operation->result.kind != MOOT_HISTORY_NONE;
-}
-
-/* The text of a value that is bytes or an integer; `digits` has 24 bytes. */
-static bool text_of(const struct moot_history_value *value, char *digits, struct moot_slice *text)
-{
-    *text = value->bytes;
-    if (value->kind == MOOT_HISTORY_INTEGER) {
-        *text = moot_slice_make(digits, moot_text_i64(digits, value->integer));
-    }
-    return value->kind == MOOT_HISTORY_INTEGER || value->kind == MOOT_HISTORY_BYTES;
-}
 
 /* A set's element. It is known from the instant at which somebody was told that it is there. */
 struct element {
     uint32_t key;
-    uint32_t add, witness; /* Operations, or NOBODY. `witness` is the one that told. */
+    uint32_t add, witness; /* Operations, or MOOT_EVIDENCE_NONE. `witness` is the one that told. */
     uint64_t known;
     bool failed; /* Its add was surely not done. */
 };
@@ -98,8 +35,10 @@ static struct element *element_of(struct sets *sets, struct moot_slice key, stru
             sets->capacity = sets->capacity == 0 ? 64 : sets->capacity * 2;
             sets->elements = moot_realloc(sets->elements, sets->capacity * sizeof(*sets->elements));
         }
-        sets->elements[sets->count++] = (struct element){
-            .key = key_number, .add = NOBODY, .witness = NOBODY, .known = MOOT_NEVER.ns};
+        sets->elements[sets->count++] = (struct element){.key = key_number,
+                                                         .add = MOOT_EVIDENCE_NONE,
+                                                         .witness = MOOT_EVIDENCE_NONE,
+                                                         .known = MOOT_NEVER.ns};
         *number = sets->count;
     }
     return &sets->elements[*number - 1];
@@ -115,8 +54,8 @@ static void set_collect_adds(struct sets *sets)
             continue;
         }
         if (operation->kind != MOOT_OPERATION_ADD ||
-            !text_of(&operation->argument, digits, &text)) {
-            not_judged(sets->history, sets->verdict, i);
+            !moot_evidence_text(&operation->argument, digits, &text)) {
+            moot_evidence_not_judged(sets->history, sets->verdict, i);
             continue;
         }
         struct element *element = element_of(sets, operation->key, text);
@@ -124,12 +63,12 @@ static void set_collect_adds(struct sets *sets)
             element->failed = true;
             continue;
         }
-        if (element->add == NOBODY ||
+        if (element->add == MOOT_EVIDENCE_NONE ||
             operation->called.ns < sets->history->operations[element->add].called.ns) {
             element->add = i; /* Added again: the first call is what a read may see. */
         }
-        if (end_of(operation) < element->known) {
-            element->known = end_of(operation);
+        if (moot_evidence_end(operation) < element->known) {
+            element->known = moot_evidence_end(operation);
             element->witness = i;
         }
     }
@@ -140,16 +79,17 @@ static void set_judge_seen(struct sets *sets, uint32_t read)
     const struct moot_operation *operation = &sets->history->operations[read];
     for (size_t i = 0; i < operation->result.count; i++) {
         struct element *element = element_of(sets, operation->key, operation->result.items[i]);
-        if (element->add == NOBODY) {
-            conclude(sets->history, sets->verdict, MOOT_JUDGEMENT_VIOLATION,
-                     element->failed ? "a set holds an element whose add failed:"
-                                     : "a set holds an element that nobody added:",
-                     read, NOBODY);
+        if (element->add == MOOT_EVIDENCE_NONE) {
+            moot_evidence_conclude(sets->history, sets->verdict, MOOT_JUDGEMENT_VIOLATION,
+                                   element->failed ? "a set holds an element whose add failed:"
+                                                   : "a set holds an element that nobody added:",
+                                   read, MOOT_EVIDENCE_NONE);
             return;
         }
         if (operation->returned.ns < sets->history->operations[element->add].called.ns) {
-            conclude(sets->history, sets->verdict, MOOT_JUDGEMENT_VIOLATION,
-                     "a read saw an element before its add was called:", read, element->add);
+            moot_evidence_conclude(sets->history, sets->verdict, MOOT_JUDGEMENT_VIOLATION,
+                                   "a read saw an element before its add was called:", read,
+                                   element->add);
             return;
         }
         if (operation->returned.ns < element->known) {
@@ -180,8 +120,8 @@ static void set_judge_missing(struct sets *sets, uint32_t read, struct element *
     for (size_t i = 0; i < operation->result.count; i++) {
         struct element *element = element_of(sets, operation->key, operation->result.items[i]);
         if (sets->seen_by[element - sets->elements] == read) {
-            conclude(sets->history, sets->verdict, MOOT_JUDGEMENT_VIOLATION,
-                     "a set holds an element twice:", read, element->add);
+            moot_evidence_conclude(sets->history, sets->verdict, MOOT_JUDGEMENT_VIOLATION,
+                                   "a set holds an element twice:", read, element->add);
             return;
         }
         sets->seen_by[element - sets->elements] = read;
@@ -190,9 +130,9 @@ static void set_judge_missing(struct sets *sets, uint32_t read, struct element *
     for (size_t i = start[key]; i < start[key + 1] && sorted[i]->known < operation->called.ns;
          i++) {
         if (sets->seen_by[sorted[i] - sets->elements] != read) {
-            conclude(sets->history, sets->verdict, MOOT_JUDGEMENT_VIOLATION,
-                     "an element is lost: this read lacks it, though it was there:", read,
-                     sorted[i]->witness);
+            moot_evidence_conclude(sets->history, sets->verdict, MOOT_JUDGEMENT_VIOLATION,
+                                   "an element is lost: this read lacks it, though it was there:",
+                                   read, sorted[i]->witness);
             return;
         }
     }
@@ -205,16 +145,18 @@ static void set_judge_unread(struct sets *sets)
     uint64_t *last_read = moot_alloc_zero((sets->keys.count + (size_t)1) * sizeof(*last_read));
     for (uint32_t i = 0; i < history->count; i++) {
         const struct moot_operation *operation = &history->operations[i];
-        if (is_known_read(operation)) {
+        if (moot_evidence_is_read(operation)) {
             uint64_t *last = &last_read[moot_intern_add(&sets->keys, operation->key)];
             *last = moot_max_u64(*last, operation->called.ns + 1);
         }
     }
-    for (uint32_t i = 0; i < sets->count; i++) {
-        const struct element *element = &sets->elements[i];
-        if (element->known != MOOT_NEVER.ns && element->known >= last_read[element->key]) {
-            conclude(history, sets->verdict, MOOT_JUDGEMENT_UNKNOWN,
-                     "an acknowledged add is followed by no read:", element->witness, NOBODY);
+    for (uint32_t i = 0; i < history->count; i++) {
+        const struct moot_operation *operation = &history->operations[i];
+        if (operation->kind == MOOT_OPERATION_ADD && operation->outcome == MOOT_OUTCOME_OK &&
+            operation->returned.ns >= last_read[moot_intern_add(&sets->keys, operation->key)]) {
+            moot_evidence_conclude(history, sets->verdict, MOOT_JUDGEMENT_UNKNOWN,
+                                   "an acknowledged add is followed by no read:", i,
+                                   MOOT_EVIDENCE_NONE);
             break;
         }
     }
@@ -229,7 +171,7 @@ static void set_judge_all_missing(struct sets *sets)
     sets->seen_by = moot_alloc(sets->count * sizeof(*sets->seen_by));
     for (uint32_t i = 0; i < sets->count; i++) {
         sorted[i] = &sets->elements[i];
-        sets->seen_by[i] = NOBODY;
+        sets->seen_by[i] = MOOT_EVIDENCE_NONE;
         start[sets->elements[i].key + 1]++;
     }
     for (uint32_t key = 0; key < sets->keys.count; key++) {
@@ -237,7 +179,7 @@ static void set_judge_all_missing(struct sets *sets)
     }
     qsort(sorted, sets->count, sizeof(struct element *), compare_known);
     for (uint32_t i = 0; i < history->count; i++) {
-        if (is_known_read(&history->operations[i])) {
+        if (moot_evidence_is_read(&history->operations[i])) {
             set_judge_missing(sets, i, sorted, start);
         }
     }
@@ -247,7 +189,7 @@ static void set_judge_all_missing(struct sets *sets)
 
 void moot_check_set(const struct moot_history *history, struct moot_verdict *verdict)
 {
-    begin(history, verdict);
+    moot_evidence_begin(history, verdict);
     struct sets sets = {.history = history, .verdict = verdict};
     moot_intern_init(&sets.keys);
     moot_intern_init(&sets.texts);
@@ -256,15 +198,17 @@ void moot_check_set(const struct moot_history *history, struct moot_verdict *ver
     for (uint32_t i = 0; i < history->count; i++) {
         const struct moot_operation *operation = &history->operations[i];
         moot_intern_add(&sets.keys, operation->key);
-        if (is_known_read(operation)) {
+        if (moot_evidence_is_read(operation)) {
             if (operation->result.kind != MOOT_HISTORY_LIST &&
                 operation->result.kind != MOOT_HISTORY_NIL) {
-                not_judged(history, verdict, i);
+                moot_evidence_not_judged(history, verdict, i);
             }
             set_judge_seen(&sets, i);
         }
     }
-    set_judge_all_missing(&sets);
+    if (verdict->judgement != MOOT_JUDGEMENT_VIOLATION) {
+        set_judge_all_missing(&sets); /* Now every element that a read lists is numbered. */
+    }
     if (verdict->judgement == MOOT_JUDGEMENT_VALID) {
         set_judge_unread(&sets);
     }
@@ -279,10 +223,10 @@ void moot_check_set(const struct moot_history *history, struct moot_verdict *ver
 void moot_check_bank(const struct moot_history *history, int64_t total,
                      struct moot_verdict *verdict)
 {
-    begin(history, verdict);
+    moot_evidence_begin(history, verdict);
     for (uint32_t i = 0; i < history->count; i++) {
         const struct moot_operation *operation = &history->operations[i];
-        if (!is_known_read(operation)) {
+        if (!moot_evidence_is_read(operation)) {
             continue;
         }
         bool good = operation->result.kind == MOOT_HISTORY_LIST;
@@ -292,17 +236,18 @@ void moot_check_bank(const struct moot_history *history, int64_t total,
                    !__builtin_add_overflow(sum, balance, &sum);
         }
         if (!good) {
-            not_judged(history, verdict, i);
+            moot_evidence_not_judged(history, verdict, i);
         } else if (sum != total) {
-            conclude(history, verdict, MOOT_JUDGEMENT_VIOLATION,
-                     "the balances do not sum up to the total:", i, NOBODY);
+            moot_evidence_conclude(history, verdict, MOOT_JUDGEMENT_VIOLATION,
+                                   "the balances do not sum up to the total:", i,
+                                   MOOT_EVIDENCE_NONE);
         }
     }
 }
 
 void moot_check_ids(const struct moot_history *history, struct moot_verdict *verdict)
 {
-    begin(history, verdict);
+    moot_evidence_begin(history, verdict);
     struct moot_intern ids;
     moot_intern_init(&ids);
     uint32_t *given_by = moot_alloc(history->count * sizeof(*given_by));
@@ -311,16 +256,16 @@ void moot_check_ids(const struct moot_history *history, struct moot_verdict *ver
         char digits[24];
         struct moot_slice text;
         if (operation->kind != MOOT_OPERATION_GENERATE) {
-            not_judged(history, verdict, i);
+            moot_evidence_not_judged(history, verdict, i);
         } else if (operation->outcome == MOOT_OUTCOME_OK) {
-            if (!text_of(&operation->result, digits, &text)) {
-                not_judged(history, verdict, i);
+            if (!moot_evidence_text(&operation->result, digits, &text)) {
+                moot_evidence_not_judged(history, verdict, i);
                 continue;
             }
             uint32_t known = ids.count, number = moot_intern_add(&ids, text);
             if (number < known) {
-                conclude(history, verdict, MOOT_JUDGEMENT_VIOLATION,
-                         "one id was given twice:", given_by[number], i);
+                moot_evidence_conclude(history, verdict, MOOT_JUDGEMENT_VIOLATION,
+                                       "one id was given twice:", given_by[number], i);
             } else {
                 given_by[number] = i;
             }
@@ -392,7 +337,7 @@ static void counters_collect(struct counters *counters, const struct moot_histor
         }
         if (operation->kind != MOOT_OPERATION_INCREMENT ||
             operation->argument.kind != MOOT_HISTORY_INTEGER) {
-            not_judged(history, verdict, i);
+            moot_evidence_not_judged(history, verdict, i);
             continue;
         }
         int64_t delta = operation->argument.integer;
@@ -430,7 +375,7 @@ static void counter_judge_read(const struct counters *counters, uint32_t key, ui
         good = moot_slice_to_i64(operation->result.bytes, &value);
     }
     if (!good) {
-        not_judged(history, verdict, read);
+        moot_evidence_not_judged(history, verdict, read);
         return;
     }
     uint64_t call = operation->called.ns, end = operation->returned.ns;
@@ -439,10 +384,10 @@ static void counter_judge_read(const struct counters *counters, uint32_t key, ui
     int64_t most = sum_until(counters->done_down, counters->done_down_count, key, call, false) +
                    sum_until(counters->maybe_up, counters->maybe_up_count, key, end, true);
     if (value < least || value > most) {
-        conclude(history, verdict, MOOT_JUDGEMENT_VIOLATION,
-                 value < least ? "acknowledged increments are missing from this read:"
-                               : "this read counts more than was ever asked for:",
-                 read, NOBODY);
+        moot_evidence_conclude(history, verdict, MOOT_JUDGEMENT_VIOLATION,
+                               value < least ? "acknowledged increments are missing from this read:"
+                                             : "this read counts more than was ever asked for:",
+                               read, MOOT_EVIDENCE_NONE);
         moot_buffer_append_text(&verdict->words, "    it must be from ");
         moot_buffer_append_i64(&verdict->words, least);
         moot_buffer_append_text(&verdict->words, " to ");
@@ -453,7 +398,7 @@ static void counter_judge_read(const struct counters *counters, uint32_t key, ui
 
 void moot_check_exactly_once(const struct moot_history *history, struct moot_verdict *verdict)
 {
-    begin(history, verdict);
+    moot_evidence_begin(history, verdict);
     size_t bytes = history->count * sizeof(struct bound);
     struct counters counters = {
         .done_up = moot_alloc(bytes),
@@ -466,7 +411,7 @@ void moot_check_exactly_once(const struct moot_history *history, struct moot_ver
     uint64_t *last_read = moot_alloc_zero((counters.keys.count + (size_t)1) * sizeof(*last_read));
     for (uint32_t i = 0; i < history->count && verdict->judgement == MOOT_JUDGEMENT_VALID; i++) {
         const struct moot_operation *operation = &history->operations[i];
-        if (is_known_read(operation)) {
+        if (moot_evidence_is_read(operation)) {
             uint32_t key = moot_intern_add(&counters.keys, operation->key);
             last_read[key] = moot_max_u64(last_read[key], operation->called.ns + 1);
             counter_judge_read(&counters, key, i, history, verdict);
@@ -477,8 +422,9 @@ void moot_check_exactly_once(const struct moot_history *history, struct moot_ver
         uint32_t key = moot_intern_add(&counters.keys, operation->key);
         if (operation->kind == MOOT_OPERATION_INCREMENT && operation->outcome == MOOT_OUTCOME_OK &&
             operation->returned.ns >= last_read[key]) {
-            conclude(history, verdict, MOOT_JUDGEMENT_UNKNOWN,
-                     "an acknowledged increment is followed by no read:", i, NOBODY);
+            moot_evidence_conclude(history, verdict, MOOT_JUDGEMENT_UNKNOWN,
+                                   "an acknowledged increment is followed by no read:", i,
+                                   MOOT_EVIDENCE_NONE);
         }
     }
     verdict->keys = counters.keys.count;

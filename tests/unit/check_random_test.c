@@ -358,7 +358,7 @@ static void crowded_keys_pass(void **state)
         }
         struct moot_history history;
         moot_history_init(&history);
-        generate(&rng, &workloads[w], text_of(1), OPERATIONS_MAX, 200, 1, &history);
+        generate(&rng, &workloads[w], text_of(1), OPERATIONS_MAX, 150, 1, &history);
         assert_int_equal(judge(&history, workloads[w].model, false, true), MOOT_JUDGEMENT_VALID);
         moot_history_deinit(&history);
     }

@@ -1,0 +1,177 @@
+#include "cli/check.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/slice.h"
+#include "check/linearizability.h"
+#include "check/set.h"
+
+enum { EXIT_VALID = 0, EXIT_VIOLATION = 1, EXIT_UNKNOWN = 2 };
+enum { OPTION_TOTAL = 0x100, OPTION_BUDGET };
+
+struct settings {
+    const char *history;
+    const char *model;
+    int64_t total;
+    bool has_total;
+    uint64_t budget;
+};
+
+static const struct argp_option options[] = {
+    {"history", 'f', "FILE", 0, "The history, as JSON lines; - is the standard input", 0},
+    {"model", 'm', "MODEL", 0,
+     "register, counter, append (linearizable, by key); set, queue, exactly-once, ids, bank", 0},
+    {"total", OPTION_TOTAL, "SUM", 0, "What the balances of a bank sum up to", 0},
+    {"budget", OPTION_BUDGET, "N", 0, "Configurations searched for one key before giving up", 0},
+    {0},
+};
+
+static error_t parse(int key, char *text, struct argp_state *state)
+{
+    struct settings *settings = state->input;
+    switch (key) {
+    case 'f':
+        settings->history = text;
+        return 0;
+    case 'm':
+        settings->model = text;
+        return 0;
+    case OPTION_TOTAL:
+        settings->has_total = true;
+        if (!moot_slice_to_i64(moot_slice_text(text), &settings->total)) {
+            argp_error(state, "--total needs an integer, not %s", text);
+        }
+        return 0;
+    case OPTION_BUDGET:
+        if (!moot_slice_to_u64(moot_slice_text(text), &settings->budget) || settings->budget == 0 ||
+            settings->budget > 1000 * 1000 * 1000) {
+            argp_error(state, "--budget needs an integer from 1 to 10^9, not %s", text);
+        }
+        return 0;
+    case ARGP_KEY_END:
+        if (settings->history == NULL || settings->model == NULL) {
+            argp_error(state, "--history FILE and --model MODEL are needed");
+        }
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* The whole file; false after saying why not. */
+static bool read_file(const char *name, struct moot_buffer *text)
+{
+    FILE *file = strcmp(name, "-") == 0 ? stdin : fopen(name, "rb");
+    if (file == NULL) {
+        fprintf(stderr, "moot check: cannot open %s: %s\n", name, strerror(errno));
+        return false;
+    }
+    const size_t chunk = 256 * 1024;
+    size_t got;
+    do {
+        got = fread(moot_buffer_reserve(text, chunk), 1, chunk, file);
+        text->size += got;
+    } while (got == chunk);
+    bool failed = ferror(file) != 0;
+    if (failed) {
+        fprintf(stderr, "moot check: cannot read %s: %s\n", name, strerror(errno));
+    }
+    if (file != stdin) {
+        fclose(file);
+    }
+    return !failed;
+}
+
+/* False when there is no such model. */
+static bool judge(const struct settings *settings, const struct moot_history *history,
+                  struct moot_verdict *verdict)
+{
+    static const struct moot_model *const models[] = {&moot_model_register, &moot_model_counter,
+                                                      &moot_model_append};
+    static const struct {
+        const char *name;
+        void (*check)(const struct moot_history *history, struct moot_verdict *verdict);
+    } checkers[] = {
+        {"set", moot_check_set},
+        {"queue", moot_check_queue},
+        {"exactly-once", moot_check_exactly_once},
+        {"ids", moot_check_ids},
+    };
+    struct moot_linearizability_options how = {.configurations_max = settings->budget};
+    for (size_t i = 0; i < MOOT_ARRAY_LEN(models); i++) {
+        if (strcmp(settings->model, models[i]->name) == 0) {
+            moot_check_linearizable(history, models[i], &how, verdict);
+            return true;
+        }
+    }
+    for (size_t i = 0; i < MOOT_ARRAY_LEN(checkers); i++) {
+        if (strcmp(settings->model, checkers[i].name) == 0) {
+            checkers[i].check(history, verdict);
+            return true;
+        }
+    }
+    if (strcmp(settings->model, "bank") == 0 && settings->has_total) {
+        moot_check_bank(history, settings->total, verdict);
+        return true;
+    }
+    return false;
+}
+
+static int judge_text(const struct settings *settings, struct moot_slice text)
+{
+    struct moot_history history;
+    struct moot_verdict verdict;
+    size_t line;
+    const char *why;
+    int exit_status = EXIT_UNKNOWN;
+    moot_history_init(&history);
+    moot_verdict_init(&verdict);
+    if (moot_history_read(&history, text, &line, &why) != 0) {
+        fprintf(stderr, "moot check: %s, line %zu: %s\n", settings->history, line, why);
+    } else if (history.count == 0) {
+        fprintf(stderr, "moot check: %s has no operations\n", settings->history);
+    } else if (!judge(settings, &history, &verdict)) {
+        fprintf(stderr, "moot check: no model %s%s; see moot check --help\n", settings->model,
+                strcmp(settings->model, "bank") == 0 ? " without --total SUM" : "");
+    } else {
+        printf("%s: %zu operations, %zu keys, model %s\n", moot_judgement_text(verdict.judgement),
+               history.count, verdict.keys, settings->model);
+        fwrite(verdict.words.data, 1, verdict.words.size, stdout);
+        exit_status = verdict.judgement == MOOT_JUDGEMENT_VALID       ? EXIT_VALID
+                      : verdict.judgement == MOOT_JUDGEMENT_VIOLATION ? EXIT_VIOLATION
+                                                                      : EXIT_UNKNOWN;
+    }
+    moot_verdict_deinit(&verdict);
+    moot_history_deinit(&history);
+    return exit_status;
+}
+
+int moot_cli_check(int argc, char **argv)
+{
+    static const struct argp argp = {
+        .options = options,
+        .parser = parse,
+        .doc =
+            "Judges a history of operations. Exits with 0 when it is valid, 1 on a violation, and "
+            "2 when that is not known or the command line or file is wrong.",
+    };
+    struct settings settings = {0};
+    static char name[] = "moot check";
+    argv[0] = name; /* For argp's texts. */
+    argp_err_exit_status = EXIT_UNKNOWN;
+    if (argp_parse(&argp, argc, argv, 0, NULL, &settings) != 0) {
+        return EXIT_UNKNOWN;
+    }
+    struct moot_buffer text;
+    moot_buffer_init(&text);
+    int exit_status = EXIT_UNKNOWN;
+    if (read_file(settings.history, &text)) {
+        exit_status = judge_text(&settings, moot_buffer_slice(&text));
+    }
+    moot_buffer_deinit(&text);
+    return exit_status;
+}
