@@ -98,6 +98,7 @@ struct cluster_node {
     int64_t wall_offset_ms;
     uint64_t rounds_confirmed, members_done, transfers_done;
     int members_status, transfer_status;
+    uint64_t snapshot_sent_ns[CLUSTER_NODES + 1];
 };
 struct cluster {
     struct moot_rng rng;
@@ -303,6 +304,11 @@ static inline void cluster_check_leader(struct cluster *cluster, moot_node_id id
     MOOT_ASSERT(cluster->leader_of[term] == 0 || cluster->leader_of[term] == id);
     cluster->elections += cluster->leader_of[term] == 0;
     cluster->leader_of[term] = id;
+    for (moot_term later = term + 1; later < CLUSTER_LOG; later++) {
+        if (cluster->leader_of[later] != 0) {
+            return; /* Its votes were late; what later leaders have committed it need not have. */
+        }
+    }
     MOOT_ASSERT(node->log.last >= cluster->committed_last);
     for (moot_index index = node->log.base + 1; index <= cluster->committed_last; index++) {
         MOOT_ASSERT(cluster_entry_is(&node->log.entries[index], &cluster->committed[index]));
@@ -407,6 +413,7 @@ static inline void cluster_send_snapshot(struct cluster *cluster, moot_node_id i
 {
     struct cluster_node *node = &cluster->nodes[id];
     struct moot_raft_effect effect = {.kind = MOOT_RAFT_EFFECT_SEND};
+    node->snapshot_sent_ns[to] = cluster->now_ns;
     int status = moot_raft_snapshot_message(node->raft, to, node->state.index, node->state.term,
                                             &node->state.members, &effect.message);
     if (status == 0) {
@@ -789,7 +796,8 @@ static inline enum cluster_next cluster_find_next(struct cluster *cluster, uint6
         if (!node->up || node->paused) {
             continue;
         }
-        if (node->op_count > 0 && !node->disk_stalled && node->ops[0].ready_ns < *at_ns) {
+        if (node->op_count > 0 && (!node->disk_stalled || node->op_count > 300) &&
+            node->ops[0].ready_ns < *at_ns) {
             next = CLUSTER_DISK;
             *at_ns = node->ops[0].ready_ns;
             *which = id;
@@ -801,6 +809,20 @@ static inline enum cluster_next cluster_find_next(struct cluster *cluster, uint6
         }
     }
     return next;
+}
+
+/* The driver that sends a snapshot's bytes gives up on it after a while. */
+static inline void cluster_give_up_snapshots(struct cluster *cluster, moot_node_id id)
+{
+    struct cluster_node *node = &cluster->nodes[id];
+    for (moot_node_id to = 1; to <= CLUSTER_NODES; to++) {
+        struct moot_raft_progress progress;
+        if (moot_raft_progress(node->raft, to, &progress) && progress.wants_snapshot &&
+            cluster->now_ns - node->snapshot_sent_ns[to] > 300 * MOOT_MSEC_NS) {
+            int status = cluster_event_node(cluster, id, MOOT_RAFT_EVENT_SNAPSHOT_FAILED, to);
+            MOOT_ASSERT(status == 0);
+        }
+    }
 }
 
 /* One thing happens, if it does before `until_ns`. */
@@ -826,6 +848,7 @@ static inline bool cluster_advance(struct cluster *cluster, uint64_t until_ns)
         break;
     default:
         (void)!cluster_event(cluster, which, MOOT_RAFT_EVENT_TICK);
+        cluster_give_up_snapshots(cluster, which);
         cluster_flush(cluster, which);
         break;
     }

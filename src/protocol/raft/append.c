@@ -171,6 +171,9 @@ static void accept(struct moot_raft *raft, const struct moot_raft_message *messa
         refuse(raft, message, moot_max_u64(match, raft->snapshot_index));
         return;
     }
+    /* What is committed here every later leader has (paper 5.4.3), whatever this message says. So a
+     * leader that lost the answer to a snapshot learns from any heartbeat that it arrived. */
+    match = moot_max_u64(match, raft->commit);
     /* A heartbeat's answer confirms the leader, and must not wait for the disk: it acknowledges
      * only what is there already. */
     if (message->append.count == 0) {

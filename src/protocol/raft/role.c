@@ -124,9 +124,28 @@ void raft__step_down(struct moot_raft *raft, uint64_t reason)
     }
 }
 
+/* A voter of the configuration in force; or of the one before, while the newer one is not known to
+ * be committed: who appended its own removal may hold the only log that can win the election that
+ * commits it (thesis 4.2.2, figure 4.6). */
+static bool may_be_needed(const struct moot_raft *raft)
+{
+    if (raft__is_voter(raft)) {
+        return true;
+    }
+    for (uint32_t i = raft->pending_count; i > 0 && raft->pending[i - 1].index > raft->commit;
+         i--) {
+        const struct moot_members *before =
+            i == 1 ? &raft->base.members : &raft->pending[i - 2].members;
+        if (moot_members_has_voter(before, raft->options.self)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 uint64_t raft__unfit(const struct moot_raft *raft)
 {
-    if (!raft__is_voter(raft)) {
+    if (!may_be_needed(raft)) {
         return 1;
     }
     if (!MOOT_RULE(raft_impaired_no_candidacy, !raft->impaired)) {

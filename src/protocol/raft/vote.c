@@ -50,7 +50,7 @@ void raft__campaign_real(struct moot_raft *raft, moot_node_id handed_by)
     raft->campaign_answered = false;
     raft->campaign_wall_ms = raft->wall_ms;
     raft__reset_election(raft);
-    if (raft->peer_count == 0) {
+    if (!moot_instant_before(raft->now, raft->election_deadline)) {
         /* Alone, the deadline is `now`, and the vote waits for the disk: do not spin. */
         raft->election_deadline = moot_instant_add(raft->now, raft->options.election_min);
     }
