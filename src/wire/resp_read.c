@@ -42,7 +42,9 @@ static int fail_expected_bulk(struct moot_resp_parser *parser, uint8_t got)
     static const char TEXT[] = "ERR Protocol error: expected '$', got ' '";
     _Static_assert(sizeof(TEXT) <= sizeof(parser->error_text), "the text must fit");
     memcpy(parser->error_text, TEXT, sizeof(TEXT));
-    parser->error_text[sizeof(TEXT) - 3] = got >= ' ' && got <= '~' ? (char)got : '?';
+    if (got != '\r' && got != '\n') { /* Redis has blanks for these in every error. */
+        parser->error_text[sizeof(TEXT) - 3] = got >= ' ' && got <= '~' ? (char)got : '?';
+    }
     return fail(parser, MOOT_EINVALID, parser->error_text);
 }
 

@@ -118,6 +118,7 @@ static void torn_anywhere_reads_the_same(void **state)
         {"*1048577\r\n", INVALID("invalid multibulk length")},
         {"*99999999999999999999\r\n", INVALID("invalid multibulk length")},
         {"*3\r\n$3\r\nSET\r\n$1\r\nx\r\nfooz\r\n", INVALID("expected '$', got 'f'")},
+        {"*1\r\n\r\n", INVALID("expected '$', got ' '")},
         {"*1\r\n\x01", INVALID("expected '$', got '?'")},
         {"*1\r\n$-10\r\n", INVALID("invalid bulk length")},
         {"*1\r\n$2000000000\r\n", INVALID("invalid bulk length")},
