@@ -81,20 +81,25 @@ int moot_call_add_decimals(struct moot_call *call, struct moot_slice value,
 int moot_call_check_decimal(struct moot_call *call, struct moot_slice text) MOOT_MUST_USE;
 
 /* ---- the handlers, each in the file of its data type ---- */
+/* clang-format finds no end with this list. */
+/* clang-format off */
 #define MOOT_HANDLERS(X)                                                                           \
     /* string.c */                                                                                 \
-    X(append)                                                                                      \
-    X(decr) X(decrby) X(get) X(getdel) X(getex) X(getrange) X(getset) X(incr) X(incrby)            \
-        X(incrbyfloat) X(mget) X(mset) X(msetnx) X(psetex) X(set) X(setex) X(setnx) X(setrange)    \
-            X(strlen) /* generic.c, expire.c */                                                    \
-        X(copy) X(del) X(exists) X(expire) X(expireat) X(expiretime) X(move) X(object) X(persist)  \
-            X(pexpire) X(pexpireat) X(pexpiretime) X(pttl) X(rename) X(renamenx) X(touch) X(ttl)   \
-                X(type) /* hash.c */                                                               \
-        X(hdel) X(hexists) X(hget) X(hgetall) X(hincrby) X(hincrbyfloat) X(hkeys) X(hlen) X(hmget) \
-            X(hmset) X(hrandfield) X(hscan) X(hset) X(hsetnx) X(hstrlen) X(hvals) /* list.c */     \
-        X(blpop) X(brpop) X(lindex) X(llen) X(lmove) X(lpop) X(lpush) X(lpushx) X(lrange) X(lset)  \
-            X(ltrim) X(rpop) X(rpoplpush) X(rpush) X(rpushx) /* database.c */                      \
-        X(dbsize) X(flushall) X(flushdb) X(keys) X(randomkey) X(scan) X(swapdb)
+    X(append) X(decr) X(decrby) X(get) X(getdel) X(getex) X(getrange) X(getset) X(incr) X(incrby)  \
+    X(incrbyfloat) X(mget) X(mset) X(msetnx) X(psetex) X(set) X(setex) X(setnx) X(setrange)        \
+    X(strlen)                                                                                      \
+    /* generic.c, expire.c */                                                                      \
+    X(copy) X(del) X(exists) X(expire) X(expireat) X(expiretime) X(move) X(object) X(persist)      \
+    X(pexpire) X(pexpireat) X(pexpiretime) X(pttl) X(rename) X(renamenx) X(touch) X(ttl) X(type)   \
+    /* hash.c */                                                                                   \
+    X(hdel) X(hexists) X(hget) X(hgetall) X(hincrby) X(hincrbyfloat) X(hkeys) X(hlen) X(hmget)     \
+    X(hmset) X(hrandfield) X(hscan) X(hset) X(hsetnx) X(hstrlen) X(hvals)                          \
+    /* list.c */                                                                                   \
+    X(blpop) X(brpop) X(lindex) X(llen) X(lmove) X(lpop) X(lpush) X(lpushx) X(lrange) X(lset)      \
+    X(ltrim) X(rpop) X(rpoplpush) X(rpush) X(rpushx)                                               \
+    /* database.c */                                                                               \
+    X(dbsize) X(flushall) X(flushdb) X(keys) X(randomkey) X(scan) X(swapdb)
+/* clang-format on */
 #define X(name) int moot_run_##name(struct moot_call *call);
 MOOT_HANDLERS(X)
 #undef X
