@@ -55,14 +55,14 @@ enum {
     MOOT_IDS_BYTES_MAX = 16 * 1024 * 1024, /* `WITH ID` records of one group. */
     MOOT_ID_MAX = 128,                     /* Bytes of one client id. */
     MOOT_ID_RETENTION_MS = 10 * 60 * 1000,
-    MOOT_ID_AHEAD_MS = 60 * 1000, /* How far a client's clock may be ahead of the log's. */
+    MOOT_ID_AHEAD_MS = 60 * 1000,        /* How far a client's clock may be ahead of the log's. */
     MOOT_ID_REPLY_BYTES_MAX = 64 * 1024, /* Of a reply that is kept under an id. */
     MOOT_ID_REMOVE_MAX = 16, /* Old ids removed by one run, beside two for each new one. */
 
     /* Execution */
     MOOT_WRITE_ELEMENTS_MAX = 1000000, /* Elements one write may touch. */
     MOOT_READ_ELEMENTS_MAX = 10000000,
-    MOOT_EXPIRE_BATCH_MAX = 256, /* Keys expired by one entry. */
+    MOOT_EXPIRE_BATCH_MAX = 256,          /* Keys expired by one entry. */
     MOOT_RECENT_BYTES = 64 * 1024 * 1024, /* Values remembered above the store, of one group. */
     MOOT_MISSES_MAX = 4096,               /* Keys that one run asks to be fetched. */
     MOOT_LAYERS_MAX = 16,                 /* Of one view: entry, item, command, and some. */
