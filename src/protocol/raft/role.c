@@ -77,8 +77,7 @@ void raft__become_follower(struct moot_raft *raft, moot_term term, moot_node_id 
         leave_leadership(raft, term_rose);
     }
     if (changed) {
-        raft__flush_hard_state(raft);
-        raft__effect_state(raft);
+        raft__effect_state(raft); /* The hard state waits: a vote in the same step joins it. */
     }
 }
 
