@@ -340,18 +340,27 @@ static void append_describe(void *object, uint64_t state, struct moot_buffer *ou
     size_t length = sequences->nodes[state].length;
     const uint64_t *elements = elements_of(sequences, (uint32_t)state);
     struct moot_history_value value = moot_history_nil();
-    struct moot_buffer bytes; /* Of the string, or of the list's struct moot_slice. */
+    struct moot_buffer bytes; /* Of the string, or the list's struct moot_slice. */
     moot_buffer_init(&bytes);
+    bool is_list = false; /* A key with both kinds of operations shows as a list. */
     for (size_t i = 0; i < length; i++) {
-        if (elements[i] < TEXTS_FIRST) {
-            uint8_t byte = (uint8_t)elements[i];
+        is_list = is_list || elements[i] >= TEXTS_FIRST;
+    }
+    for (size_t i = 0; i < length; i++) {
+        uint8_t byte = (uint8_t)elements[i];
+        if (!is_list) {
             moot_buffer_append(&bytes, &byte, 1);
-            value = moot_history_bytes(moot_buffer_slice(&bytes));
-        } else {
-            moot_buffer_append(&bytes, &sequences->texts.texts[elements[i] - TEXTS_FIRST],
-                               sizeof(struct moot_slice));
-            value = moot_history_list((const struct moot_slice *)(const void *)bytes.data, i + 1);
+            continue;
         }
+        uint64_t text = elements[i] >= TEXTS_FIRST
+                            ? elements[i] - TEXTS_FIRST
+                            : moot_intern_add(&sequences->texts, moot_slice_make(&byte, 1));
+        moot_buffer_append(&bytes, &sequences->texts.texts[text], sizeof(struct moot_slice));
+    }
+    if (is_list) {
+        value = moot_history_list((const struct moot_slice *)(const void *)bytes.data, length);
+    } else if (length > 0) {
+        value = moot_history_bytes(moot_buffer_slice(&bytes));
     }
     moot_history_value_describe(&value, out);
     moot_buffer_deinit(&bytes);

@@ -467,6 +467,8 @@ void moot_search_judge(const struct moot_judged_key *key, const struct moot_mode
     moot_buffer_init(&search.words);
     moot_buffer_init(&search.bits);
     moot_buffer_init(&search.frames);
+    moot_buffer_reserve(&search.open, 1); /* Never NULL: an empty part of one has an address. */
+    moot_buffer_reserve(&search.words, 1);
     if (compile(&search, verdict)) {
         link_equals(&search);
         verdict->judgement = MOOT_JUDGEMENT_UNKNOWN;
