@@ -1,5 +1,5 @@
 # A thin door to Meson; every target says what it is doing.
-.PHONY: all build test lint packages clean
+.PHONY: all build test lint format packages clean
 BUILD ?= build
 JOBS ?= 2
 
@@ -19,6 +19,9 @@ test: build
 lint: build
 	@tests/run --build $(BUILD) tests/lint
 	@tools/check-tidy $(BUILD) $(JOBS)
+
+format:
+	@find src include tests bench examples -name '*.[ch]' 2>/dev/null | xargs clang-format-14 -i
 
 clean:
 	rm -rf build build-*

@@ -169,7 +169,7 @@ static int set_fields(struct moot_call *call, int64_t *created)
     }
     *created = 0;
     for (uint32_t i = 2; i < call->argc; i += 2) {
-        bool existed;
+        bool existed = false;
         status = hash_put(call, &hash, call->args[i], call->args[i + 1], &existed);
         if (status == MOOT_EWOULDBLOCK) {
             blocked = status;

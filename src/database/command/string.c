@@ -569,7 +569,7 @@ int moot_run_incrbyfloat(struct moot_call *call)
 {
     struct moot_head head;
     const struct moot_head *before;
-    struct moot_slice value, sum;
+    struct moot_slice value, sum = {NULL, 0};
     int status = look_string(call, call->args[1], &head, &before, &value);
     if (status != 0) {
         return status;
