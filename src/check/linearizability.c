@@ -144,7 +144,9 @@ static bool judge_key(const struct moot_judged_key *key, const struct moot_model
     verdict->configurations += one.configurations;
     if (one.judgement == MOOT_JUDGEMENT_VIOLATION) {
         moot_buffer_reset(&verdict->words, 0); /* What is unknown elsewhere no longer matters. */
-        name_key(key->key, " is not linearizable as a ", &verdict->words);
+        const char *article = model->name[0] == 'a' ? "an " : "a ";
+        name_key(key->key, " is not linearizable as ", &verdict->words);
+        moot_buffer_append_text(&verdict->words, article);
         moot_buffer_append_text(&verdict->words, model->name);
         moot_buffer_append_text(&verdict->words, ":\n  ");
         verdict->operation = one.operation;

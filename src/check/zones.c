@@ -290,7 +290,7 @@ static void explain(struct zones *zones, struct moot_verdict *verdict)
     }
     struct moot_buffer *words = &verdict->words;
     moot_operation_describe(operation_at(zones, (uint32_t)verdict->operation), words);
-    moot_buffer_append_text(words, "\n  is where the shortest failing prefix ends. There are ");
+    moot_buffer_append_text(words, "\n  is where the shortest failing prefix ends. It shows ");
     moot_buffer_append_text(words, conflict.what);
     moot_buffer_append_text(words, ":");
     if (conflict.b != NOBODY) {
