@@ -92,7 +92,7 @@ enum {
 
     /* Store */
     MOOT_STORE_FLUSH_BYTES = 128 * 1024 * 1024, /* Journal bytes since the last flush effect. */
-    MOOT_STORE_WRITE_BUFFER_BYTES = 384 * 1024 * 1024, /* RocksDB's own flush: well above ours. */
+    MOOT_STORE_WRITE_BUFFER_BYTES = 256 * 1024 * 1024, /* RocksDB's own flush: well above ours. */
     MOOT_STORE_CACHE_BYTES = 256 * 1024 * 1024,
     MOOT_SNAPSHOT_CHUNK_BYTES = 256 * 1024,
     MOOT_SNAPSHOTS_PINNED_MAX = 4,

@@ -17,7 +17,10 @@ enum {
     LEVEL0_COMPACT = 4,   /* Files of level 0 that start a compaction, */
     LEVEL0_WAIT = 20,     /* and at which flush() waits for it. */
     LEVEL0_NEVER = 1 << 30,
-    WRITE_BUFFERS = 4,
+    /* A skip list is as slow as its cache misses: many small memtables, merged in memory and
+     * flushed together, take a put at half the price of one large one (2.4 us against 4.4 with 800k
+     * entries over 10k keys), and a bloom filter each keeps reads of the others cheap. */
+    MEMTABLES = 16,
     TARGET_FILE_BYTES = 32 * 1024 * 1024,
     PIN_READAHEAD_BYTES = 256 * 1024,
     LZ4 = 4, /* rocksdb_lz4_compression */
@@ -423,10 +426,15 @@ static void set_database_options(struct store_rocksdb *rocks,
     rocksdb_options_set_max_open_files(options, -1); /* All open: a read never opens one. */
     rocksdb_options_set_compression(options, given->compress ? LZ4 : 0);
 
-    rocksdb_options_set_write_buffer_size(options, given->write_buffer_bytes > 0
-                                                       ? given->write_buffer_bytes
-                                                       : MOOT_STORE_WRITE_BUFFER_BYTES);
-    rocksdb_options_set_max_write_buffer_number(options, WRITE_BUFFERS);
+    uint64_t buffer_bytes =
+        given->write_buffer_bytes > 0 ? given->write_buffer_bytes : MOOT_STORE_WRITE_BUFFER_BYTES;
+    rocksdb_options_set_write_buffer_size(options, buffer_bytes / MEMTABLES);
+    rocksdb_options_set_min_write_buffer_number_to_merge(options, MEMTABLES);
+    rocksdb_options_set_max_write_buffer_number(options, 2 * MEMTABLES);
+    rocksdb_options_set_memtable_prefix_bloom_size_ratio(options, 0.05);
+    rocksdb_options_set_memtable_whole_key_filtering(options, 1);
+    /* Old versions are stepped over rather than sought past: a seek visits every memtable. */
+    rocksdb_options_set_max_sequential_skip_in_iterations(options, 64);
     rocksdb_options_set_allow_concurrent_memtable_write(options, 0); /* One writer. */
     rocksdb_options_set_enable_pipelined_write(options, 0);
     rocksdb_options_set_unordered_write(options, 0);

@@ -8,7 +8,7 @@
  *    MOOT_EWOULDBLOCK. fetch reads at the normal tier and so warms the cache. What one command
  *    needs must fit the cache, or it never gets done: long reads go by a pin.
  *  - A write never stalls: the triggers for that are off. Back-pressure is in flush(), which waits
- *    while compaction is behind. Should RocksDB stall all the same (nobody flushes, and several
+ *    while compaction is behind. Should RocksDB stall all the same (nobody flushes, and two
  *    write buffers are full), the write waits and is counted.
  *  - RocksDB's range tombstones are never used. In 7.8 an iterator that meets one can lose the
  *    error of one of its children (facebook/rocksdb, pull requests 11783 and 11786, of 2023), and
@@ -23,7 +23,7 @@
  *    wipe the folder and install every group anew.
  *
  * Threads: as storage/store.h says. ingest_commit may run beside everything but write. Memory: the
- * cache, and at most four write buffers. */
+ * cache, and at most two write buffers. */
 #ifndef MOOT_HOST_STORE_ROCKSDB_H
 #define MOOT_HOST_STORE_ROCKSDB_H
 
@@ -32,7 +32,8 @@
 struct moot_store_rocksdb_options {
     const char *path;            /* A folder; made when missing. */
     uint64_t cache_bytes;        /* 0: MOOT_STORE_CACHE_BYTES */
-    uint64_t write_buffer_bytes; /* 0: MOOT_STORE_WRITE_BUFFER_BYTES; RocksDB flushes by itself. */
+    uint64_t write_buffer_bytes; /* At which RocksDB flushes by itself; 0:
+                                    MOOT_STORE_WRITE_BUFFER_BYTES */
     uint64_t file_bytes;         /* Of a sorted file; 0: 32 MiB. Tests use small ones. */
     bool compress;               /* LZ4 */
     /* RocksDB's own words about an error, for the log; may be NULL. Called on any thread. */
