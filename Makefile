@@ -1,5 +1,5 @@
 # A thin door to Meson; every target says what it is doing.
-.PHONY: all build test lint format packages clean
+.PHONY: all build run test asan tsan fuzz install lint format packages clean
 BUILD ?= build
 JOBS ?= 2
 
@@ -12,8 +12,35 @@ build: packages
 	@tools/configure $(BUILD)
 	@ninja -C $(BUILD) -j$(JOBS) --quiet
 
+# A cluster of three on this machine, clients at 127.0.0.1:7001-7003, until Ctrl-C.
+run: build
+	@$(BUILD)/moot up --nodes 3 --port 7001 --dir ./moot-data
+
 test: build
 	@tests/run --build $(BUILD)
+
+# The same tests under sanitizers; FOR names some of them: make asan FOR=unit
+asan: packages
+	@tools/configure build-asan -Db_sanitize=address,undefined -Db_lundef=false -Dslow_asserts=true
+	@ninja -C build-asan -j$(JOBS) --quiet
+	@UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 tests/run --build build-asan $(FOR)
+
+tsan: packages
+	@tools/configure build-tsan -Db_sanitize=thread -Db_lundef=false
+	@ninja -C build-tsan -j$(JOBS) --quiet
+	@TSAN_OPTIONS=halt_on_error=1:suppressions=$(CURDIR)/tests/tsan.supp tests/run --build build-tsan $(FOR)
+
+# Each fuzzer for SECONDS, with address and undefined-behaviour sanitizers.
+SECONDS ?= 20
+fuzz: packages
+	@CC=clang-14 tools/configure build-fuzz -Dfuzz=true -Dtests=false -Db_lundef=false \
+		-Db_sanitize=address,undefined -Dc_args=-fsanitize=fuzzer-no-link
+	@ninja -C build-fuzz -j$(JOBS) --quiet
+	@tools/run-fuzzers build-fuzz $(SECONDS)
+
+# To /usr/local, or to PREFIX if it was set when the build folder was made; DESTDIR works.
+install: build
+	@meson install -C $(BUILD) --no-rebuild
 
 # What tests/lint checks, and clang-tidy, which is too slow for every test run.
 lint: build

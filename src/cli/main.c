@@ -1,43 +1,79 @@
-/* The one binary: a table of subcommands. */
+/* The program: a table of subcommands. */
+#include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/check.h"
+#include "cli/cli.h"
 #include "moot/base.h"
 
-static const struct {
+struct subcommand {
     const char *name;
-    const char *help;
-    int (*run)(int argc, char **argv); /* argv[0] is the name. */
-} commands[] = {
+    const char *line; /* What it does. */
+    int (*run)(int argc, char **argv);
+};
+
+static const struct subcommand subcommands[] = {
+    {"status", "who is there, who leads, how far behind", moot_cli_status},
+    {"cluster", "add, remove, replace nodes; move leadership", moot_cli_cluster},
     {"check", "judge a history of operations", moot_cli_check},
 };
 
 static void usage(FILE *out)
 {
-    fprintf(out, "usage: moot COMMAND [OPTION...]\n\n");
-    for (size_t i = 0; i < MOOT_ARRAY_LEN(commands); i++) {
-        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
+    fprintf(out, "moot " MOOT_VERSION ": a distributed database that speaks the Redis protocol\n\n"
+                 "usage: moot SUBCOMMAND [OPTION...]\n\n");
+    for (size_t i = 0; i < MOOT_ARRAY_LEN(subcommands); i++) {
+        fprintf(out, "  %-10s %s\n", subcommands[i].name, subcommands[i].line);
     }
-    fprintf(out, "\nmoot COMMAND --help says more; moot --version names the version.\n");
+    fprintf(out, "\n`moot SUBCOMMAND --help` says more. Begin with: make run\n");
+}
+
+int cli_fail(const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    fputs("moot: ", stderr);
+    vfprintf(stderr, format, list);
+    fputc('\n', stderr);
+    va_end(list);
+    return CLI_FAILED;
+}
+
+long cli_number(const char *option, const char *text, long low, long high)
+{
+    char *end;
+    errno = 0;
+    long number = strtol(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || number < low || number > high) {
+        cli_fail("%s: '%s' is not a whole number from %ld to %ld", option, text, low, high);
+        exit(CLI_USAGE);
+    }
+    return number;
 }
 
 int main(int argc, char **argv)
 {
-    if (argc < 2 || strcmp(argv[1], "--help") == 0) {
-        usage(argc < 2 ? stderr : stdout);
-        return argc < 2 ? 2 : 0;
+    const char *name = argc < 2 ? "--help" : argv[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+        usage(stdout);
+        return argc < 2 ? CLI_USAGE : CLI_OK;
     }
-    if (strcmp(argv[1], "--version") == 0) {
+    if (strcmp(name, "--version") == 0 || strcmp(name, "version") == 0) {
         puts("moot " MOOT_VERSION);
-        return 0;
+        return CLI_OK;
     }
-    for (size_t i = 0; i < MOOT_ARRAY_LEN(commands); i++) {
-        if (strcmp(argv[1], commands[i].name) == 0) {
-            return commands[i].run(argc - 1, argv + 1);
+    for (size_t i = 0; i < MOOT_ARRAY_LEN(subcommands); i++) {
+        if (strcmp(name, subcommands[i].name) == 0) {
+            char full[64];
+            snprintf(full, sizeof(full), "moot %s", name);
+            argv[1] = full; /* What --help and errors call it. */
+            return subcommands[i].run(argc - 1, argv + 1);
         }
     }
-    fprintf(stderr, "moot: no command %s\n", argv[1]);
+    cli_fail("'%s' is no subcommand; these are:", name);
     usage(stderr);
-    return 2;
+    return CLI_USAGE;
 }

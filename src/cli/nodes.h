@@ -1,0 +1,50 @@
+/* The folder of a local cluster, and the processes of its nodes.
+ *
+ *     DIR/cluster   the cluster's id and its nodes' addresses, written once
+ *     DIR/secret    its secret, mode 0600
+ *     DIR/formatted written when the cluster has first served a write: from then on a node whose
+ *                   folder is empty has lost its disk, and may not be formatted again under its old
+ *                   id (it could vote twice in one term)
+ *     DIR/node<k>   the folder of node k; its log is DIR/node<k>/log */
+#ifndef MOOT_CLI_NODES_H
+#define MOOT_CLI_NODES_H
+
+#include <sys/types.h>
+
+#include "base/limits.h"
+#include "cli/cli.h"
+
+struct cli_nodes {
+    char dir[CLI_PATH_BYTES]; /* Absolute. */
+    char cluster[2 * MOOT_CLUSTER_ID_BYTES + 1];
+    char client[MOOT_MEMBERS_MAX][MOOT_ADDRESS_MAX], peer[MOOT_MEMBERS_MAX][MOOT_ADDRESS_MAX];
+    uint32_t count;
+    bool formatted;
+};
+
+/* Reads DIR. 1: it holds no cluster; -1: said why. */
+int cli_nodes_read(struct cli_nodes *nodes, const char *dir);
+/* Makes the folder, a secret and the file `cluster` for nodes at ports from `port` on (0: free
+ * ones). -1: said why. */
+int cli_nodes_make(struct cli_nodes *nodes, const char *dir, uint32_t count, int port);
+int cli_nodes_mark_formatted(struct cli_nodes *nodes);
+/* DIR/node<k>, k from 1. */
+void cli_nodes_folder(const struct cli_nodes *nodes, uint32_t k, char out[CLI_PATH_BYTES]);
+
+struct cli_node_options {
+    long election_ms, heartbeat_ms, store_cache_mb; /* 0: the program's own */
+    bool with_parent;                               /* The node ends when this process does. */
+};
+/* Starts node k as `moot server`; its pid, or -1 and said why. */
+pid_t cli_nodes_spawn(const struct cli_nodes *nodes, uint32_t k,
+                      const struct cli_node_options *options);
+/* Prints the last lines of a node's log on standard error. */
+void cli_nodes_show_log(const struct cli_nodes *nodes, uint32_t k);
+
+/* The process named in DIR's pid file, if it lives and is a moot of that folder; else 0. */
+pid_t cli_pid_of(const char *dir);
+/* Asks the processes to stop and waits until all are gone; after `limit_ms` it ends them. Entries 0
+ * are skipped. True: all stopped by themselves. */
+bool cli_stop_all(const pid_t *pids, size_t count, int limit_ms);
+
+#endif

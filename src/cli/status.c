@@ -1,0 +1,101 @@
+/* `moot status`: one node's picture of its cluster, and what each node says of itself. */
+#include <argp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/client.h"
+#include "cli/view.h"
+
+enum { ASK_MS = 2000, ASK_OTHERS_MS = 300 };
+
+struct options {
+    const char *host;
+    long port;
+    bool json;
+};
+
+static error_t parse(int key, char *text, struct argp_state *state)
+{
+    struct options *options = state->input;
+    switch (key) {
+    case 'h':
+        options->host = text;
+        return 0;
+    case 'p':
+        options->port = cli_number("--port", text, 1, 65535);
+        return 0;
+    case 'j':
+        options->json = true;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_option table[] = {
+    {"port", 'p', "PORT", 0, "client port of any node (7001)", 0},
+    {"host", 'h', "HOST", 0, "its host (127.0.0.1)", 0},
+    {"json", 'j', NULL, 0, "the node's own words, as JSON", 0},
+    {0},
+};
+static const struct argp argp = {
+    table, parse, NULL, "Shows the nodes of a cluster, as one of them sees it.", NULL, NULL, NULL};
+
+static void print_member(const struct cli_view *view, const struct cli_member *member)
+{
+    struct cli_view own;
+    char why[256], applied[24] = "-", lag[24] = "-";
+    bool answers =
+        member->client[0] != '\0' && cli_view_ask(&own, member->client, ASK_OTHERS_MS, why);
+    int64_t at = answers ? own.applied : member->match;
+    if (at >= 0) {
+        snprintf(applied, sizeof(applied), "%lld", (long long)at);
+        snprintf(lag, sizeof(lag), "%lld", (long long)(view->commit > at ? view->commit - at : 0));
+    }
+    const char *role = member->node == view->leader ? "leader" : member->role;
+    printf("%6lld  %-8s  %-22s  %-6s  %12s  %8s\n", (long long)member->node, role, member->client,
+           answers ? "up" : "down", applied, lag);
+}
+
+static void print_table(const struct cli_view *view)
+{
+    if (view->leader > 0) {
+        printf("leader: node %lld", (long long)view->leader);
+    } else {
+        printf("leader: none");
+    }
+    printf("   term: %lld   commit: %lld%s\n\n", (long long)view->term, (long long)view->commit,
+           view->changing ? "   membership is changing" : "");
+    printf("%6s  %-8s  %-22s  %-6s  %12s  %8s\n", "node", "role", "clients at", "state", "applied",
+           "lag");
+    for (uint32_t i = 0; i < view->member_count; i++) {
+        print_member(view, &view->members[i]);
+    }
+}
+
+int moot_cli_status(int argc, char **argv)
+{
+    struct options options = {.host = "127.0.0.1", .port = CLI_PORT_DEFAULT};
+    argp_parse(&argp, argc, argv, 0, NULL, &options);
+    char address[MOOT_ADDRESS_MAX], why[256];
+    bool six = strchr(options.host, ':') != NULL;
+    snprintf(address, sizeof(address), six ? "[%.250s]:%ld" : "%.250s:%ld", options.host,
+             options.port);
+    struct moot_buffer json;
+    moot_buffer_init(&json);
+    struct cli_view view;
+    int status = CLI_OK;
+    if (cli_status_of(address, ASK_MS, &json, why) != 0) {
+        status = cli_fail(
+            "%s. Is it running? `moot up` starts a cluster; --port names another node", why);
+    } else if (options.json) {
+        printf("%.*s\n", (int)json.size, (const char *)json.data);
+    } else if (!cli_view_read(&view, (const char *)json.data, json.size)) {
+        status = cli_fail("%s did not answer in JSON: is it a moot?", address);
+    } else {
+        print_table(&view);
+    }
+    moot_buffer_deinit(&json);
+    return status;
+}
