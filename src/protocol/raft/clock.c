@@ -21,10 +21,11 @@ static int64_t difference(uint64_t a_ms, uint64_t b_ms)
     return (int64_t)moot_min_u64(a_ms, limit) - (int64_t)moot_min_u64(b_ms, limit);
 }
 
-static void turn_window(struct moot_raft *raft)
+/* True when a new window began. */
+static bool turn_window(struct moot_raft *raft)
 {
     if (moot_instant_before(raft->now, raft->clock_window_end)) {
-        return;
+        return false;
     }
     uint64_t window_ns = 2 * raft->options.election_min.ns;
     bool long_ago = moot_instant_since(raft->now, raft->clock_window_end).ns >= window_ns;
@@ -35,6 +36,7 @@ static void turn_window(struct moot_raft *raft)
         peer->clock_now = nothing;
     }
     raft->clock_window_end = moot_instant_add(raft->now, (struct moot_duration){window_ns});
+    return true;
 }
 
 void raft__clock_seen(struct moot_raft *raft, const struct moot_raft_message *message,
@@ -44,7 +46,9 @@ void raft__clock_seen(struct moot_raft *raft, const struct moot_raft_message *me
     if (raft->options.clock_bound_ms == 0 || peer == NULL) {
         return;
     }
-    turn_window(raft);
+    if (turn_window(raft)) {
+        raft__clock_judge_self(raft); /* Old views fade: a clock that was put right is right. */
+    }
     int64_t ahead = difference(message->wall_ms, raft->wall_ms);
     if (ahead > peer->clock_now.ahead_min) {
         peer->clock_now.ahead_min = ahead;
@@ -80,7 +84,7 @@ void raft__clock_judge_self(struct moot_raft *raft)
     if (raft->options.clock_bound_ms == 0) {
         return;
     }
-    turn_window(raft);
+    (void)turn_window(raft);
     int64_t bound = bound_of(raft);
     uint32_t voters = raft__is_voter(raft) ? 1 : 0;
     uint32_t ahead = 0;

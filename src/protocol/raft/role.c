@@ -89,10 +89,11 @@ void raft__become_leader(struct moot_raft *raft)
     raft->role = MOOT_RAFT_LEADER;
     raft->leader = raft->options.self;
     raft->term_first = raft->last + 1;
-    raft->round_confirmed = raft->round_sent;
     raft->reads_wait = false;
     raft->transfer_to = 0;
     raft->change_index = 0;
+    raft->round_confirmed = raft->round_sent;
+    raft__begin_round(raft); /* What we send now is of this leadership, and of this clock. */
     raft->heartbeat_deadline = moot_instant_add(raft->now, raft->options.heartbeat);
     raft->uncommitted_bytes = 0;
     for (moot_index index = raft->commit + 1; index <= raft->last; index++) {
