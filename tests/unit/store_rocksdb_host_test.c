@@ -279,6 +279,56 @@ static void second_owner_is_refused(void **state)
     conformance_close(store);
 }
 
+/* Goal: who writes faster than RocksDB flushes waits, and nothing is lost or refused. Method: write
+ * buffers at the least size, no flush, two orders of magnitude more bytes. */
+static void stalled_writes_wait(void **state)
+{
+    (void)state;
+    struct moot_store *store = conformance_open(1);
+    store->ops->close(store);
+    assert_int_equal(moot_store_rocksdb_open(
+                         &(struct moot_store_rocksdb_options){
+                             .path = folder, .write_buffer_bytes = 64 * 1024, .compress = true},
+                         &store),
+                     MOOT_OK);
+    write_many(store, 50000);
+    struct moot_store_pin *pin = store->ops->pin(store);
+    struct moot_buffer seen;
+    uint64_t count;
+    moot_buffer_init(&seen);
+    assert_int_equal(walk_once(store, pin, range_of("", ""), false, &seen, &count), MOOT_OK);
+    assert_int_equal(count, 50000);
+    moot_buffer_deinit(&seen);
+    store->ops->unpin(store, pin);
+    struct moot_store_rocksdb_stats stats;
+    moot_store_rocksdb_stats(store, &stats);
+    print_message("# %llu stalls\n", (unsigned long long)stats.stalls);
+    conformance_close(store);
+}
+
+/* Goal: a range of many keys is deleted as one batch, through memtables, files and pins. */
+static void large_range_is_deleted(void **state)
+{
+    (void)state;
+    struct moot_store *store = conformance_open(1);
+    write_many(store, 30000);
+    assert_int_equal(store->ops->flush(store), MOOT_OK);
+    write_text(store, "key015000=new key0150001=more kez=out");
+    struct moot_store_pin *pin = store->ops->pin(store);
+    write_text(store, "a=1 -key..kez key02=again");
+    assert_walk(store, NULL, range_of("", ""), false, "a=1 key02=again kez=out ");
+    struct moot_buffer seen;
+    uint64_t count;
+    moot_buffer_init(&seen);
+    assert_int_equal(walk_once(store, pin, range_of("", ""), false, &seen, &count), MOOT_OK);
+    assert_int_equal(count, 30002);
+    moot_buffer_deinit(&seen);
+    store->ops->unpin(store, pin);
+    store = conformance_reopen(store);
+    assert_walk(store, NULL, range_of("", ""), true, "kez=out key02=again a=1 ");
+    conformance_close(store);
+}
+
 /* Goal: the gauges are there and move. */
 static void stats_are_told(void **state)
 {
@@ -306,6 +356,8 @@ int main(void)
         cmocka_unit_test(cold_walks_have_no_holes),
         cmocka_unit_test(rot_is_told),
         cmocka_unit_test(second_owner_is_refused),
+        cmocka_unit_test(stalled_writes_wait),
+        cmocka_unit_test(large_range_is_deleted),
         cmocka_unit_test(stats_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
