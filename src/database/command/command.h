@@ -67,6 +67,10 @@ static inline bool moot_command_arity_fits(const struct moot_command *command, u
 uint32_t moot_command_keys(const struct moot_command *command, uint32_t argc, uint32_t *out,
                            uint32_t out_max);
 
+/* An incarnation is the entry's index above these bits, and a counter within the entry: of 16
+ * million collections that it may make. So one can see that a collection was made by this entry. */
+enum { MOOT_INCARNATION_BITS = 24 };
+
 /* Everything one execution of one command may know. */
 struct moot_call {
     struct moot_view *view;
@@ -143,6 +147,9 @@ int moot_element_get(struct moot_call *call, struct moot_slice key, const struct
 int moot_element_put(struct moot_call *call, struct moot_slice key, struct moot_head *head,
                      struct moot_slice element, struct moot_slice value,
                      bool *existed) MOOT_MUST_USE;
+/* As put, for an element that surely is not there (a list's new end): asks no store. */
+int moot_element_add(struct moot_call *call, struct moot_slice key, struct moot_head *head,
+                     struct moot_slice element, struct moot_slice value) MOOT_MUST_USE;
 int moot_element_delete(struct moot_call *call, struct moot_slice key, struct moot_head *head,
                         struct moot_slice element, bool *existed) MOOT_MUST_USE;
 /* The stamp that WATCH remembers: of the last write, or, for a key that is not there, of the last

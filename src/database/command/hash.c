@@ -53,7 +53,8 @@ static int hash_close(struct moot_call *call, struct hash *hash)
     if (hash->head.count > 0) {
         return moot_object_save(call, hash->key, hash->before, &hash->head);
     }
-    return hash->before == NULL ? 0 : moot_object_delete(call, hash->key, hash->before);
+    /* Every field was deleted by itself: no range deletion is needed, says the count. */
+    return hash->before == NULL ? 0 : moot_object_delete(call, hash->key, &hash->head);
 }
 
 static int hash_put(struct moot_call *call, struct hash *hash, struct moot_slice field,

@@ -270,25 +270,36 @@ static int read_element(struct moot_call *call, struct moot_slice physical,
     return status == MOOT_ENOTFOUND ? MOOT_OK : status;
 }
 
+/* The physical key of an element. The store has nothing of a collection that this entry made: it
+ * need not be asked (and could not be fetched from in time: were the entry to run again, the
+ * incarnation might be another). */
+static struct moot_slice element_key(struct moot_call *call, struct moot_slice key,
+                                     const struct moot_head *head, struct moot_slice element)
+{
+    MOOT_ASSERT(is_collection(head));
+    struct moot_slice physical =
+        moot_key_element(call->arena, call->keyspace, key, head->incarnation, element);
+    if (!call->is_read &&
+        head->incarnation >> MOOT_INCARNATION_BITS == call->incarnation >> MOOT_INCARNATION_BITS) {
+        moot_view_expect_absent(call->view, physical);
+    }
+    return physical;
+}
+
 int moot_element_get(struct moot_call *call, struct moot_slice key, const struct moot_head *head,
                      struct moot_slice element, struct moot_slice *value)
 {
-    MOOT_ASSERT(is_collection(head));
-    return moot_view_get(
-        call->view, MOOT_WHEN_NOW,
-        moot_key_element(call->arena, call->keyspace, key, head->incarnation, element), value);
+    return moot_view_get(call->view, MOOT_WHEN_NOW, element_key(call, key, head, element), value);
 }
 
 int moot_element_put(struct moot_call *call, struct moot_slice key, struct moot_head *head,
                      struct moot_slice element, struct moot_slice value, bool *existed)
 {
     MOOT_ASSERT(!call->is_read);
-    MOOT_ASSERT(is_collection(head));
     if (value.size > MOOT_VALUE_MAX) {
         return MOOT_FAIL(MOOT_ELIMIT);
     }
-    struct moot_slice physical =
-        moot_key_element(call->arena, call->keyspace, key, head->incarnation, element);
+    struct moot_slice physical = element_key(call, key, head, element);
     struct moot_slice old;
     int status = read_element(call, physical, &old, existed);
     if (status == MOOT_OK) {
@@ -301,13 +312,22 @@ int moot_element_put(struct moot_call *call, struct moot_slice key, struct moot_
     return status;
 }
 
+int moot_element_add(struct moot_call *call, struct moot_slice key, struct moot_head *head,
+                     struct moot_slice element, struct moot_slice value)
+{
+    bool existed;
+    MOOT_ASSERT(!call->is_read);
+    moot_view_expect_absent(
+        call->view, moot_key_element(call->arena, call->keyspace, key, head->incarnation, element));
+    int status = moot_element_put(call, key, head, element, value, &existed);
+    return status == MOOT_OK && existed ? MOOT_FAIL(MOOT_ECORRUPT) : status;
+}
+
 int moot_element_delete(struct moot_call *call, struct moot_slice key, struct moot_head *head,
                         struct moot_slice element, bool *existed)
 {
     MOOT_ASSERT(!call->is_read);
-    MOOT_ASSERT(is_collection(head));
-    struct moot_slice physical =
-        moot_key_element(call->arena, call->keyspace, key, head->incarnation, element);
+    struct moot_slice physical = element_key(call, key, head, element);
     struct moot_slice old;
     int status = read_element(call, physical, &old, existed);
     if (status != MOOT_OK || !*existed) {

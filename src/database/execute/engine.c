@@ -6,8 +6,6 @@
 #include "base/status.h"
 #include "database/execute/engine_internal.h"
 
-enum { INCARNATION_BITS = 24 }; /* Collections that one entry may make: 16 million. */
-
 void engine__take(const struct moot_engine *engine, struct engine_state *state)
 {
     memcpy(state->keyspace_of, engine->shared.keyspace_of, sizeof(state->keyspace_of));
@@ -100,12 +98,12 @@ static void forget_signals(struct moot_engine *engine)
 
 struct engine_pass engine__begin(struct moot_engine *engine, const struct moot_engine_run *run)
 {
-    MOOT_ASSERT(run->index < UINT64_C(1) << (64 - INCARNATION_BITS));
+    MOOT_ASSERT(run->index < UINT64_C(1) << (64 - MOOT_INCARNATION_BITS));
     forget_signals(engine);
     return (struct engine_pass){.engine = engine,
                                 .run = run,
                                 .ordinal = run->stamp.ordinal,
-                                .incarnation = run->index << INCARNATION_BITS};
+                                .incarnation = run->index << MOOT_INCARNATION_BITS};
 }
 
 /* ---- one item ---- */
@@ -129,7 +127,8 @@ static void end_reply(struct moot_buffer *replies, size_t start)
     replies->size += head_size - 1;
 }
 
-/* WATCH: the stamps of the keys that are the arguments. */
+/* WATCH: the stamps of the keys that are the arguments. What makes no sense is answered with an
+ * error, not with MOOT_EINVALID: in the log that would fence every replica. */
 static int answer_stamps(struct engine_pass *pass, const struct moot_item *item)
 {
     struct moot_reader reader = moot_reader_make(item->body);
@@ -138,12 +137,18 @@ static int answer_stamps(struct engine_pass *pass, const struct moot_item *item)
     if (!moot_item_args(&reader, &pass->engine->item_arena, &args, &argc)) {
         return MOOT_FAIL(MOOT_EINVALID);
     }
+    bool makes_sense = pass->run->is_read && argc > 1 && (item->flags & MOOT_ITEM_EXEC) == 0;
+    for (uint32_t i = 1; i < argc; i++) {
+        makes_sense = makes_sense && args[i].size <= MOOT_KEY_MAX;
+    }
+    if (!makes_sense) {
+        struct moot_resp reply = {pass->run->replies, 2};
+        moot_resp_error(&reply, "ERR stamps are asked for keys, by a read");
+        return ENGINE_REFUSED;
+    }
     for (uint32_t i = 1; i < argc; i++) {
         struct moot_call call = engine__call(pass, item->database);
         struct moot_stamp stamp;
-        if (args[i].size > MOOT_KEY_MAX || !pass->run->is_read) {
-            return MOOT_FAIL(MOOT_EINVALID);
-        }
         moot_view_budget(pass->engine->view, UINT64_MAX);
         int status = moot_object_stamp(&call, args[i], &stamp);
         if (status != MOOT_OK) {

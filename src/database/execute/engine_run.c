@@ -5,8 +5,6 @@
 #include "base/status.h"
 #include "database/execute/engine_internal.h"
 
-enum { ELEMENTS_AHEAD_MAX = 256 }; /* Arguments that a blocked command has looked up for it. */
-
 static int refuse(struct moot_call *call, const char *text)
 {
     moot_resp_error(&call->reply, text);
@@ -68,32 +66,6 @@ static int admit(const struct engine_pass *pass, struct moot_call *call)
     return MOOT_OK;
 }
 
-/* What the command would ask for next, had the first not been missing: the heads of its keys, and
- * for a hash the fields among its arguments. Their misses are noted by the view. */
-static void look_ahead(struct moot_call *call)
-{
-    moot_view_budget(call->view, UINT64_MAX);
-    uint32_t at[ELEMENTS_AHEAD_MAX];
-    uint32_t count = moot_command_keys(call->command, call->argc, at, (uint32_t)MOOT_ARRAY_LEN(at));
-    struct moot_slice bytes;
-    for (uint32_t i = 0; i < count && i < MOOT_ARRAY_LEN(at); i++) {
-        struct moot_slice key = call->args[at[i]];
-        struct moot_head head;
-        int status = moot_view_get(call->view, MOOT_WHEN_NOW,
-                                   moot_key_head(call->arena, call->keyspace, key), &bytes);
-        if (status != MOOT_OK || moot_head_decode(bytes, &head) != MOOT_OK ||
-            head.type != MOOT_TYPE_HASH || count > 1) {
-            continue;
-        }
-        for (uint32_t j = at[i] + 1; j < call->argc && j - at[i] <= ELEMENTS_AHEAD_MAX; j++) {
-            if (call->args[j].size <= MOOT_KEY_MAX) {
-                (void)!moot_element_get(call, key, &head, call->args[j], &bytes);
-            }
-        }
-    }
-    moot_view_budget(call->view, MOOT_WRITE_ELEMENTS_MAX); /* All of it will be dropped. */
-}
-
 /* The reply of a command that failed without one. Negative: it ends the run. */
 static int answer_failure(struct moot_call *call, int status)
 {
@@ -135,9 +107,6 @@ static int run_handler(struct engine_pass *pass, struct moot_call *call)
     engine->shared.signal_count = signals;
     if (status < 0) {
         call->reply.out->size = reply_start;
-        if (status == MOOT_EWOULDBLOCK) {
-            look_ahead(call);
-        }
         return answer_failure(call, status);
     }
     return status;

@@ -405,6 +405,15 @@ int moot_view_get(struct moot_view *view, enum moot_when when, struct moot_slice
     return MOOT_OK;
 }
 
+void moot_view_expect_absent(struct moot_view *view, struct moot_slice key)
+{
+    struct view_entry *entry = entry_of(view, key);
+    if (entry->state == VIEW_UNKNOWN) {
+        entry->state = VIEW_ABSENT;
+        entry->is_fresh = false; /* Worth no place among the recent values: it will be written. */
+    }
+}
+
 /* ---- writing ---- */
 
 uint8_t *moot_view_room(struct moot_view *view, size_t size)

@@ -39,6 +39,8 @@ void moot_view_drop(struct moot_view *view, moot_view_mark mark);
  * MOOT_EWOULDBLOCK, MOOT_ECORRUPT, MOOT_EBUDGET. */
 int moot_view_get(struct moot_view *view, enum moot_when when, struct moot_slice key,
                   struct moot_slice *value) MOOT_MUST_USE;
+/* The caller knows that the store has nothing under this key: a get need not ask it. */
+void moot_view_expect_absent(struct moot_view *view, struct moot_slice key);
 /* Key and value are copied. Never blocks: it needs no old value. MOOT_EBUDGET. */
 int moot_view_put(struct moot_view *view, struct moot_slice key,
                   struct moot_slice value) MOOT_MUST_USE;
