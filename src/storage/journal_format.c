@@ -22,8 +22,7 @@ size_t journal_header_size(size_t span_count)
     return JOURNAL_HEADER_BYTES + span_count * JOURNAL_SPAN_BYTES;
 }
 
-/* The checksum's own eight bytes are left out of it. */
-static uint64_t header_sum(const uint8_t *block, size_t header_size)
+uint64_t journal_header_sum(const uint8_t *block, size_t header_size)
 {
     uint64_t sum = moot_hash64((struct moot_slice){block, 16}, HEADER_SEED);
     return moot_hash64((struct moot_slice){block + 24, header_size - 24}, sum);
@@ -61,7 +60,7 @@ void journal_header_put(uint8_t *block, struct journal_header *header,
         moot_store_le64(at + 4, spans[i].first);
         moot_store_le64(at + 12, spans[i].last);
     }
-    header->checksum = header_sum(block, header->header_size);
+    header->checksum = journal_header_sum(block, header->header_size);
     moot_store_le64(block + 16, header->checksum);
 }
 
@@ -112,7 +111,7 @@ enum journal_verdict journal_header_get(const uint8_t *block, uint64_t generatio
     bool this_generation = its_generation == generation;
     bool whole = magic && header_size >= JOURNAL_HEADER_BYTES && header_size <= MOOT_JOURNAL_ALIGN;
     if (!whole || !MOOT_RULE(journal_header_checksum,
-                             moot_load_le64(block + 16) == header_sum(block, header_size))) {
+                             moot_load_le64(block + 16) == journal_header_sum(block, header_size))) {
         return magic || this_generation ? JOURNAL_DAMAGED : JOURNAL_NOTHING;
     }
     if (!MOOT_RULE(journal_generation_matches, this_generation)) {

@@ -67,6 +67,8 @@ enum journal_verdict {
 
 /* Bytes of header and spans. */
 size_t journal_header_size(size_t span_count);
+/* Sum over header and spans, but for the eight bytes where it stands. */
+uint64_t journal_header_sum(const uint8_t *block, size_t header_size);
 /* Writes header and spans with their checksum, which is also set in `header`. */
 void journal_header_put(uint8_t *block, struct journal_header *header,
                         const struct journal_span *spans);
