@@ -28,6 +28,7 @@ struct judge {
     uint64_t first_generation, first_batch;
     const struct journal_found *last; /* Greatest batch below the cut; NULL: none. */
     bool identity_lost;
+    bool cuts; /* Whole headers lie above the cut. */
 };
 
 static int by_epoch_start(const void *a, const void *b)
@@ -312,6 +313,7 @@ static int judge_all(struct judge *judge)
     judge->first_generation = judge->last == NULL ? 1 : judge->last->first_generation;
     judge->first_batch = judge->last == NULL ? 1 : judge->last->first_batch;
     int status = find_rot(judge);
+    judge->cuts = judge->report->torn_batches > 0;
     if (status == MOOT_OK && judge->report->torn_batches == 0) {
         status = look_behind(judge);
     }
@@ -464,7 +466,7 @@ static int visit_all(struct judge *judge, struct visitor *visitor)
  * epoch the cut is durable too. */
 static int write_mark(struct judge *judge)
 {
-    bool covered = judge->report->torn_batches == 0;
+    bool covered = !judge->cuts;
     for (size_t i = 0; i < judge->scan.found_count; i++) {
         const struct journal_found *found = &judge->scan.found[i];
         covered = covered &&
