@@ -107,8 +107,7 @@ static int take_file(struct moot_journal *journal, const struct layout *l,
 {
     bool gives_back = l->retire > 0 || journal__retired(journal) > 0;
     uint32_t limit = journal->options.segments_max - (gives_back ? 0 : 1);
-    if (journal->segment_count >= limit ||
-        (journal->spare_count == 0 && journal->segment_count >= journal->options.segments_max)) {
+    if (journal->segment_count >= limit && !journal->opening) {
         MOOT_SOMETIMES(true, "journal: all segments are in use");
         return MOOT_FAIL(MOOT_ENOSPACE);
     }
@@ -124,7 +123,7 @@ static int take_file(struct moot_journal *journal, const struct layout *l,
 static int place(struct layout *l, struct moot_journal_write *where)
 {
     struct moot_journal *journal = l->journal;
-    uint32_t retirable = journal__retirable(journal);
+    uint32_t retirable = journal->opening ? 0 : journal__retirable(journal);
     uint64_t room = 0;
     if (journal->segment_count > 0) {
         const struct journal_segment *current = &journal->segments[journal->segment_count - 1];

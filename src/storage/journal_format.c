@@ -110,8 +110,8 @@ enum journal_verdict journal_header_get(const uint8_t *block, uint64_t generatio
     bool magic = moot_load_le64(block) == JOURNAL_MAGIC;
     bool this_generation = its_generation == generation;
     bool whole = magic && header_size >= JOURNAL_HEADER_BYTES && header_size <= MOOT_JOURNAL_ALIGN;
-    if (!whole || !MOOT_RULE(journal_header_checksum,
-                             moot_load_le64(block + 16) == journal_header_sum(block, header_size))) {
+    if (!whole || !MOOT_RULE(journal_header_checksum, moot_load_le64(block + 16) ==
+                                                          journal_header_sum(block, header_size))) {
         return magic || this_generation ? JOURNAL_DAMAGED : JOURNAL_NOTHING;
     }
     if (!MOOT_RULE(journal_generation_matches, this_generation)) {

@@ -478,8 +478,10 @@ static int write_mark(struct judge *judge)
     struct moot_buffer bytes;
     moot_buffer_init(&bytes);
     struct moot_journal_write where;
+    judge->journal->opening = true;
     int status =
         moot_journal_layout(judge->journal, NULL, 0, judge->journal->durable, &bytes, &where);
+    judge->journal->opening = false;
     if (status == MOOT_OK) {
         uint8_t *memory = moot_alloc(bytes.size + MOOT_JOURNAL_ALIGN);
         uintptr_t past = (uintptr_t)memory % MOOT_JOURNAL_ALIGN;
