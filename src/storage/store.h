@@ -86,11 +86,14 @@ struct moot_store_ops {
     struct moot_store_pin *(*pin)(struct moot_store *store);
     void (*unpin)(struct moot_store *store, struct moot_store_pin *pin);
 
-    /* Snapshot install. begin names what is to be replaced: `ranges` are emptied and filled with
-     * what add() was given (ascending keys, all inside the ranges); commit does it atomically,
-     * together with `extra` (the group's own record: no DELETE_RANGE, and it wins over what was
-     * added), durable on return. abort forgets it. begin and add touch only files of their own and
-     * may run on another thread; one at a time. After a crash before commit nothing has changed. */
+    /* Snapshot install. begin names what is to be replaced (ascending, apart, not empty): `ranges`
+     * are emptied and filled with what add() was given (ascending keys, all inside the ranges, else
+     * MOOT_EINVALID); commit does it atomically, together with `extra` (the group's own record: no
+     * DELETE_RANGE, and it wins over what was added), durable on return with all that was written
+     * before. abort forgets it. All may run on another thread, one at a time; no write may run
+     * beside commit, which lists what the ranges hold and may take seconds. After a crash before
+     * commit's end either nothing has changed or all. MOOT_EBUSY: one is under way. When commit
+     * fails nothing has changed, and the ingest is forgotten. */
     int (*ingest_begin)(struct moot_store *store, const struct moot_range *ranges, size_t count);
     int (*ingest_add)(struct moot_store *store, struct moot_slice key, struct moot_slice value);
     int (*ingest_commit)(struct moot_store *store, const struct moot_batch *extra);

@@ -1,5 +1,5 @@
 #define CONFORMANCE_SEEDS 6
-#define CONFORMANCE_STEPS 400
+#define CONFORMANCE_STEPS 250
 #include "store_conformance.h"
 
 #include <dirent.h>
@@ -174,7 +174,7 @@ static void cold_walks_have_no_holes(void **state)
     unsigned blocked = 0, whole = 0;
     struct moot_buffer seen;
     moot_buffer_init(&seen);
-    for (int turn = 0; turn < 3000; turn++) {
+    for (int turn = 0; turn < 1500; turn++) {
         uint64_t low = moot_rng_below(&rng, KEYS), high = moot_rng_between(&rng, low, KEYS);
         high = high > low + 1000 ? low + 1000 : high;
         bool reverse = moot_rng_chance(&rng, 1, 2);
@@ -291,13 +291,13 @@ static void stalled_writes_wait(void **state)
                              .path = folder, .write_buffer_bytes = 64 * 1024, .compress = true},
                          &store),
                      MOOT_OK);
-    write_many(store, 50000);
+    write_many(store, 20000);
     struct moot_store_pin *pin = store->ops->pin(store);
     struct moot_buffer seen;
     uint64_t count;
     moot_buffer_init(&seen);
     assert_int_equal(walk_once(store, pin, range_of("", ""), false, &seen, &count), MOOT_OK);
-    assert_int_equal(count, 50000);
+    assert_int_equal(count, 20000);
     moot_buffer_deinit(&seen);
     store->ops->unpin(store, pin);
     struct moot_store_rocksdb_stats stats;
