@@ -277,7 +277,10 @@ static const char *const OBJECT_HELP[] = {
 
 int moot_run_object(struct moot_call *call)
 {
-    if (moot_arg_is(call, 1, "help") && call->argc == 2) {
+    if (moot_arg_is(call, 1, "help")) {
+        if (call->argc != 2) {
+            return moot_call_wrong_count_of_subcommand(call);
+        }
         moot_call_help(call, OBJECT_HELP, MOOT_ARRAY_LEN(OBJECT_HELP));
         return 0;
     }

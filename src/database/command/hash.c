@@ -53,7 +53,7 @@ static int hash_close(struct moot_call *call, struct hash *hash)
     if (hash->head.count > 0) {
         return moot_object_save(call, hash->key, hash->before, &hash->head);
     }
-    /* Every field was deleted by itself: no range deletion is needed, says the count. */
+    /* Its elements were deleted one by one: the head's count of 0 says so. */
     return hash->before == NULL ? 0 : moot_object_delete(call, hash->key, &hash->head);
 }
 
@@ -541,17 +541,55 @@ static int sample_fields(struct moot_call *call, const struct moot_head *head, s
     return status == MOOT_ENOTFOUND ? MOOT_FAIL(MOOT_ECORRUPT) : status;
 }
 
-static int draw_fields(struct moot_call *call, const struct moot_head *head, struct moot_rng *rng,
-                       uint64_t want, struct moot_row *row)
+/* Fields and values of a row, in turn: is this field among them? */
+static bool row_has(const struct moot_row *row, struct moot_slice field)
 {
-    int status = 0;
-    for (uint64_t i = 0; i < want && status == 0; i++) {
+    for (size_t i = 0; i < row->count; i += 2) {
+        if (moot_slice_equal(row->items[i], field)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* `want` fields, one drawn after the other; `distinct`: all different. *enough is false when luck
+ * ran out before. */
+static int draw_fields(struct moot_call *call, const struct moot_head *head, struct moot_rng *rng,
+                       uint64_t want, bool distinct, struct moot_row *row, bool *enough)
+{
+    enum { TRIES_EACH = 8 }; /* Of many more fields than are wanted. */
+    uint64_t tries = distinct ? want * TRIES_EACH : want;
+    *enough = want == 0;
+    for (uint64_t i = 0; i < tries && !*enough; i++) {
         struct moot_slice field, value;
-        status = draw_field(call, head, rng, &field, &value);
+        int status = draw_field(call, head, rng, &field, &value);
+        if (status == 0 && distinct && row_has(row, field)) {
+            continue;
+        }
         status = status != 0 ? status : moot_row_add(call, row, field);
         status = status != 0 ? status : moot_row_add(call, row, value);
+        if (status != 0) {
+            return status;
+        }
+        *enough = row->count == 2 * want;
     }
-    return status;
+    return 0;
+}
+
+/* Few of many are drawn; many are sampled in one pass. */
+static int choose_fields(struct moot_call *call, const struct moot_head *head, struct moot_rng *rng,
+                         uint64_t want, struct moot_row *row)
+{
+    enum { FEW = 32, MANY = 1024 };
+    if (want <= FEW && head->count >= MANY) {
+        bool enough;
+        int status = draw_fields(call, head, rng, want, true, row, &enough);
+        if (status != 0 || enough) {
+            return status;
+        }
+        row->count = 0;
+    }
+    return sample_fields(call, head, rng, want, row);
 }
 
 /* The row holds fields and values in turn. */
@@ -579,6 +617,10 @@ int moot_run_hrandfield(struct moot_call *call)
     if (status != 0) {
         return status;
     }
+    if (count == INT64_MIN) {
+        return moot_call_error(call, "ERR value is out of range, value must between "
+                                     "-9223372036854775807 and 9223372036854775807");
+    }
     if (call->argc > 4 || (with_values && !moot_arg_is(call, 3, "withvalues"))) {
         return moot_call_syntax(call);
     }
@@ -595,10 +637,12 @@ int moot_run_hrandfield(struct moot_call *call)
     struct moot_rng rng;
     moot_rng_init(&rng, moot_hash_mix(call->seed, call->stamp.ordinal));
     if (before != NULL && (!has_count || count < 0)) {
-        status = draw_fields(call, before, &rng, has_count ? (uint64_t)-count : 1, &row);
+        bool enough;
+        status =
+            draw_fields(call, before, &rng, has_count ? (uint64_t)-count : 1, false, &row, &enough);
     } else if (before != NULL && count > 0) {
         uint64_t want = moot_min_u64((uint64_t)count, before->count);
-        status = sample_fields(call, before, &rng, want, &row);
+        status = choose_fields(call, before, &rng, want, &row);
     }
     if (status != 0) {
         return status;

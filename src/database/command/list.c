@@ -45,7 +45,7 @@ static int list_close(struct moot_call *call, struct list *list)
     if (list->head.count > 0) {
         return moot_object_save(call, list->key, list->before, &list->head);
     }
-    /* Every element was deleted by itself: no range deletion is needed, says the count. */
+    /* Its elements were deleted one by one: the head's count of 0 says so. */
     return list->before == NULL ? 0 : moot_object_delete(call, list->key, &list->head);
 }
 
@@ -65,8 +65,13 @@ static int list_push(struct moot_call *call, struct list *list, bool left, struc
         head->last++;
     }
     head->count++;
-    return moot_element_add(call, list->key, head,
-                            element_of(call, left ? head->first : head->last), value);
+    bool existed;
+    int status = moot_element_put(
+        call, list->key, head, element_of(call, left ? head->first : head->last), value, &existed);
+    if (status != 0) {
+        return status;
+    }
+    return existed ? MOOT_FAIL(MOOT_ECORRUPT) : 0;
 }
 
 /* Reads the element at `position`, which is one of the list's. */

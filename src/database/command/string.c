@@ -241,12 +241,13 @@ static bool condition_holds(const struct string_options *options, const struct m
     MOOT_UNREACHABLE();
 }
 
-/* Saves a string that expires at `at_ms` (0: never); one whose time has passed is not there. */
+/* Saves a string that expires at `at_ms` (0: never); one whose time has passed is not there.
+ * `before` may be NULL when nobody looked. */
 static int save_until(struct moot_call *call, struct moot_slice key, const struct moot_head *before,
                       struct moot_slice value, uint64_t at_ms)
 {
     if (at_ms != 0 && at_ms <= call->now_ms) {
-        return before == NULL ? 0 : moot_object_delete(call, key, before);
+        return moot_object_delete(call, key, before);
     }
     return save_string(call, key, before, value, at_ms);
 }
@@ -259,6 +260,10 @@ int moot_run_set(struct moot_call *call)
     status = status != 0 ? status : option_moment(call, &options, 0, &at_ms);
     if (status != 0) {
         return status;
+    }
+    if (options.condition == ALWAYS && !options.get && options.expiry != EXPIRY_KEEP) {
+        moot_resp_simple(&call->reply, "OK"); /* A plain SET need not look first. */
+        return save_until(call, call->args[1], NULL, call->args[2], at_ms);
     }
     struct moot_head head;
     const struct moot_head *before;
@@ -325,14 +330,8 @@ static int set_for(struct moot_call *call, bool seconds)
     if (status != 0) {
         return status;
     }
-    struct moot_head head;
-    const struct moot_head *before;
-    status = moot_object_look(call, call->args[1], MOOT_TYPE_NONE, &head, &before);
-    if (status != 0) {
-        return status;
-    }
     moot_resp_simple(&call->reply, "OK");
-    return save_string(call, call->args[1], before, call->args[3], at_ms);
+    return save_string(call, call->args[1], NULL, call->args[3], at_ms);
 }
 int moot_run_setex(struct moot_call *call) { return set_for(call, true); }
 int moot_run_psetex(struct moot_call *call) { return set_for(call, false); }
@@ -363,22 +362,15 @@ int moot_run_getset(struct moot_call *call)
 
 /* ---- many keys ---- */
 
-/* Sets every pair. A key given twice gets its last value: each look sees the save before it. */
+/* Sets every pair. A key given twice gets its last value. */
 static int set_pairs(struct moot_call *call)
 {
     int blocked = 0;
     for (uint32_t i = 1; i + 1 < call->argc; i += 2) {
-        struct moot_head head;
-        const struct moot_head *before;
-        int status = moot_object_look(call, call->args[i], MOOT_TYPE_NONE, &head, &before);
+        int status = save_string(call, call->args[i], NULL, call->args[i + 1], 0);
         if (status == MOOT_EWOULDBLOCK) {
             blocked = status;
-            continue;
-        }
-        if (status == 0 && blocked == 0) {
-            status = save_string(call, call->args[i], before, call->args[i + 1], 0);
-        }
-        if (status != 0) {
+        } else if (status != 0) {
             return status;
         }
     }
