@@ -83,14 +83,17 @@ struct moot_raft_restore {
     moot_index snapshot_index; /* The log starts after it. */
     moot_term snapshot_term;
     struct moot_members members; /* As of snapshot_index. */
-    moot_index applied;          /* >= snapshot_index: everything up to it is committed. */
+    moot_index applied;          /* In [snapshot_index, last entry]: all up to it is committed. */
     const struct moot_raft_entry *entries; /* snapshot_index+1 and on. */
     uint64_t entry_count;
     bool impaired; /* The journal lost acknowledged records of this group (rot): no votes, no
                       acknowledgements, no candidacy until the log reaches impaired_until from a
-                      leader. */
-    moot_index impaired_until; /* UINT64_MAX when it is not known: until a snapshot or a leader's
-                                  commit says more. */
+                      leader. The driver remembers it on disk, and gives it again at every start,
+                      until status says that it is over *and* what was appended by then is durable.
+                    */
+    moot_index impaired_until; /* UINT64_MAX when it is not known: then the core raises its term,
+                                  and is repaired by an entry of the own term of a leader elected
+                                  without it. */
 };
 
 /* ---- messages between cores ---- */
@@ -171,7 +174,8 @@ enum moot_raft_event_kind {
                                  in the log. */
     MOOT_RAFT_EVENT_SNAPSHOT_INSTALLED, /* The driver has made the store equal to (index, term,
                                            members). */
-    MOOT_RAFT_EVENT_SNAPSHOT_FAILED,    /* Sending a snapshot to `node` failed; try again later. */
+    MOOT_RAFT_EVENT_SNAPSHOT_FAILED, /* Sending a snapshot to `node` failed, or took too long (the
+                                        core has no time-out for it); try again later. */
     MOOT_RAFT_EVENT_PEER_LOST, /* The kernel closed the link to `node`: a hint that may start a
                                   pre-vote early. */
     MOOT_RAFT_EVENT_STEP_DOWN, /* Give up leadership now (disk stalled, shutting down, wrong clock).
@@ -190,7 +194,9 @@ struct moot_raft_event {
             moot_index index;
             moot_term
                 term; /* Of the entry at index: an older term's acknowledgement is void (ABA). */
-        } durable;    /* index 0: hard state only. */
+        } durable; /* index 0: hard state only; `term` is then the HARD_STATE's. A batch that held
+                      both is reported as both: a sole voter leads only when its vote is on disk.
+                    */
         moot_index applied;
         struct {
             uint32_t size;

@@ -98,8 +98,10 @@ struct cluster_node {
     moot_node_id disk_vote;
     struct cluster_log disk;
     struct cluster_state disk_state;
-    bool rotten;                        /* The next start finds the disk impaired... */
-    moot_index rotten_until;            /* ... up to here. */
+    bool rotten;             /* The next start finds the disk impaired... */
+    moot_index rotten_until; /* ... up to here. */
+    bool repairing;       /* Started impaired: stays so on disk until what repaired it is there. */
+    uint64_t repaired_by; /* The operation that does; 0: not repaired. */
     struct cluster_op ops[CLUSTER_OPS]; /* Not finished, oldest first. */
     uint32_t op_count;
     uint64_t op_made, op_done;
@@ -274,7 +276,10 @@ static inline void cluster_send(struct cluster *cluster, moot_node_id id,
                packet.message.append.count * sizeof(*packet.entries));
     }
     if (effect->after_durable && node->op_done < node->op_made) {
-        MOOT_ASSERT(node->held_count < CLUSTER_OPS);
+        if (node->held_count == CLUSTER_OPS) {
+            moot_free(packet.entries); /* A send may always be lost. */
+            return;
+        }
         packet.order = node->op_made;
         node->held[node->held_count++] = packet;
         return;
@@ -495,6 +500,9 @@ static inline int cluster_step(struct cluster *cluster, moot_node_id id,
     struct moot_raft_effects *effects = moot_alloc(sizeof(*effects));
     int status = moot_raft_step(node->raft, &event, effects);
     moot_raft_check(node->raft);
+    struct moot_raft_status now;
+    moot_raft_status(node->raft, &now);
+    bool repaired = node->repairing && !now.impaired && node->repaired_by == 0;
     bool committed = false;
     bool offered = false;
     for (uint32_t i = 0; i < effects->count; i++) {
@@ -503,6 +511,9 @@ static inline int cluster_step(struct cluster *cluster, moot_node_id id,
         offered |= effects->items[i].kind == MOOT_RAFT_EFFECT_SNAPSHOT_OFFERED;
     }
     moot_free(effects);
+    if (repaired) {
+        node->repaired_by = node->op_made;
+    }
     if (committed) {
         int applied = cluster_step(
             cluster, id,
@@ -645,6 +656,8 @@ static inline void cluster_start(struct cluster *cluster, moot_node_id id)
         .impaired = node->rotten,
         .impaired_until = node->rotten_until,
     };
+    node->repairing = node->rotten;
+    node->repaired_by = 0;
     node->rotten = false;
     node->memory = moot_alloc(moot_raft_size(&options));
     int status = moot_raft_init(node->memory, &options, &restore,
@@ -681,6 +694,9 @@ static inline void cluster_crash(struct cluster *cluster, moot_node_id id, uint3
     MOOT_ASSERT(node->up);
     while (finished-- > 0 && node->op_count > 0) {
         cluster_finish_op(cluster, id, false);
+    }
+    if (node->repairing && (node->repaired_by == 0 || node->repaired_by > node->op_done)) {
+        node->rotten = true; /* Impaired it was, and is. */
     }
     cluster_forget_memory(node);
     uint32_t kept = 0;

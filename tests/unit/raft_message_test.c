@@ -394,6 +394,38 @@ static void a_wrong_clock_does_not_lead(void **state)
     }
 }
 
+/* Goal: a voter refuses the pre-vote of a node whose clock is off a majority's, ahead or behind,
+ * and only then. Method: 1 knows 2's clock, or does not; 3 asks. */
+static void a_voter_refuses_a_wrong_clock(void **state)
+{
+    (void)state;
+    static const struct {
+        bool knows;
+        int64_t off_ms;
+        bool granted;
+    } cases[] = {{true, 0, true},
+                 {true, 499, true},
+                 {true, 3600000, false},
+                 {true, -900000, false},
+                 {false, 3600000, true}};
+    for (size_t i = 0; i < MOOT_ARRAY_LEN(cases); i++) {
+        struct one *one = one_open((struct one_start){.voters = 3, .term = 1});
+        if (cases[i].knows) {
+            one_append(one, 2, 1, 0, 0, 0, NULL, 0);
+        }
+        one->now_ns += 150 * MOOT_MSEC_NS;
+        struct moot_raft_message ask = {.kind = MOOT_RAFT_PRE_VOTE,
+                                        .from = 3,
+                                        .term = 2,
+                                        .wall_ms =
+                                            (uint64_t)((int64_t)one->wall_ms + cases[i].off_ms)};
+        one_receive(one, ask);
+        assert_int_equal(one_sent(one, MOOT_RAFT_PRE_VOTE_REPLY, 3)->message.vote_reply.granted,
+                         cases[i].granted);
+        one_close(one);
+    }
+}
+
 /* Goal: one clock off never stops the rest. Method: three nodes, each in turn off, and one of the
  * others dead: two of three are alive, and one of the two must lead. */
 static void one_wrong_clock_stops_nobody(void **state)
@@ -578,6 +610,7 @@ int main(void)
         cmocka_unit_test(an_impaired_node_that_knows_nothing),
         cmocka_unit_test(a_leader_repairs_an_impaired_follower),
         cmocka_unit_test(a_wrong_clock_does_not_lead),
+        cmocka_unit_test(a_voter_refuses_a_wrong_clock),
         cmocka_unit_test(one_wrong_clock_stops_nobody),
         cmocka_unit_test(delay_is_not_a_wrong_clock),
         cmocka_unit_test(a_contradictory_restore_is_refused),

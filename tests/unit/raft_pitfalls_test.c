@@ -49,6 +49,24 @@ static void pitfall_02_one_change_and_rollback(void **state)
     assert_true(moot_members_equal(&members->members, &before));
     assert_true(moot_members_equal(one_members(one), &before));
     one_close(one);
+
+    /* Learners come without a joint step; the next change waits for them all the same. */
+    one = one_open((struct one_start){.voters = 3});
+    one_lead(one, 3);
+    session = one_session(one, 2);
+    one_durable(one, 1, 1);
+    one_acknowledge(one, 2, session, 1, 0);
+    struct moot_raft_event learner = {
+        .kind = MOOT_RAFT_EVENT_MEMBERS,
+        .members = {.voters = {1, 2, 3}, .voter_count = 3, .learners = {4}, .learner_count = 1}};
+    assert_int_equal(one_step(one, learner), 0);
+    assert_false(moot_members_is_joint(one_members(one)));
+    assert_int_equal(one_change(one, four, 4), MOOT_EBUSY);
+    one_durable(one, 2, 1);
+    one_acknowledge(one, 2, session, 2, 0);
+    assert_int_equal(one_effect(one, MOOT_RAFT_EFFECT_MEMBERS_DONE, 0)->done.index, 2);
+    assert_int_equal(one_change(one, four, 4), 0);
+    one_close(one);
 }
 
 /* Goal: a configuration is in force from its append, and a snapshot's as of its index. */

@@ -11,7 +11,7 @@
 struct nemesis {
     uint32_t crash, restart, cut, heal, submit, read, change, transfer, compact, stall, pause, lost,
         step_down, clock;
-    uint32_t total;
+    moot_node_id rots; /* The one node whose disk may rot; 0: none. */
 };
 
 static uint32_t weight(struct moot_rng *rng, uint32_t most)
@@ -36,6 +36,7 @@ static struct nemesis draw(struct moot_rng *rng)
         .lost = weight(rng, 4),
         .step_down = weight(rng, 2),
         .clock = weight(rng, 2),
+        .rots = (moot_node_id)weight(rng, 7),
     };
     return one;
 }
@@ -45,12 +46,24 @@ static moot_node_id any_node(struct cluster *cluster)
     return 1 + (moot_node_id)moot_rng_below(&cluster->rng, 7);
 }
 
-static void crash_or_start(struct cluster *cluster, bool crash)
+/* Acknowledged entries rot on one node's disk. How far they went is known, or is not. */
+static void rot(struct cluster *cluster, struct cluster_node *node)
+{
+    moot_index had = node->disk.last;
+    node->disk.last = moot_rng_between(&cluster->rng, node->disk.base, had);
+    node->rotten = true;
+    node->rotten_until = moot_rng_chance(&cluster->rng, 1, 2) ? had : UINT64_MAX;
+}
+
+static void crash_or_start(struct cluster *cluster, bool crash, moot_node_id rots)
 {
     moot_node_id id = any_node(cluster);
     struct cluster_node *node = &cluster->nodes[id];
     if (crash && node->up) {
         cluster_crash(cluster, id, (uint32_t)moot_rng_below(&cluster->rng, node->op_count + 1));
+        if (id == rots && moot_rng_chance(&cluster->rng, 1, 2)) {
+            rot(cluster, node);
+        }
     } else if (!crash && !node->up) {
         cluster_start(cluster, id);
     }
@@ -174,9 +187,9 @@ static void interfere(struct cluster *cluster, const struct nemesis *nemesis)
     }
     uint64_t dice = moot_rng_below(&cluster->rng, total);
     if (take(&dice, nemesis->crash)) {
-        crash_or_start(cluster, true);
+        crash_or_start(cluster, true, nemesis->rots);
     } else if (take(&dice, nemesis->restart)) {
-        crash_or_start(cluster, false);
+        crash_or_start(cluster, false, nemesis->rots);
     } else if (take(&dice, nemesis->cut)) {
         cut_something(cluster);
     } else if (take(&dice, nemesis->heal)) {
@@ -221,6 +234,11 @@ static void demand_liveness(struct cluster *cluster)
         }
     }
     cluster_run_ms(cluster, 5000);
+    for (moot_node_id id = 1; id <= 7; id++) {
+        if (cluster_status(cluster, id).impaired) {
+            return; /* Rot in a group of one or two voters: only the lost disk could help. */
+        }
+    }
     if (cluster->options.trace) {
         fwrite(cluster->trace.data, 1, cluster->trace.size, stderr);
         cluster->trace.size = 0;

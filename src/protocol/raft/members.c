@@ -140,9 +140,6 @@ int raft__on_members(struct moot_raft *raft, const struct moot_members_change *c
     if (raft->transfer_to != 0 || raft__log_room(raft) == 0) {
         return MOOT_FAIL(MOOT_EBUSY);
     }
-    if (moot_members_is_joint(raft__members(raft))) {
-        return MOOT_FAIL(MOOT_EBUSY); /* Reached only when the rule above is mutated away. */
-    }
     struct moot_members next;
     int status = moot_members_enter(raft__members(raft), change, &next);
     if (status != 0) {
