@@ -45,8 +45,9 @@ enum {
     MOOT_EDGE_QUEUE_BYTES_MAX =
         64 * 1024 * 1024, /* Commands waiting at an edge; then -OVERLOADED. */
     MOOT_EDGE_QUEUE_COMMANDS_MAX = 100000,
-    MOOT_LOG_MEMORY_BYTES =
-        64 * 1024 * 1024, /* Entries kept in memory for followers; a slower one gets a snapshot. */
+    MOOT_LOG_MEMORY_BYTES = 128 * 1024 * 1024, /* Entries kept in memory for followers; a slower one
+                                                  gets a snapshot. */
+    MOOT_LOG_ENTRIES_MAX = 128 * 1024,
     MOOT_LOG_UNCOMMITTED_BYTES =
         48 * 1024 * 1024,                    /* Appended, not committed; then a leader refuses. */
     MOOT_REPLY_RING_BYTES = 8 * 1024 * 1024, /* Last replies kept by each replica of a group. */

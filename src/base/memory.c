@@ -26,6 +26,14 @@ void *moot_realloc(void *memory, size_t size)
     return grown;
 }
 
+void *moot_alloc_aligned(size_t alignment, size_t size)
+{
+    MOOT_ASSERT(size % alignment == 0);
+    void *memory = aligned_alloc(alignment, size);
+    MOOT_ASSERT(memory != NULL);
+    return memory;
+}
+
 void moot_free(void *memory) { free(memory); }
 
 enum {

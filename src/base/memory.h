@@ -11,6 +11,8 @@ void *moot_alloc(size_t size);
 void *moot_alloc_zero(size_t size);
 /* As realloc, never NULL. */
 void *moot_realloc(void *memory, size_t size);
+/* As moot_alloc, at an address that is a multiple of `alignment`; `size` must be one too. */
+void *moot_alloc_aligned(size_t alignment, size_t size);
 /* NULL is allowed. */
 void moot_free(void *memory);
 

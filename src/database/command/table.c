@@ -1,5 +1,6 @@
 /* The table of commands: the one place that says what a command is. Sorted by name. */
 #include "base/assert.h"
+#include "database/system/directory.h"
 #include "database/command/handlers.h"
 
 /* {name, arity, place, flags, first key, last key, step, handler, group, summary, since,
@@ -177,6 +178,14 @@ static const struct moot_command TABLE[] = {
     {"moot", -2, MOOT_PLACE_EDGE, MOOT_FLAG_LOADING, 0, 0, 0, NULL, "server",
      "Status and administration of moot.", "0.1.0", "Depends on the subcommand",
      "subcommand [argument ...]"},
+    {"moot.form", 2, MOOT_PLACE_WRITE, MOOT_FLAG_ADMIN | MOOT_FLAG_SYSTEM | MOOT_FLAG_NO_MULTI, 0,
+     0, 0, moot_directory_form, "cluster", "Writes down whom the cluster was formed of.", "0.1.0",
+     "O(N) with N the number of nodes", "identity"},
+    {"moot.join", 3, MOOT_PLACE_WRITE, MOOT_FLAG_ADMIN | MOOT_FLAG_SYSTEM | MOOT_FLAG_NO_MULTI, 0,
+     0, 0, moot_directory_join, "cluster", "Gives a new node its identity.", "0.1.0", "O(1)",
+     "peer-address client-address"},
+    {"moot.remove", 2, MOOT_PLACE_WRITE, MOOT_FLAG_ADMIN | MOOT_FLAG_SYSTEM | MOOT_FLAG_NO_MULTI, 0,
+     0, 0, moot_directory_remove, "cluster", "Takes a node out for good.", "0.1.0", "O(1)", "node"},
     {"move", 3, MOOT_PLACE_WRITE, MOOT_FLAG_FAST, 1, 1, 1, moot_run_move, "generic",
      "Moves a key to another database.", "1.0.0", "O(N) with N the number of elements", "key db"},
     {"mset", -3, MOOT_PLACE_WRITE, MOOT_FLAG_DENYOOM, 1, -1, 2, moot_run_mset, "string",

@@ -1,0 +1,485 @@
+/* What comes back from groups: replies to their clients, sessions that broke, and clients that wait
+ * for a list to grow.
+ *
+ * A blocked client is a command that answered "waits" and is registered with the leader under its
+ * arrival stamp. When the leader wakes it, the edge tries the same command again as an ordinary
+ * numbered batch: exactly once, whatever fails. If the client has gone by the time an element
+ * arrives for it, the element is pushed back where it came from. */
+#include "base/assert.h"
+#include "base/codec.h"
+#include "base/memory.h"
+#include "base/status.h"
+#include "database/edge/edge.h"
+#include "database/group/entry.h"
+
+enum { BLOCK_SECONDS_MAX = 1000000000 };
+
+/* ---- replies ---- */
+
+static struct moot_blocked *find_blocked(struct moot_edge *edge, uint64_t id)
+{
+    for (size_t i = 0; i < edge->blocked_count; i++) {
+        if (edge->blocked[i].id == id) {
+            return &edge->blocked[i];
+        }
+    }
+    return NULL;
+}
+
+static void remove_blocked(struct moot_edge *edge, struct moot_blocked *blocked)
+{
+    size_t at = (size_t)(blocked - edge->blocked);
+    moot_block_release(blocked->args);
+    edge->blocked_count--;
+    memmove(blocked, blocked + 1, sizeof(*blocked) * (edge->blocked_count - at));
+}
+
+/* The leader need not keep the waiter, and may wake the next. */
+static void decline(struct moot_edge *edge, uint64_t id)
+{
+    struct moot_stream_edge *stream = &edge->streams[MOOT_GROUP_DB0];
+    if (stream->leader == 0) {
+        return;
+    }
+    struct moot_message message = {.kind = MOOT_MESSAGE_DECLINE, .group = MOOT_GROUP_DB0};
+    message.wake.incarnation = edge->incarnation;
+    message.wake.waiter = id;
+    struct moot_post post = {.to = stream->leader, .message = &message};
+    moot_outbox_post(edge->outbox, &post);
+}
+
+/* An element came for a client that is gone: back to the end it was popped from. */
+static void give_back(struct moot_edge *edge, bool from_left, uint8_t database,
+                      struct moot_slice reply)
+{
+    struct moot_resp_value array, key, element;
+    size_t a, b, c;
+    if (moot_resp_read(reply, &array, &a) != 0 || array.type != MOOT_RESP_ARRAY ||
+        array.integer != 2 ||
+        moot_resp_read((struct moot_slice){reply.data + a, reply.size - a}, &key, &b) != 0 ||
+        moot_resp_read((struct moot_slice){reply.data + a + b, reply.size - a - b}, &element, &c) !=
+            0) {
+        return;
+    }
+    MOOT_SOMETIMES(true, "an element was given back for a client that is gone");
+    struct moot_slice args[3] = {from_left ? MOOT_SLICE_LITERAL("lpush")
+                                           : MOOT_SLICE_LITERAL("rpush"),
+                                 key.text, element.text};
+    bool sent = edge__submit(edge, NULL, MOOT_GROUP_DB0, true, 0, database, args, 3, MOOT_REF_NONE);
+    (void)sent;
+}
+
+static bool body_pops_left(struct moot_slice body)
+{
+    struct moot_reader reader = moot_reader_make(body);
+    (void)moot_get_varint(&reader);
+    struct moot_slice name = moot_get_bytes(&reader);
+    return name.size > 1 && (name.data[1] == 'l' || name.data[1] == 'L'); /* BLPOP, not BRPOP */
+}
+
+static void retry_done(struct moot_edge *edge, uint64_t id, struct moot_slice reply)
+{
+    struct moot_blocked *blocked = find_blocked(edge, id);
+    MOOT_ASSERT(blocked != NULL); /* A retrying waiter is kept until its answer. */
+    blocked->retrying = false;
+    struct moot_connection *connection = edge__find(edge, blocked->connection);
+    if (reply.size == 0 && connection != NULL) {
+        blocked->registered = false; /* Somebody was faster: back to the old place. */
+        return;
+    }
+    if (reply.size > 0 && connection == NULL) {
+        give_back(edge, blocked->pops_left, blocked->database, reply);
+    } else if (reply.size > 0) {
+        edge__reply(edge, connection, blocked->slot, reply);
+    }
+    decline(edge, id);
+    remove_blocked(edge, blocked);
+}
+
+static void add_blocked(struct moot_edge *edge, const struct moot_blocked *made)
+{
+    if (edge->blocked_count == edge->blocked_capacity) {
+        edge->blocked_capacity = edge->blocked_capacity == 0 ? 16 : edge->blocked_capacity * 2;
+        edge->blocked =
+            moot_realloc(edge->blocked, sizeof(*edge->blocked) * edge->blocked_capacity);
+    }
+    edge->blocked[edge->blocked_count++] = *made;
+}
+
+/* The seconds of a blocking command's last argument; MOOT_NEVER for 0. Checked when it was taken.
+ */
+static bool read_timeout(struct moot_slice text, struct moot_instant now,
+                         struct moot_instant *deadline)
+{
+    uint64_t whole = 0, fraction = 0, scale = MOOT_SEC_NS;
+    bool in_fraction = false;
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t c = text.data[i];
+        if (c == '.' && !in_fraction) {
+            in_fraction = true;
+        } else if (c < '0' || c > '9') {
+            return false;
+        } else if (in_fraction) {
+            scale /= 10;
+            fraction += scale * (uint64_t)(c - '0');
+        } else {
+            whole = whole * 10 + (uint64_t)(c - '0');
+            if (whole > BLOCK_SECONDS_MAX) {
+                return false;
+            }
+        }
+    }
+    if (text.size == 0 || (in_fraction && text.size == 1)) {
+        return false;
+    }
+    uint64_t ns = whole * MOOT_SEC_NS + fraction;
+    *deadline = ns == 0 ? MOOT_NEVER : moot_instant_add(now, (struct moot_duration){ns});
+    return true;
+}
+
+/* The first try of a blocking command found nothing (or had to stand behind others). */
+static void begin_wait(struct moot_edge *edge, const struct moot_ref *ref, struct moot_slice item,
+                       struct moot_stamp arrival)
+{
+    struct moot_connection *connection = edge__find(edge, ref->connection);
+    if (connection == NULL) {
+        return;
+    }
+    struct moot_reader reader = moot_reader_make(item);
+    struct moot_item parsed;
+    bool good = moot_item_next(&reader, &parsed);
+    MOOT_ASSERT(good);
+    struct moot_blocked made = {.id = edge->next_waiter++,
+                                .connection = ref->connection,
+                                .slot = ref->slot,
+                                .args = moot_block_copy(parsed.body),
+                                .database = parsed.database,
+                                .protocol = connection->protocol,
+                                .pops_left = body_pops_left(parsed.body),
+                                .arrival = arrival,
+                                .deadline = MOOT_NEVER};
+    struct moot_reader body = moot_reader_make(parsed.body);
+    struct moot_slice *args;
+    uint32_t argc;
+    moot_arena_reset(&edge->arena);
+    if (moot_item_args(&body, &edge->arena, &args, &argc)) {
+        bool fits = read_timeout(args[argc - 1], edge->now.instant, &made.deadline);
+        MOOT_ASSERT(fits);
+    }
+    add_blocked(edge, &made);
+}
+
+static void deliver(struct moot_edge *edge, const struct moot_ref *ref, struct moot_slice reply)
+{
+    if (ref->kind == MOOT_REF_NONE) {
+        return;
+    }
+    if (ref->kind == MOOT_REF_RETRY) {
+        retry_done(edge, ref->slot, reply);
+        return;
+    }
+    struct moot_connection *connection = edge__find(edge, ref->connection);
+    if (connection == NULL) {
+        return;
+    }
+    /* Stamps are raw; an error is told by its line end, which no ordinal's high bytes can be. */
+    bool is_text =
+        reply.size >= 2 && reply.data[reply.size - 1] == '\n' && reply.data[reply.size - 2] == '\r';
+    if (ref->kind == MOOT_REF_WATCH && !is_text) {
+        edge__watched(edge, connection, ref->slot, reply);
+        return;
+    }
+    if (ref->kind == MOOT_REF_EXEC) {
+        edge__exec_done(connection, reply);
+    }
+    edge__reply(edge, connection, ref->slot, reply);
+}
+
+/* Hands the replies of one batch to those who asked; items are walked beside them for what has to
+ * wait. */
+static void deliver_all(struct moot_edge *edge, struct moot_submission *done,
+                        struct moot_slice replies, moot_hlc_stamp stamp)
+{
+    struct moot_reader reader = moot_reader_make(replies);
+    struct moot_slice items = {done->block->data + MOOT_ENTRY_HEADER_BYTES,
+                               done->block->size - MOOT_ENTRY_HEADER_BYTES};
+    struct moot_reader walk = moot_reader_make(items);
+    bool walks = false;
+    for (uint32_t i = 0; i < done->ref_count; i++) {
+        walks = walks || done->refs[i].kind == MOOT_REF_BLOCK;
+    }
+    for (uint32_t i = 0; i < done->ref_count; i++) {
+        struct moot_slice reply = moot_get_bytes(&reader);
+        struct moot_item item;
+        size_t at = items.size - moot_reader_left(&walk);
+        if (walks && !moot_item_next(&walk, &item)) {
+            walks = false;
+        }
+        size_t end = items.size - moot_reader_left(&walk);
+        const struct moot_ref *ref = &done->refs[i];
+        if (reader.failed) {
+            deliver(edge, ref,
+                    MOOT_SLICE_LITERAL(
+                        "-INDOUBT the reply was damaged; it may have been executed\r\n"));
+        } else if (ref->kind == MOOT_REF_BLOCK && reply.size == 0) {
+            begin_wait(edge, ref, moot_slice_make(items.data + at, end - at),
+                       (struct moot_stamp){stamp, i});
+        } else if (ref->kind == MOOT_REF_BLOCK && edge__find(edge, ref->connection) == NULL) {
+            give_back(edge, body_pops_left(item.body), item.database, reply);
+        } else {
+            deliver(edge, ref, reply);
+        }
+    }
+}
+
+static void deliver_error(struct moot_edge *edge, struct moot_submission *done,
+                          struct moot_slice error)
+{
+    for (uint32_t i = 0; i < done->ref_count; i++) {
+        deliver(edge, &done->refs[i], error);
+    }
+}
+
+static void on_answer(struct moot_edge *edge, struct moot_stream_edge *stream,
+                      const struct moot_message *message)
+{
+    stream->heard = edge->now.instant;
+    struct moot_submission *done =
+        moot_stream_edge_find(stream, message->answer.kind, message->answer.number);
+    if (done == NULL) {
+        return; /* Answered before: by the ring of another leader, or twice by the network. */
+    }
+    struct moot_submission taken = *done; /* Delivering may add to the stream. */
+    moot_block_retain(taken.block);
+    done->refs = NULL;
+    moot_stream_edge_remove(stream, done);
+    if (taken.given_up) {
+        MOOT_SOMETIMES(true, "an answer came after its clients were told INDOUBT");
+    } else if (message->answer.status == 0) {
+        deliver_all(edge, &taken, message->answer.replies, message->answer.stamp);
+    } else if (message->answer.status == MOOT_EINDOUBT) {
+        edge->counts.in_doubt += taken.ref_count;
+        deliver_error(
+            edge, &taken,
+            MOOT_SLICE_LITERAL(
+                "-INDOUBT executed, but its reply is no longer kept; read before you retry\r\n"));
+    } else {
+        deliver_error(
+            edge, &taken,
+            MOOT_SLICE_LITERAL("-ERR the batch was refused as malformed; nothing was done\r\n"));
+    }
+    moot_free(taken.refs);
+    moot_block_release(taken.block);
+}
+
+static void on_nack(struct moot_edge *edge, struct moot_stream_edge *stream, moot_node_id from,
+                    const struct moot_message *message)
+{
+    bool current = message->nack.epoch == stream->epoch || message->nack.epoch == UINT64_MAX;
+    if (!current || from != stream->leader) {
+        return;
+    }
+    uint64_t wait_ms = message->nack.status == MOOT_EOVERLOADED ? 20
+                       : message->nack.status == MOOT_EAGAIN    ? 0
+                                                                : 10;
+    moot_stream_edge_break(stream, moot_instant_add(edge->now.instant, moot_ms(wait_ms)));
+    MOOT_SOMETIMES(true, "a session was refused and begun again");
+}
+
+static void on_wake(struct moot_edge *edge, uint64_t id)
+{
+    struct moot_blocked *blocked = find_blocked(edge, id);
+    if (blocked == NULL) {
+        decline(edge, id);
+        return;
+    }
+    if (blocked->retrying || !blocked->registered) {
+        return;
+    }
+    struct moot_connection *connection = edge__find(edge, blocked->connection);
+    MOOT_ASSERT(connection != NULL); /* edge__client_gone takes care of that. */
+    blocked->retrying = true;
+    struct moot_stream_edge *stream = &edge->streams[MOOT_GROUP_DB0];
+    struct moot_ref ref = {blocked->connection, id, MOOT_REF_RETRY};
+    struct moot_buffer *out = moot_stream_edge_add(stream, true, ref, edge->now.instant);
+    size_t before = out->size;
+    uint8_t flags = MOOT_ITEM_BLOCKING | MOOT_ITEM_RETRY;
+    moot_put_u8(out, blocked->protocol == 3 ? flags | MOOT_ITEM_RESP3 : flags);
+    moot_put_u8(out, blocked->database);
+    moot_buffer_append_slice(out, moot_block_slice(blocked->args));
+    moot_stream_edge_added(stream, out->size - before);
+}
+
+void moot_edge_receive(struct moot_edge *edge, moot_node_id from,
+                       const struct moot_message *message)
+{
+    struct moot_stream_edge *stream = &edge->streams[message->group];
+    uint64_t incarnation = message->kind == MOOT_MESSAGE_ANSWER ? message->answer.incarnation
+                           : message->kind == MOOT_MESSAGE_NACK ? message->nack.incarnation
+                                                                : message->wake.incarnation;
+    if (incarnation != edge->incarnation) {
+        return; /* For the process that was here before. */
+    }
+    if (message->kind == MOOT_MESSAGE_ANSWER) {
+        on_answer(edge, stream, message);
+    } else if (message->kind == MOOT_MESSAGE_NACK) {
+        on_nack(edge, stream, from, message);
+    } else if (message->group == MOOT_GROUP_DB0) {
+        on_wake(edge, message->wake.waiter);
+    }
+}
+
+void moot_edge_peer_changed(struct moot_edge *edge, moot_node_id node)
+{
+    for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
+        if (edge->streams[group].leader == node) {
+            moot_stream_edge_break(&edge->streams[group], edge->now.instant);
+        }
+    }
+}
+
+/* ---- blocking ---- */
+
+void edge__block(struct moot_edge *edge, struct moot_connection *connection,
+                 const struct moot_command *command, const struct moot_slice *args, uint32_t argc)
+{
+    (void)command;
+    struct moot_instant deadline;
+    if (args[argc - 1].size > 0 && args[argc - 1].data[0] == '-') {
+        edge__error(edge, connection, "ERR timeout is negative");
+        return;
+    }
+    if (!read_timeout(args[argc - 1], edge->now.instant, &deadline)) {
+        edge__error(edge, connection, "ERR timeout is not a float or out of range");
+        return;
+    }
+    /* Nothing behind it is looked at before it is answered, as in Redis. */
+    connection->barrier = edge__submit(edge, connection, MOOT_GROUP_DB0, true, MOOT_ITEM_BLOCKING,
+                                       connection->database, args, argc, MOOT_REF_BLOCK);
+}
+
+void edge__client_gone(struct moot_edge *edge, struct moot_connection *connection)
+{
+    for (size_t i = edge->blocked_count; i > 0; i--) {
+        struct moot_blocked *blocked = &edge->blocked[i - 1];
+        if (blocked->connection == connection->id && !blocked->retrying) {
+            decline(edge, blocked->id);
+            remove_blocked(edge, blocked);
+        }
+    }
+}
+
+void edge__blocked_tick(struct moot_edge *edge)
+{
+    for (size_t i = edge->blocked_count; i > 0; i--) {
+        struct moot_blocked *blocked = &edge->blocked[i - 1];
+        bool over = !moot_instant_before(edge->now.instant, blocked->deadline);
+        if (!over || blocked->retrying) {
+            continue; /* A try under way may still bring an element. */
+        }
+        struct moot_connection *connection = edge__find(edge, blocked->connection);
+        if (connection != NULL) {
+            edge__reply(edge, connection, blocked->slot,
+                        blocked->protocol == 3 ? MOOT_SLICE_LITERAL("_\r\n")
+                                               : MOOT_SLICE_LITERAL("*-1\r\n"));
+        }
+        decline(edge, blocked->id);
+        remove_blocked(edge, blocked);
+    }
+}
+
+void edge__register_waiters(struct moot_edge *edge, bool all)
+{
+    moot_buffer_reset(&edge->scratch, 1024 * 1024);
+    uint32_t count = 0;
+    for (size_t i = 0; i < edge->blocked_count; i++) {
+        struct moot_blocked *blocked = &edge->blocked[i];
+        if (blocked->retrying || (blocked->registered && !all)) {
+            continue;
+        }
+        struct moot_reader body = moot_reader_make(moot_block_slice(blocked->args));
+        struct moot_slice *args;
+        uint32_t argc;
+        moot_arena_reset(&edge->arena);
+        bool good = moot_item_args(&body, &edge->arena, &args, &argc);
+        MOOT_ASSERT(good);
+        struct moot_waiter_wish wish = {.id = blocked->id,
+                                        .arrival = blocked->arrival,
+                                        .database = blocked->database,
+                                        .key_count = argc - 2,
+                                        .keys = args + 1};
+        moot_waiter_wish_put(&edge->scratch, &wish);
+        count++;
+    }
+    if (count > 0 && moot_stream_edge_send_waiters(&edge->streams[MOOT_GROUP_DB0], edge->outbox,
+                                                   moot_buffer_slice(&edge->scratch))) {
+        for (size_t i = 0; i < edge->blocked_count; i++) {
+            edge->blocked[i].registered = edge->blocked[i].registered || !edge->blocked[i].retrying;
+        }
+    }
+}
+
+/* ---- time-outs ---- */
+
+/* A batch that never left is surely not done. */
+static void give_up_building(struct moot_edge *edge, struct moot_stream_edge *stream,
+                             struct moot_submission *building)
+{
+    struct moot_submission taken = *building;
+    building->refs = NULL;
+    building->ref_capacity = 0;
+    moot_stream_edge_drop_building(building, stream);
+    edge->counts.timed_out += taken.ref_count;
+    deliver_error(
+        edge, &taken,
+        MOOT_SLICE_LITERAL(
+            "-CLUSTERDOWN no leader could be reached in time; surely not done, safe to retry\r\n"));
+    moot_free(taken.refs);
+}
+
+static void give_up_sent(struct moot_edge *edge, struct moot_submission *sent)
+{
+    if (sent->kind == MOOT_SUBMIT_READS || sent->epoch == 0) {
+        edge->counts.timed_out += sent->ref_count;
+        deliver_error(
+            edge, sent,
+            MOOT_SLICE_LITERAL(
+                "-TRYAGAIN no answer from the leader in time; surely not done, safe to retry\r\n"));
+    } else {
+        edge->counts.in_doubt += sent->ref_count;
+        deliver_error(
+            edge, sent,
+            MOOT_SLICE_LITERAL(
+                "-INDOUBT no answer from the leader in time; it may have been executed, or may "
+                "yet be; read before you retry\r\n"));
+    }
+}
+
+void edge__time_outs(struct moot_edge *edge)
+{
+    struct moot_duration limit = moot_ms(MOOT_REQUEST_TIMEOUT_MS);
+    for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
+        struct moot_stream_edge *stream = &edge->streams[group];
+        struct moot_submission *building[2] = {&stream->writes, &stream->reads};
+        for (int i = 0; i < 2; i++) {
+            if (building[i]->ref_count > 0 &&
+                !moot_instant_before(edge->now.instant,
+                                     moot_instant_add(building[i]->since, limit))) {
+                give_up_building(edge, stream, building[i]);
+            }
+        }
+        for (size_t i = 0; i < stream->sent_count; i++) {
+            struct moot_submission *sent = &stream->sent[i];
+            bool over =
+                !moot_instant_before(edge->now.instant, moot_instant_add(sent->since, limit));
+            if (!over || sent->given_up) {
+                continue;
+            }
+            /* The numbers of a stream have no holes: the batch stays, and is executed once, or
+             * never if this edge dies. Retries of waiters keep waiting. */
+            sent->given_up = true;
+            struct moot_submission told = *sent;
+            give_up_sent(edge, &told);
+        }
+    }
+}

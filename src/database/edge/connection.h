@@ -1,0 +1,75 @@
+/* One client's connection, as the brain sees it: what it has sent, what it is owed, and its state.
+ *
+ * Replies leave in the order of the commands: every command gets a slot; a slot that is ready waits
+ * for the ones before it. */
+#ifndef MOOT_DATABASE_EDGE_CONNECTION_H
+#define MOOT_DATABASE_EDGE_CONNECTION_H
+
+#include "base/limits.h"
+#include "database/execute/head.h"
+#include "database/turn.h"
+#include "wire/resp.h"
+
+enum { MOOT_NAME_MAX = 128, MOOT_PEERNAME_MAX = 64 };
+
+struct moot_slot {
+    bool ready;
+    uint8_t *bytes; /* Only of a slot that is ready and not first. */
+    size_t size;
+};
+
+struct moot_watch {
+    uint8_t database;
+    struct moot_block *key;
+    struct moot_stamp stamp;
+};
+
+struct moot_connection {
+    moot_connection_id id;
+    uint64_t number; /* CLIENT ID: small, counted from 1. */
+    char address[MOOT_PEERNAME_MAX];
+    char name[MOOT_NAME_MAX], library[MOOT_NAME_MAX], library_version[MOOT_NAME_MAX];
+    struct moot_instant opened;
+
+    struct moot_resp_parser parser;
+    struct moot_buffer in;
+    struct moot_buffer out; /* Replies of this turn. */
+    size_t unsent;          /* What the driver holds. */
+    uint8_t protocol, database;
+    bool is_dirty;   /* In the edge's list of connections with output. */
+    bool is_paused;  /* The driver was told not to read. */
+    bool is_closing; /* No more commands; close when all slots are answered. */
+    bool is_closed;  /* CLIENT_CLOSE is on its way. */
+    bool barrier;    /* Parse no further command until all slots are answered. */
+    bool wants_pump;
+
+    struct moot_slot *slots; /* ring */
+    uint32_t slot_capacity, slot_head, slot_count;
+    uint64_t slot_first; /* Sequence of the first slot. */
+
+    bool in_multi, multi_failed;
+    struct moot_buffer queue; /* Bodies of the queued commands. */
+    uint32_t queued;
+    uint8_t multi_database; /* SELECT inside MULTI. */
+    struct moot_watch *watches;
+    uint32_t watch_count, watch_capacity;
+
+    struct moot_block *with_id; /* WITH ID ..., for the next command. */
+    bool has_with;
+    uint64_t
+        building[MOOT_GROUPS_MAX]; /* Generation of the write batch it last has a command in. */
+};
+
+struct moot_connection *moot_connection_make(moot_connection_id id, struct moot_slice address);
+void moot_connection_destroy(struct moot_connection *connection);
+/* A new slot, not ready; returns its sequence. */
+uint64_t moot_connection_slot(struct moot_connection *connection);
+/* The slot's reply. Replies that are first in order go to `out`. */
+void moot_connection_answer(struct moot_connection *connection, uint64_t slot,
+                            struct moot_slice reply);
+void moot_connection_forget_watches(struct moot_connection *connection);
+void moot_connection_end_multi(struct moot_connection *connection);
+/* RESET: back to how it was opened. */
+void moot_connection_reset(struct moot_connection *connection);
+
+#endif

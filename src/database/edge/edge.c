@@ -1,0 +1,584 @@
+#include "database/edge/edge.h"
+
+#include "base/assert.h"
+#include "base/codec.h"
+#include "base/hash.h"
+#include "base/memory.h"
+#include "base/status.h"
+#include "database/group/entry.h"
+
+/* ---- the table of connections ---- */
+
+static size_t home(const struct moot_edge *edge, moot_connection_id id)
+{
+    return (size_t)moot_hash_mix(id, 1) & (edge->table_capacity - 1);
+}
+
+struct moot_connection *edge__find(const struct moot_edge *edge, moot_connection_id id)
+{
+    for (size_t at = home(edge, id);; at = (at + 1) & (edge->table_capacity - 1)) {
+        if (edge->table[at] == NULL || edge->table[at]->id == id) {
+            return edge->table[at];
+        }
+    }
+}
+
+static void table_put(struct moot_edge *edge, struct moot_connection *connection)
+{
+    size_t at = home(edge, connection->id);
+    while (edge->table[at] != NULL) {
+        at = (at + 1) & (edge->table_capacity - 1);
+    }
+    edge->table[at] = connection;
+}
+
+static void table_grow(struct moot_edge *edge)
+{
+    struct moot_connection **old = edge->table;
+    size_t capacity = edge->table_capacity;
+    edge->table_capacity *= 2;
+    edge->table = moot_alloc_zero(sizeof(*old) * edge->table_capacity);
+    for (size_t i = 0; i < capacity; i++) {
+        if (old[i] != NULL) {
+            table_put(edge, old[i]);
+        }
+    }
+    moot_free(old);
+}
+
+/* Backward-shift deletion: no grave is left, so look-ups stay short. */
+static void table_remove(struct moot_edge *edge, moot_connection_id id)
+{
+    size_t mask = edge->table_capacity - 1;
+    size_t hole = home(edge, id);
+    while (edge->table[hole] == NULL || edge->table[hole]->id != id) {
+        MOOT_ASSERT(edge->table[hole] != NULL);
+        hole = (hole + 1) & mask;
+    }
+    for (size_t at = (hole + 1) & mask; edge->table[at] != NULL; at = (at + 1) & mask) {
+        size_t want = home(edge, edge->table[at]->id);
+        if (((at - want) & mask) >= ((at - hole) & mask)) {
+            edge->table[hole] = edge->table[at];
+            hole = at;
+        }
+    }
+    edge->table[hole] = NULL;
+}
+
+static void list_add(struct moot_connection ***list, size_t *count, size_t *capacity,
+                     struct moot_connection *connection)
+{
+    if (*count == *capacity) {
+        *capacity = *capacity == 0 ? 64 : *capacity * 2;
+        *list = moot_realloc(*list, sizeof(**list) * *capacity);
+    }
+    (*list)[(*count)++] = connection;
+}
+
+static void list_remove(struct moot_connection **list, size_t *count,
+                        const struct moot_connection *connection)
+{
+    for (size_t i = 0; i < *count; i++) {
+        if (list[i] == connection) {
+            memmove(&list[i], &list[i + 1], sizeof(*list) * (*count - i - 1));
+            (*count)--;
+            return;
+        }
+    }
+}
+
+void edge__mark(struct moot_edge *edge, struct moot_connection *connection)
+{
+    if (!connection->is_dirty) {
+        connection->is_dirty = true;
+        list_add(&edge->dirty, &edge->dirty_count, &edge->dirty_capacity, connection);
+    }
+}
+
+void edge__want_pump(struct moot_edge *edge, struct moot_connection *connection)
+{
+    if (!connection->wants_pump) {
+        connection->wants_pump = true;
+        list_add(&edge->pump, &edge->pump_count, &edge->pump_capacity, connection);
+    }
+}
+
+/* ---- life ---- */
+
+void moot_edge_init(struct moot_edge *edge, struct moot_outbox *outbox,
+                    const struct moot_identity *identity, uint64_t incarnation,
+                    struct moot_directory *directory, struct moot_now now)
+{
+    *edge = (struct moot_edge){.outbox = outbox,
+                               .identity = identity,
+                               .incarnation = incarnation,
+                               .directory = directory,
+                               .now = now,
+                               .started = now.instant,
+                               .started_wall_ms = now.wall_ms,
+                               .table_capacity = 256,
+                               .next_client = 1,
+                               .next_waiter = 1,
+                               .free_bytes = UINT64_MAX};
+    edge->table = moot_alloc_zero(sizeof(*edge->table) * edge->table_capacity);
+    for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
+        moot_stream_edge_init(&edge->streams[group], group, incarnation);
+    }
+    moot_arena_init(&edge->arena);
+    moot_buffer_init(&edge->scratch);
+}
+
+void moot_edge_deinit(struct moot_edge *edge)
+{
+    for (size_t i = 0; i < edge->table_capacity; i++) {
+        if (edge->table[i] != NULL) {
+            moot_connection_destroy(edge->table[i]);
+        }
+    }
+    for (size_t i = 0; i < edge->blocked_count; i++) {
+        moot_block_release(edge->blocked[i].args);
+    }
+    for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
+        moot_stream_edge_deinit(&edge->streams[group]);
+    }
+    moot_free(edge->blocked);
+    moot_free(edge->table);
+    moot_free(edge->dirty);
+    moot_free(edge->pump);
+    moot_arena_deinit(&edge->arena);
+    moot_buffer_deinit(&edge->scratch);
+}
+
+void moot_edge_opened(struct moot_edge *edge, moot_connection_id id, struct moot_slice address)
+{
+    if ((edge->connection_count + 1) * 2 > edge->table_capacity) {
+        table_grow(edge);
+    }
+    struct moot_connection *connection = moot_connection_make(id, address);
+    connection->number = edge->next_client++;
+    connection->opened = edge->now.instant;
+    table_put(edge, connection);
+    edge->connection_count++;
+    edge->counts.connections++;
+    if (edge->connection_count > MOOT_CLIENTS_MAX) {
+        edge->counts.rejected++;
+        moot_connection_slot(connection);
+        edge__reply(edge, connection, connection->slot_first,
+                    MOOT_SLICE_LITERAL("-ERR max number of clients reached\r\n"));
+        connection->is_closing = true;
+        edge__mark(edge, connection);
+    }
+}
+
+void moot_edge_closed(struct moot_edge *edge, moot_connection_id id)
+{
+    struct moot_connection *connection = edge__find(edge, id);
+    if (connection == NULL) {
+        return;
+    }
+    edge__client_gone(edge, connection);
+    list_remove(edge->dirty, &edge->dirty_count, connection);
+    list_remove(edge->pump, &edge->pump_count, connection);
+    table_remove(edge, id);
+    edge->connection_count--;
+    moot_connection_destroy(connection);
+}
+
+/* ---- replies ---- */
+
+void edge__reply(struct moot_edge *edge, struct moot_connection *connection, uint64_t slot,
+                 struct moot_slice reply)
+{
+    moot_connection_answer(connection, slot, reply);
+    edge__mark(edge, connection);
+    if (connection->slot_count == 0 && connection->barrier) {
+        connection->barrier = false;
+        edge__want_pump(edge, connection);
+    }
+    if (connection->in.size > 0) {
+        edge__want_pump(edge, connection);
+    }
+}
+
+void edge__reply_text(struct moot_edge *edge, struct moot_connection *connection, const char *text)
+{
+    uint64_t slot = moot_connection_slot(connection);
+    edge__reply(edge, connection, slot, moot_slice_text(text));
+}
+
+struct moot_resp edge__resp(struct moot_edge *edge, const struct moot_connection *connection)
+{
+    moot_buffer_reset(&edge->scratch, 1024 * 1024);
+    return (struct moot_resp){&edge->scratch, connection->protocol};
+}
+
+void edge__reply_scratch(struct moot_edge *edge, struct moot_connection *connection)
+{
+    uint64_t slot = moot_connection_slot(connection);
+    edge__reply(edge, connection, slot, moot_buffer_slice(&edge->scratch));
+}
+
+void edge__error(struct moot_edge *edge, struct moot_connection *connection, const char *text)
+{
+    struct moot_resp resp = edge__resp(edge, connection);
+    moot_resp_error(&resp, text);
+    edge__reply_scratch(edge, connection);
+}
+
+/* ---- to the groups ---- */
+
+static bool admit(struct moot_edge *edge, struct moot_connection *connection, moot_group_id group,
+                  size_t bytes)
+{
+    if (MOOT_RULE(edge_admission_bounded, moot_stream_edge_admits(&edge->streams[group], bytes))) {
+        return true;
+    }
+    edge->counts.overloaded++;
+    if (connection != NULL) {
+        edge__error(
+            edge, connection,
+            "OVERLOADED this node has as many commands waiting as it may; retry after 40 ms");
+    }
+    return false;
+}
+
+/* Where the item goes, and under which reference: the rule of order of this file's header. */
+static struct moot_buffer *open_item(struct moot_edge *edge, struct moot_connection *connection,
+                                     moot_group_id group, bool is_write, enum moot_ref_kind kind,
+                                     uint64_t slot)
+{
+    struct moot_stream_edge *stream = &edge->streams[group];
+    bool behind = connection != NULL && connection->building[group] == stream->generation;
+    bool to_log = is_write || behind;
+    if (connection != NULL && to_log) {
+        connection->building[group] = stream->generation;
+    }
+    edge->counts.writes += is_write;
+    edge->counts.reads += !is_write;
+    struct moot_ref ref = {connection == NULL ? 0 : connection->id, slot, kind};
+    return moot_stream_edge_add(stream, to_log, ref, edge->now.instant);
+}
+
+static uint8_t item_flags(const struct moot_connection *connection, uint8_t flags)
+{
+    return connection != NULL && connection->protocol == 3 ? flags | MOOT_ITEM_RESP3 : flags;
+}
+
+bool edge__submit(struct moot_edge *edge, struct moot_connection *connection, moot_group_id group,
+                  bool is_write, uint8_t flags, uint8_t database, const struct moot_slice *args,
+                  uint32_t argc, enum moot_ref_kind kind)
+{
+    size_t bytes = 16;
+    for (uint32_t i = 0; i < argc; i++) {
+        bytes += args[i].size + 5;
+    }
+    if (!admit(edge, connection, group, bytes)) {
+        return false;
+    }
+    struct moot_slice id = {NULL, 0};
+    flags = item_flags(connection, flags);
+    if (connection != NULL && connection->with_id != NULL && is_write) {
+        id = moot_block_slice(connection->with_id);
+        flags |= MOOT_ITEM_ID;
+    }
+    uint64_t slot = connection == NULL ? 0 : moot_connection_slot(connection);
+    struct moot_buffer *out = open_item(edge, connection, group, is_write, kind, slot);
+    size_t before = out->size;
+    moot_item_put(out, flags, database, id, args, argc);
+    moot_stream_edge_added(&edge->streams[group], out->size - before);
+    return true;
+}
+
+bool edge__submit_body(struct moot_edge *edge, struct moot_connection *connection,
+                       moot_group_id group, uint8_t flags, uint8_t database, struct moot_slice body,
+                       enum moot_ref_kind kind)
+{
+    if (!admit(edge, connection, group, body.size + 16)) {
+        return false;
+    }
+    uint64_t slot = moot_connection_slot(connection);
+    struct moot_slice id = {NULL, 0};
+    flags = item_flags(connection, flags);
+    if (connection->with_id != NULL) {
+        id = moot_block_slice(connection->with_id);
+        flags |= MOOT_ITEM_ID;
+    }
+    struct moot_buffer *out = open_item(edge, connection, group, true, kind, slot);
+    size_t before = out->size;
+    moot_put_u8(out, flags);
+    moot_put_u8(out, database);
+    if ((flags & MOOT_ITEM_ID) != 0) {
+        moot_put_bytes(out, id);
+    }
+    moot_buffer_append_slice(out, body);
+    moot_stream_edge_added(&edge->streams[group], out->size - before);
+    return true;
+}
+
+void moot_edge_own_command(struct moot_edge *edge, moot_group_id group,
+                           const struct moot_slice *args, uint32_t argc)
+{
+    bool sent = edge__submit(edge, NULL, group, true, 0, 0, args, argc, MOOT_REF_NONE);
+    (void)sent; /* Refused by a full queue: the node asks again. */
+}
+
+/* ---- one command ---- */
+
+static void unknown_command(struct moot_edge *edge, struct moot_connection *connection,
+                            const struct moot_slice *args, uint32_t argc)
+{
+    struct moot_buffer text;
+    moot_buffer_init(&text);
+    moot_buffer_append_text(&text, "ERR unknown command '");
+    moot_buffer_append(&text, args[0].data, moot_min_u64(args[0].size, 128));
+    moot_buffer_append_text(&text, "', with args beginning with: ");
+    for (uint32_t i = 1; i < argc && text.size < 256; i++) {
+        moot_buffer_append_text(&text, "'");
+        moot_buffer_append(&text, args[i].data, moot_min_u64(args[i].size, 64));
+        moot_buffer_append_text(&text, "' ");
+    }
+    struct moot_resp resp = edge__resp(edge, connection);
+    moot_resp_error_slice(&resp, moot_buffer_slice(&text));
+    edge__reply_scratch(edge, connection);
+    moot_buffer_deinit(&text);
+    connection->multi_failed = true;
+}
+
+static void wrong_arity(struct moot_edge *edge, struct moot_connection *connection,
+                        const struct moot_command *command)
+{
+    struct moot_buffer text;
+    moot_buffer_init(&text);
+    moot_buffer_append_text(&text, "ERR wrong number of arguments for '");
+    moot_buffer_append_text(&text, command->name);
+    moot_buffer_append_text(&text, "' command");
+    struct moot_resp resp = edge__resp(edge, connection);
+    moot_resp_error_slice(&resp, moot_buffer_slice(&text));
+    edge__reply_scratch(edge, connection);
+    moot_buffer_deinit(&text);
+    connection->multi_failed = true;
+}
+
+/* WITH <options> [command ...]: what it says holds for this command, or for the next. Returns how
+ * many arguments belong to it; 0: an error was answered. */
+static uint32_t with_options(struct moot_edge *edge, struct moot_connection *connection,
+                             const struct moot_slice *args, uint32_t argc)
+{
+    if (argc < 3 || !moot_slice_equal_nocase(args[1], "id")) {
+        edge__error(edge, connection, "ERR WITH knows ID <id> so far: WITH ID <id> <command ...>");
+        return 0;
+    }
+    if (args[2].size == 0 || args[2].size > MOOT_ID_MAX) {
+        edge__error(edge, connection, "ERR an id has 1 to 128 bytes");
+        return 0;
+    }
+    moot_block_release(connection->with_id);
+    connection->with_id = moot_block_copy(args[2]);
+    return 3;
+}
+
+static void drop_with(struct moot_connection *connection)
+{
+    moot_block_release(connection->with_id);
+    connection->with_id = NULL;
+}
+
+static void dispatch(struct moot_edge *edge, struct moot_connection *connection,
+                     const struct moot_slice *args, uint32_t argc)
+{
+    const struct moot_command *command = moot_command_find(args[0]);
+    if (command == NULL) {
+        unknown_command(edge, connection, args, argc);
+        return;
+    }
+    if (!moot_command_arity_fits(command, argc)) {
+        wrong_arity(edge, connection, command);
+        return;
+    }
+    if (edge__multi(edge, connection, command, args, argc)) {
+        return;
+    }
+    if (command->place == MOOT_PLACE_EDGE) {
+        edge__local(edge, connection, command, args, argc);
+        return;
+    }
+    if ((command->flags & MOOT_FLAG_BLOCKING) != 0) {
+        edge__block(edge, connection, command, args, argc);
+        return;
+    }
+    moot_group_id group =
+        (command->flags & MOOT_FLAG_SYSTEM) != 0 ? MOOT_GROUP_SYSTEM : MOOT_GROUP_DB0;
+    edge__submit(edge, connection, group, command->place == MOOT_PLACE_WRITE, 0,
+                 connection->database, args, argc, MOOT_REF_REPLY);
+}
+
+static void one_command(struct moot_edge *edge, struct moot_connection *connection,
+                        const struct moot_slice *args, uint32_t argc)
+{
+    edge->counts.commands++;
+    if (moot_slice_equal_nocase(args[0], "with")) {
+        uint32_t taken = with_options(edge, connection, args, argc);
+        if (taken > 0 && taken == argc) {
+            edge__reply_text(edge, connection, "+OK\r\n");
+        }
+        if (taken == 0 || taken == argc) {
+            return;
+        }
+        args += taken;
+        argc -= taken;
+    }
+    dispatch(edge, connection, args, argc);
+    drop_with(connection);
+}
+
+/* ---- parsing ---- */
+
+static bool may_parse(const struct moot_connection *connection)
+{
+    return !connection->barrier && !connection->is_closing &&
+           connection->slot_count < MOOT_PIPELINE_MAX &&
+           connection->unsent + connection->out.size < MOOT_OUTPUT_SOFT;
+}
+
+static void protocol_error(struct moot_edge *edge, struct moot_connection *connection)
+{
+    edge__error(edge, connection, connection->parser.error);
+    connection->is_closing = true;
+    edge__mark(edge, connection);
+}
+
+static void pause(struct moot_edge *edge, struct moot_connection *connection, bool on)
+{
+    if (connection->is_paused != on) {
+        connection->is_paused = on;
+        struct moot_effect *effect = moot_outbox_effect(edge->outbox, MOOT_EFFECT_CLIENT_PAUSE);
+        effect->client.connection = connection->id;
+        effect->client.on = on;
+    }
+}
+
+static void pump(struct moot_edge *edge, struct moot_connection *connection)
+{
+    size_t done = 0;
+    while (may_parse(connection)) {
+        struct moot_slice bytes = {connection->in.data + done, connection->in.size - done};
+        size_t consumed = 0;
+        int status =
+            bytes.size == 0 ? MOOT_EAGAIN : moot_resp_parse(&connection->parser, bytes, &consumed);
+        if (status == MOOT_EAGAIN) {
+            break;
+        }
+        if (status != 0) {
+            protocol_error(edge, connection);
+            break;
+        }
+        uint32_t argc = connection->parser.arg_count;
+        if (argc > 0) {
+            moot_arena_reset(&edge->arena);
+            struct moot_slice *args = moot_arena_alloc(&edge->arena, sizeof(*args) * argc);
+            for (uint32_t i = 0; i < argc; i++) {
+                args[i] = moot_resp_arg(&connection->parser, bytes, i);
+            }
+            one_command(edge, connection, args, argc);
+        }
+        done += consumed;
+    }
+    moot_buffer_consume(&connection->in, done);
+    if (connection->in.size == 0) {
+        moot_buffer_reset(&connection->in, 64 * 1024);
+    }
+    /* What cannot be parsed now must not pile up: the kernel's buffers hold the rest. */
+    bool full = !may_parse(connection) && connection->in.size > 0;
+    pause(edge, connection, full || connection->is_closing);
+}
+
+void moot_edge_bytes(struct moot_edge *edge, moot_connection_id id, struct moot_slice bytes)
+{
+    struct moot_connection *connection = edge__find(edge, id);
+    if (connection == NULL || connection->is_closing) {
+        return;
+    }
+    edge->counts.bytes_in += bytes.size;
+    moot_buffer_append_slice(&connection->in, bytes);
+    pump(edge, connection);
+}
+
+void moot_edge_sent(struct moot_edge *edge, moot_connection_id id, uint64_t unsent)
+{
+    struct moot_connection *connection = edge__find(edge, id);
+    if (connection != NULL) {
+        connection->unsent = unsent;
+        edge__want_pump(edge, connection);
+    }
+}
+
+static void pump_all(struct moot_edge *edge)
+{
+    size_t count = edge->pump_count;
+    for (size_t i = 0; i < count; i++) {
+        struct moot_connection *connection = edge->pump[i];
+        connection->wants_pump = false;
+        pump(edge, connection);
+    }
+    edge->pump_count -= count;
+    memmove(edge->pump, edge->pump + count, sizeof(*edge->pump) * edge->pump_count);
+}
+
+/* ---- the turn ---- */
+
+void moot_edge_flush(struct moot_edge *edge)
+{
+    pump_all(edge);
+    edge__blocked_tick(edge);
+    for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
+        moot_stream_edge_leader(&edge->streams[group], edge->groups[group].leader);
+        bool renewed =
+            moot_stream_edge_flush(&edge->streams[group], edge->outbox, edge->now.instant);
+        if (group == MOOT_GROUP_DB0) {
+            edge__register_waiters(edge, renewed);
+        }
+    }
+    edge__time_outs(edge);
+}
+
+static void close_connection(struct moot_edge *edge, struct moot_connection *connection)
+{
+    if (!connection->is_closed) {
+        connection->is_closed = true;
+        struct moot_effect *effect = moot_outbox_effect(edge->outbox, MOOT_EFFECT_CLIENT_CLOSE);
+        effect->client.connection = connection->id;
+    }
+}
+
+void moot_edge_reply(struct moot_edge *edge)
+{
+    for (size_t i = 0; i < edge->dirty_count; i++) {
+        struct moot_connection *connection = edge->dirty[i];
+        connection->is_dirty = false;
+        if (connection->out.size > 0 && !connection->is_closed) {
+            moot_outbox_reply(edge->outbox, connection->id, moot_buffer_slice(&connection->out));
+            edge->counts.bytes_out += connection->out.size;
+        }
+        moot_buffer_reset(&connection->out, 64 * 1024);
+        if (connection->unsent > MOOT_OUTPUT_HARD) {
+            MOOT_SOMETIMES(true, "a slow reader was closed");
+            close_connection(edge, connection);
+        }
+        if (connection->is_closing && connection->slot_count == 0) {
+            close_connection(edge, connection);
+        }
+    }
+    edge->dirty_count = 0;
+}
+
+struct moot_instant moot_edge_deadline(const struct moot_edge *edge)
+{
+    struct moot_instant deadline = edge->pump_count > 0 ? edge->now.instant : MOOT_NEVER;
+    for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
+        deadline = moot_instant_min(deadline, moot_stream_edge_deadline(&edge->streams[group]));
+    }
+    for (size_t i = 0; i < edge->blocked_count; i++) {
+        deadline = moot_instant_min(deadline, edge->blocked[i].deadline);
+    }
+    return deadline;
+}

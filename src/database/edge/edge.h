@@ -1,0 +1,156 @@
+/* The edge: a node's side of its clients.
+ *
+ * It frames RESP, keeps each connection's state, answers what needs no log (HELLO, CLIENT, INFO
+ * ...), and sends everything else to the group's leader through a numbered stream (stream.h),
+ * wherever that leader is. Replies leave in the order of the commands.
+ *
+ * Order within a connection: a write goes into the turn's write batch; a read goes into the read
+ * batch, unless the same connection has a write in the batch under construction: then it goes
+ * behind it, into the log. Read batches leave before write batches. So a pipelined GET sees the
+ * SETs before it and none after.
+ *
+ *   edge.c       connections, parsing, dispatch, time-outs
+ *   answers.c    what comes back from groups; blocked clients
+ *   multi.c      MULTI, EXEC, WATCH
+ *   local.c      commands that the edge answers itself
+ *   info.c       INFO, ROLE, CLUSTER, MOOT STATUS: what a node says of itself
+ */
+#ifndef MOOT_DATABASE_EDGE_EDGE_H
+#define MOOT_DATABASE_EDGE_EDGE_H
+
+#include "database/command/command.h"
+#include "database/edge/connection.h"
+#include "database/edge/stream.h"
+#include "database/node.h"
+#include "database/system/directory.h"
+
+/* A client that waits for a list to grow. */
+struct moot_blocked {
+    uint64_t id;
+    moot_connection_id connection;
+    uint64_t slot;
+    struct moot_block *args; /* One body: the command. */
+    uint8_t database, protocol;
+    bool pops_left; /* For giving back an element whose client is gone. */
+    struct moot_stamp arrival;
+    struct moot_instant deadline; /* MOOT_NEVER: for ever */
+    bool registered, retrying;
+};
+
+/* What clients and libraries compare releases by. */
+#define MOOT_REDIS_VERSION "7.4.0"
+
+struct moot_edge_counts {
+    uint64_t connections, rejected, commands, reads, writes, in_doubt, overloaded, timed_out,
+        bytes_in, bytes_out;
+};
+
+struct moot_edge_peer {
+    moot_node_id node;
+    moot_index match;
+    bool active;
+};
+
+struct moot_edge {
+    struct moot_outbox *outbox;
+    const struct moot_identity *identity;
+    uint64_t incarnation;
+    struct moot_now now;
+    struct moot_instant started;
+    uint64_t started_wall_ms;
+    struct moot_directory *directory;
+    struct moot_group_view groups[MOOT_GROUPS_MAX]; /* Refreshed by the node. */
+    struct moot_edge_peer peers[MOOT_NODES_MAX];    /* What db0's leader knows of its followers. */
+    uint32_t peer_count;
+    struct moot_edge_counts counts;
+    bool refuse_growth, is_stopping;
+    uint64_t key_counts[MOOT_DATABASES]; /* For INFO; as of a moment ago. */
+    uint64_t free_bytes;
+
+    struct moot_connection **table; /* private: open addressing by id */
+    size_t table_capacity, connection_count;
+    uint64_t next_client;
+    struct moot_connection **dirty;
+    size_t dirty_count, dirty_capacity;
+    struct moot_connection **pump;
+    size_t pump_count, pump_capacity;
+
+    struct moot_stream_edge streams[MOOT_GROUPS_MAX];
+    struct moot_blocked *blocked;
+    size_t blocked_count, blocked_capacity;
+    uint64_t next_waiter;
+    struct moot_arena arena; /* Of one command. */
+    struct moot_buffer scratch;
+};
+
+void moot_edge_init(struct moot_edge *edge, struct moot_outbox *outbox,
+                    const struct moot_identity *identity, uint64_t incarnation,
+                    struct moot_directory *directory, struct moot_now now);
+void moot_edge_deinit(struct moot_edge *edge);
+
+void moot_edge_opened(struct moot_edge *edge, moot_connection_id id, struct moot_slice address);
+void moot_edge_bytes(struct moot_edge *edge, moot_connection_id id, struct moot_slice bytes);
+void moot_edge_sent(struct moot_edge *edge, moot_connection_id id, uint64_t unsent);
+void moot_edge_closed(struct moot_edge *edge, moot_connection_id id);
+/* ANSWER, NACK, WAKE from a group's leader. */
+void moot_edge_receive(struct moot_edge *edge, moot_node_id from,
+                       const struct moot_message *message);
+void moot_edge_peer_changed(struct moot_edge *edge, moot_node_id node);
+/* Parses what waits, sends batches, and tells time-outs. Call again after local messages were
+ * handled. */
+void moot_edge_flush(struct moot_edge *edge);
+/* The end of the turn: replies and closings as effects. */
+void moot_edge_reply(struct moot_edge *edge);
+struct moot_instant moot_edge_deadline(const struct moot_edge *edge);
+/* A command of the node itself, to the system group; nobody gets its reply. */
+void moot_edge_own_command(struct moot_edge *edge, moot_group_id group,
+                           const struct moot_slice *args, uint32_t argc);
+
+/* ---- inside the room ---- */
+struct moot_connection *edge__find(const struct moot_edge *edge, moot_connection_id id);
+void edge__mark(struct moot_edge *edge, struct moot_connection *connection);
+void edge__want_pump(struct moot_edge *edge, struct moot_connection *connection);
+/* Answers the next slot of the connection with what `write` left in edge->scratch. */
+void edge__reply(struct moot_edge *edge, struct moot_connection *connection, uint64_t slot,
+                 struct moot_slice reply);
+void edge__reply_text(struct moot_edge *edge, struct moot_connection *connection,
+                      const char *text); /* a whole RESP reply */
+void edge__error(struct moot_edge *edge, struct moot_connection *connection,
+                 const char *text); /* text after the minus sign */
+struct moot_resp
+edge__resp(struct moot_edge *edge,
+           const struct moot_connection *connection); /* writes into edge->scratch, emptied */
+void edge__reply_scratch(struct moot_edge *edge, struct moot_connection *connection);
+/* One item to a group; the reply goes to `ref`. False when refused (the slot has its error). */
+bool edge__submit(struct moot_edge *edge, struct moot_connection *connection, moot_group_id group,
+                  bool is_write, uint8_t flags, uint8_t database, const struct moot_slice *args,
+                  uint32_t argc, enum moot_ref_kind kind);
+/* As submit, with the item's body given whole (EXEC, a retry). */
+bool edge__submit_body(struct moot_edge *edge, struct moot_connection *connection,
+                       moot_group_id group, uint8_t flags, uint8_t database, struct moot_slice body,
+                       enum moot_ref_kind kind);
+void edge__local(struct moot_edge *edge, struct moot_connection *connection,
+                 const struct moot_command *command, const struct moot_slice *args, uint32_t argc);
+/* multi.c: true when the command was taken (queued, or one of the MULTI family). */
+bool edge__multi(struct moot_edge *edge, struct moot_connection *connection,
+                 const struct moot_command *command, const struct moot_slice *args, uint32_t argc);
+void edge__watched(struct moot_edge *edge, struct moot_connection *connection, uint64_t slot,
+                   struct moot_slice stamps);
+void edge__exec_done(struct moot_connection *connection, struct moot_slice reply);
+/* answers.c */
+void edge__block(struct moot_edge *edge, struct moot_connection *connection,
+                 const struct moot_command *command, const struct moot_slice *args, uint32_t argc);
+void edge__client_gone(struct moot_edge *edge, struct moot_connection *connection);
+void edge__blocked_tick(struct moot_edge *edge);
+void edge__register_waiters(struct moot_edge *edge, bool all);
+void edge__time_outs(struct moot_edge *edge);
+/* info.c */
+void edge__info(struct moot_edge *edge, struct moot_connection *connection,
+                const struct moot_slice *args, uint32_t argc);
+void edge__role(struct moot_edge *edge, struct moot_connection *connection);
+void edge__cluster(struct moot_edge *edge, struct moot_connection *connection,
+                   const struct moot_slice *args, uint32_t argc);
+void edge__moot(struct moot_edge *edge, struct moot_connection *connection,
+                const struct moot_slice *args, uint32_t argc);
+
+#endif

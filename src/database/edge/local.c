@@ -1,0 +1,472 @@
+/* Commands that the edge answers from what it knows itself: connection state, the command table,
+ * the node's own facts. */
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/memory.h"
+#include "database/command/docs.h"
+#include "database/edge/edge.h"
+
+struct local {
+    struct moot_edge *edge;
+    struct moot_connection *connection;
+    const struct moot_slice *args;
+    uint32_t argc;
+};
+
+static void ok(const struct local *local)
+{
+    edge__reply_text(local->edge, local->connection, "+OK\r\n");
+}
+static void error(const struct local *local, const char *text)
+{
+    edge__error(local->edge, local->connection, text);
+}
+static bool is(const struct local *local, uint32_t at, const char *text)
+{
+    return at < local->argc && moot_slice_equal_nocase(local->args[at], text);
+}
+
+/* Copies a printable argument into a fixed field; false when it does not fit or has blanks. */
+static bool take_text(struct moot_slice from, char *out, size_t max)
+{
+    if (from.size >= max) {
+        return false;
+    }
+    for (size_t i = 0; i < from.size; i++) {
+        if (from.data[i] <= ' ' || from.data[i] > '~') {
+            return false;
+        }
+    }
+    if (from.size > 0) {
+        memcpy(out, from.data, from.size);
+    }
+    out[from.size] = '\0';
+    return true;
+}
+
+/* ---- connection ---- */
+
+static void ping(const struct local *local)
+{
+    if (local->argc > 2) {
+        error(local, "ERR wrong number of arguments for 'ping' command");
+        return;
+    }
+    struct moot_resp resp = edge__resp(local->edge, local->connection);
+    if (local->argc == 2) {
+        moot_resp_bulk(&resp, local->args[1]);
+    } else {
+        moot_resp_simple(&resp, "PONG");
+    }
+    edge__reply_scratch(local->edge, local->connection);
+}
+
+static void echo(const struct local *local)
+{
+    struct moot_resp resp = edge__resp(local->edge, local->connection);
+    moot_resp_bulk(&resp, local->args[1]);
+    edge__reply_scratch(local->edge, local->connection);
+}
+
+static void quit(const struct local *local)
+{
+    ok(local);
+    local->connection->is_closing = true;
+    edge__mark(local->edge, local->connection);
+}
+
+static void reset(const struct local *local)
+{
+    moot_connection_reset(local->connection);
+    edge__reply_text(local->edge, local->connection, "+RESET\r\n");
+}
+
+static void select_database(const struct local *local)
+{
+    int64_t database;
+    if (!moot_slice_to_i64(local->args[1], &database)) {
+        error(local, "ERR value is not an integer or out of range");
+    } else if (database < 0 || database >= MOOT_DATABASES) {
+        error(local, "ERR DB index is out of range");
+    } else {
+        local->connection->database = (uint8_t)database;
+        ok(local);
+    }
+}
+
+static void auth(const struct local *local)
+{
+    error(local, local->argc > 3 ? "ERR syntax error"
+                                 : "ERR AUTH <password> called without any password configured for "
+                                   "the default user. Are "
+                                   "you sure your configuration is correct?");
+}
+
+/* HELLO [protover [AUTH user password] [SETNAME name]] */
+static void hello(const struct local *local)
+{
+    struct moot_connection *connection = local->connection;
+    uint64_t version = connection->protocol;
+    if (local->argc > 1 &&
+        (!moot_slice_to_u64(local->args[1], &version) || version < 2 || version > 3)) {
+        error(local, "NOPROTO unsupported protocol version");
+        return;
+    }
+    char name[MOOT_NAME_MAX];
+    bool has_name = false;
+    for (uint32_t i = 2; i < local->argc; i++) {
+        if (is(local, i, "auth") && i + 2 < local->argc) {
+            if (!moot_slice_equal(local->args[i + 1], MOOT_SLICE_LITERAL("default"))) {
+                error(local, "WRONGPASS invalid username-password pair or user is disabled.");
+                return;
+            }
+            i += 2; /* The default user has no password: any is right, as in Redis. */
+        } else if (is(local, i, "setname") && i + 1 < local->argc) {
+            has_name = take_text(local->args[++i], name, sizeof(name));
+            if (!has_name) {
+                error(local,
+                      "ERR Client names cannot contain spaces, newlines or special characters.");
+                return;
+            }
+        } else {
+            error(local, "ERR Syntax error in HELLO option");
+            return;
+        }
+    }
+    if (has_name) {
+        memcpy(connection->name, name, sizeof(name));
+    }
+    connection->protocol = (uint8_t)version;
+    struct moot_resp resp = edge__resp(local->edge, connection);
+    moot_resp_map(&resp, 7);
+    moot_resp_bulk_text(&resp, "server");
+    moot_resp_bulk_text(&resp, "redis");
+    moot_resp_bulk_text(&resp, "version");
+    moot_resp_bulk_text(&resp, MOOT_REDIS_VERSION);
+    moot_resp_bulk_text(&resp, "proto");
+    moot_resp_integer(&resp, connection->protocol);
+    moot_resp_bulk_text(&resp, "id");
+    moot_resp_integer(&resp, (int64_t)connection->number);
+    moot_resp_bulk_text(&resp, "mode");
+    moot_resp_bulk_text(&resp, "standalone");
+    moot_resp_bulk_text(&resp, "role");
+    moot_resp_bulk_text(&resp, "master");
+    moot_resp_bulk_text(&resp, "modules");
+    moot_resp_array(&resp, 0);
+    edge__reply_scratch(local->edge, connection);
+}
+
+/* ---- CLIENT ---- */
+
+static void put_field(struct moot_buffer *out, const char *name, const char *value)
+{
+    moot_buffer_append_text(out, name);
+    moot_buffer_append_text(out, value);
+}
+
+static void describe(const struct moot_edge *edge, const struct moot_connection *connection,
+                     struct moot_buffer *out)
+{
+    moot_buffer_append_text(out, "id=");
+    moot_buffer_append_u64(out, connection->number);
+    put_field(out, " addr=", connection->address);
+    put_field(out, " laddr=", edge->identity->self.client);
+    put_field(out, " fd=0 name=", connection->name);
+    moot_buffer_append_text(out, " age=");
+    moot_buffer_append_u64(out, moot_instant_since(edge->now.instant, connection->opened).ns /
+                                    MOOT_SEC_NS);
+    moot_buffer_append_text(out, " idle=0 flags=");
+    moot_buffer_append_text(out, connection->in_multi ? "x" : "N");
+    moot_buffer_append_text(out, " db=");
+    moot_buffer_append_u64(out, connection->database);
+    moot_buffer_append_text(out, " sub=0 psub=0 ssub=0 multi=");
+    moot_buffer_append_i64(out, connection->in_multi ? (int64_t)connection->queued : -1);
+    moot_buffer_append_text(out, " watch=");
+    moot_buffer_append_u64(out, connection->watch_count);
+    moot_buffer_append_text(out, " qbuf=");
+    moot_buffer_append_u64(out, connection->in.size);
+    moot_buffer_append_text(out, " obl=");
+    moot_buffer_append_u64(out, connection->unsent);
+    put_field(out,
+              " cmd=client user=default redir=-1 resp=", connection->protocol == 3 ? "3" : "2");
+    put_field(out, " lib-name=", connection->library);
+    put_field(out, " lib-ver=", connection->library_version);
+    moot_buffer_append_text(out, "\n");
+}
+
+static void client_list(const struct local *local, bool all)
+{
+    struct moot_buffer text;
+    moot_buffer_init(&text);
+    if (!all) {
+        describe(local->edge, local->connection, &text);
+    }
+    for (size_t i = 0; all && i < local->edge->table_capacity; i++) {
+        if (local->edge->table[i] != NULL) {
+            describe(local->edge, local->edge->table[i], &text);
+        }
+    }
+    struct moot_resp resp = edge__resp(local->edge, local->connection);
+    moot_resp_verbatim(&resp, "txt", moot_buffer_slice(&text));
+    edge__reply_scratch(local->edge, local->connection);
+    moot_buffer_deinit(&text);
+}
+
+static void client_setinfo(const struct local *local)
+{
+    struct moot_connection *connection = local->connection;
+    bool name = is(local, 2, "lib-name");
+    if (local->argc != 4 || (!name && !is(local, 2, "lib-ver"))) {
+        error(local, "ERR Unrecognized option for CLIENT SETINFO");
+    } else if (!take_text(local->args[3], name ? connection->library : connection->library_version,
+                          MOOT_NAME_MAX)) {
+        error(local,
+              "ERR lib-name and lib-ver cannot contain spaces, newlines or special characters.");
+    } else {
+        ok(local);
+    }
+}
+
+static void client_setname(const struct local *local)
+{
+    if (local->argc != 3 || !take_text(local->args[2], local->connection->name, MOOT_NAME_MAX)) {
+        error(local, "ERR Client names cannot contain spaces, newlines or special characters.");
+    } else {
+        ok(local);
+    }
+}
+
+/* CLIENT KILL addr | ID id | ADDR addr */
+static void client_kill(const struct local *local)
+{
+    uint64_t number = 0, killed = 0;
+    bool by_id =
+        is(local, 2, "id") && local->argc >= 4 && moot_slice_to_u64(local->args[3], &number);
+    struct moot_slice address = local->args[local->argc - 1];
+    for (size_t i = 0; i < local->edge->table_capacity; i++) {
+        struct moot_connection *other = local->edge->table[i];
+        if (other != NULL && (by_id ? other->number == number
+                                    : moot_slice_equal(moot_slice_text(other->address), address))) {
+            other->is_closing = true;
+            other->barrier = false;
+            if (other != local->connection) {
+                struct moot_effect *effect =
+                    moot_outbox_effect(local->edge->outbox, MOOT_EFFECT_CLIENT_CLOSE);
+                effect->client.connection = other->id;
+                other->is_closed = true;
+            }
+            edge__mark(local->edge, other);
+            killed++;
+        }
+    }
+    struct moot_resp resp = edge__resp(local->edge, local->connection);
+    if (local->argc == 3 && killed == 0) {
+        moot_resp_error(&resp, "ERR No such client");
+    } else if (local->argc == 3) {
+        moot_resp_simple(&resp, "OK");
+    } else {
+        moot_resp_integer(&resp, (int64_t)killed);
+    }
+    edge__reply_scratch(local->edge, local->connection);
+}
+
+static void client(const struct local *local)
+{
+    struct moot_resp resp;
+    if (is(local, 1, "id") || is(local, 1, "getname")) {
+        resp = edge__resp(local->edge, local->connection);
+        if (is(local, 1, "id")) {
+            moot_resp_integer(&resp, (int64_t)local->connection->number);
+        } else if (local->connection->name[0] == '\0') {
+            moot_resp_null(&resp);
+        } else {
+            moot_resp_bulk_text(&resp, local->connection->name);
+        }
+        edge__reply_scratch(local->edge, local->connection);
+    } else if (is(local, 1, "setname")) {
+        client_setname(local);
+    } else if (is(local, 1, "setinfo")) {
+        client_setinfo(local);
+    } else if (is(local, 1, "list") || is(local, 1, "info")) {
+        client_list(local, is(local, 1, "list"));
+    } else if (is(local, 1, "kill") && local->argc >= 3) {
+        client_kill(local);
+    } else if ((is(local, 1, "no-evict") || is(local, 1, "no-touch") || is(local, 1, "reply")) &&
+               (is(local, 2, "on") || is(local, 2, "off")) &&
+               !(is(local, 1, "reply") && is(local, 2, "off"))) {
+        ok(local); /* Nothing is evicted, and no access time is kept. */
+    } else if (is(local, 1, "tracking") && is(local, 2, "off")) {
+        ok(local);
+    } else if (is(local, 1, "getredir")) {
+        edge__reply_text(local->edge, local->connection, ":-1\r\n");
+    } else if (is(local, 1, "unpause")) {
+        ok(local);
+    } else {
+        struct moot_buffer text;
+        moot_buffer_init(&text);
+        moot_buffer_append_text(&text, "ERR unknown subcommand or wrong number of arguments for '");
+        moot_buffer_append(&text, local->args[1].data, moot_min_u64(local->args[1].size, 64));
+        moot_buffer_append_text(&text, "'. Try CLIENT HELP.");
+        resp = edge__resp(local->edge, local->connection);
+        moot_resp_error_slice(&resp, moot_buffer_slice(&text));
+        edge__reply_scratch(local->edge, local->connection);
+        moot_buffer_deinit(&text);
+    }
+}
+
+/* ---- server ---- */
+
+static void command_docs(const struct local *local)
+{
+    struct moot_resp resp = edge__resp(local->edge, local->connection);
+    moot_command_answer(&resp, local->args, local->argc, &local->edge->arena);
+    edge__reply_scratch(local->edge, local->connection);
+}
+
+static void time_now(const struct local *local)
+{
+    uint64_t ms = local->edge->now.wall_ms;
+    struct moot_resp resp = edge__resp(local->edge, local->connection);
+    moot_resp_array(&resp, 2);
+    moot_resp_bulk_u64(&resp, ms / 1000);
+    moot_resp_bulk_u64(&resp, ms % 1000 * 1000);
+    edge__reply_scratch(local->edge, local->connection);
+}
+
+/* What clients and libraries ask for; moot has no settings of Redis' kind. */
+static const struct {
+    const char *name, *value;
+} CONFIG[] = {
+    {"appendfsync", "always"},
+    {"appendonly", "yes"},
+    {"databases", "16"},
+    {"maxclients", "10000"},
+    {"maxmemory", "0"},
+    {"maxmemory-policy", "noeviction"},
+    {"notify-keyspace-events", ""},
+    {"proto-max-bulk-len", "8388608"},
+    {"save", ""},
+    {"timeout", "0"},
+};
+
+static void config(const struct local *local)
+{
+    if (is(local, 1, "resetstat") || is(local, 1, "rewrite")) {
+        ok(local);
+        return;
+    }
+    if (!is(local, 1, "get") || local->argc < 3) {
+        error(local, is(local, 1, "set")
+                         ? "ERR moot's settings are not changed with CONFIG SET"
+                         : "ERR unknown subcommand or wrong number of arguments. Try CONFIG GET.");
+        return;
+    }
+    uint64_t found = 0;
+    bool wanted[MOOT_ARRAY_LEN(CONFIG)] = {false};
+    for (size_t i = 0; i < MOOT_ARRAY_LEN(CONFIG); i++) {
+        for (uint32_t a = 2; a < local->argc && !wanted[i]; a++) {
+            wanted[i] =
+                moot_slice_matches_glob(moot_slice_text(CONFIG[i].name), local->args[a], true);
+        }
+        found += wanted[i];
+    }
+    struct moot_resp resp = edge__resp(local->edge, local->connection);
+    moot_resp_map(&resp, found);
+    for (size_t i = 0; i < MOOT_ARRAY_LEN(CONFIG); i++) {
+        if (wanted[i]) {
+            moot_resp_bulk_text(&resp, CONFIG[i].name);
+            moot_resp_bulk_text(&resp, CONFIG[i].value);
+        }
+    }
+    edge__reply_scratch(local->edge, local->connection);
+}
+
+/* WAIT replicas timeout: every acknowledged write is on a majority already; how many replicas that
+ * is at least. */
+static void wait(const struct local *local)
+{
+    int64_t replicas, timeout;
+    if (!moot_slice_to_i64(local->args[1], &replicas) ||
+        !moot_slice_to_i64(local->args[2], &timeout)) {
+        error(local, "ERR value is not an integer or out of range");
+        return;
+    }
+    uint32_t voters = local->edge->groups[MOOT_GROUP_DB0].members.voter_count;
+    struct moot_resp resp = edge__resp(local->edge, local->connection);
+    moot_resp_integer(&resp, voters / 2);
+    edge__reply_scratch(local->edge, local->connection);
+}
+
+static void unwatch(const struct local *local)
+{
+    moot_connection_forget_watches(local->connection);
+    ok(local);
+}
+
+static void empty_list(const struct local *local)
+{
+    if (is(local, 1, "len")) {
+        edge__reply_text(local->edge, local->connection, ":0\r\n");
+    } else if (is(local, 1, "reset")) {
+        ok(local);
+    } else {
+        edge__reply_text(local->edge, local->connection, "*0\r\n");
+    }
+}
+
+static void acl(const struct local *local)
+{
+    if (is(local, 1, "whoami")) {
+        edge__reply_text(local->edge, local->connection, "$7\r\ndefault\r\n");
+    } else {
+        error(local, "ERR there are no users but `default` yet");
+    }
+}
+
+static void lolwut(const struct local *local)
+{
+    struct moot_resp resp = edge__resp(local->edge, local->connection);
+    moot_resp_bulk_text(&resp, "moot ver. " MOOT_VERSION "\n");
+    edge__reply_scratch(local->edge, local->connection);
+}
+
+static void info(const struct local *local)
+{
+    edge__info(local->edge, local->connection, local->args, local->argc);
+}
+static void role(const struct local *local) { edge__role(local->edge, local->connection); }
+static void cluster(const struct local *local)
+{
+    edge__cluster(local->edge, local->connection, local->args, local->argc);
+}
+static void moot(const struct local *local)
+{
+    edge__moot(local->edge, local->connection, local->args, local->argc);
+}
+
+static const struct {
+    const char *name;
+    void (*run)(const struct local *local);
+} LOCAL[] = {
+    {"ping", ping},          {"hello", hello},   {"select", select_database},
+    {"client", client},      {"info", info},     {"command", command_docs},
+    {"echo", echo},          {"quit", quit},     {"reset", reset},
+    {"auth", auth},          {"time", time_now}, {"config", config},
+    {"cluster", cluster},    {"role", role},     {"wait", wait},
+    {"unwatch", unwatch},    {"moot", moot},     {"readonly", ok},
+    {"readwrite", ok},       {"asking", ok},     {"slowlog", empty_list},
+    {"latency", empty_list}, {"acl", acl},       {"lolwut", lolwut},
+};
+
+void edge__local(struct moot_edge *edge, struct moot_connection *connection,
+                 const struct moot_command *command, const struct moot_slice *args, uint32_t argc)
+{
+    struct local local = {edge, connection, args, argc};
+    for (size_t i = 0; i < MOOT_ARRAY_LEN(LOCAL); i++) {
+        if (moot_slice_equal(moot_slice_text(LOCAL[i].name), moot_slice_text(command->name))) {
+            LOCAL[i].run(&local);
+            return;
+        }
+    }
+    error(&local, "ERR this command is not offered by this release");
+}

@@ -1,0 +1,278 @@
+#include "database/edge/stream.h"
+
+#include "base/assert.h"
+#include "base/codec.h"
+#include "base/limits.h"
+#include "base/rule.h"
+#include "database/group/entry.h"
+
+enum {
+    SILENCE_MS = 400, /* Nothing answered for so long: begin a new session. */
+    READS_IN_FLIGHT = 64,
+};
+
+static void begin_building(struct moot_submission *building, enum moot_submit_kind kind)
+{
+    building->kind = kind;
+    building->ref_count = 0;
+    moot_buffer_reset(&building->items, MOOT_BATCH_BYTES_MAX * 2);
+    moot_buffer_reserve(&building->items, MOOT_ENTRY_HEADER_BYTES);
+    memset(building->items.data, 0, MOOT_ENTRY_HEADER_BYTES);
+    building->items.size = MOOT_ENTRY_HEADER_BYTES;
+}
+
+void moot_stream_edge_init(struct moot_stream_edge *stream, moot_group_id group,
+                           uint64_t incarnation)
+{
+    *stream = (struct moot_stream_edge){.group = group,
+                                        .incarnation = incarnation,
+                                        .next_write = 1,
+                                        .next_read = 1,
+                                        .generation = 1,
+                                        .broken = true};
+    begin_building(&stream->writes, MOOT_SUBMIT_WRITES);
+    begin_building(&stream->reads, MOOT_SUBMIT_READS);
+}
+
+static void release(struct moot_submission *submission)
+{
+    moot_block_release(submission->block);
+    moot_free(submission->refs);
+    moot_buffer_deinit(&submission->items);
+}
+
+void moot_stream_edge_deinit(struct moot_stream_edge *stream)
+{
+    for (size_t i = 0; i < stream->sent_count; i++) {
+        release(&stream->sent[i]);
+    }
+    moot_free(stream->sent);
+    release(&stream->writes);
+    release(&stream->reads);
+}
+
+bool moot_stream_edge_admits(const struct moot_stream_edge *stream, size_t bytes)
+{
+    return stream->queued_commands < MOOT_EDGE_QUEUE_COMMANDS_MAX &&
+           stream->queued_bytes + bytes <= MOOT_EDGE_QUEUE_BYTES_MAX;
+}
+
+struct moot_buffer *moot_stream_edge_add(struct moot_stream_edge *stream, bool is_write,
+                                         struct moot_ref ref, struct moot_instant now)
+{
+    struct moot_submission *building = is_write ? &stream->writes : &stream->reads;
+    if (building->ref_count == 0) {
+        building->since = now;
+    }
+    if (building->ref_count == building->ref_capacity) {
+        building->ref_capacity = building->ref_capacity == 0 ? 64 : building->ref_capacity * 2;
+        building->refs = moot_realloc(building->refs, sizeof(ref) * building->ref_capacity);
+    }
+    building->refs[building->ref_count++] = ref;
+    return &building->items;
+}
+
+/* A batch is closed when it is full; the next item begins another. Closing puts it behind those
+ * that were sent. */
+static void close_building(struct moot_stream_edge *stream, struct moot_submission *building)
+{
+    MOOT_ASSERT(building->ref_count > 0);
+    if (stream->sent_count == stream->sent_capacity) {
+        stream->sent_capacity = stream->sent_capacity == 0 ? 16 : stream->sent_capacity * 2;
+        stream->sent = moot_realloc(stream->sent, sizeof(*stream->sent) * stream->sent_capacity);
+    }
+    struct moot_submission *closed = &stream->sent[stream->sent_count++];
+    *closed =
+        (struct moot_submission){.kind = building->kind,
+                                 .block = moot_block_copy(moot_buffer_slice(&building->items)),
+                                 .refs = building->refs,
+                                 .ref_count = building->ref_count,
+                                 .since = building->since};
+    building->refs = NULL;
+    building->ref_capacity = 0;
+    if (closed->kind == MOOT_SUBMIT_WRITES) {
+        closed->number = stream->next_write++;
+        stream->writes_in_flight++;
+        stream->generation++;
+    } else {
+        closed->number = stream->next_read++;
+    }
+    begin_building(building, closed->kind);
+}
+
+void moot_stream_edge_added(struct moot_stream_edge *stream, size_t bytes)
+{
+    stream->queued_bytes += bytes;
+    stream->queued_commands++;
+}
+
+void moot_stream_edge_leader(struct moot_stream_edge *stream, moot_node_id leader)
+{
+    if (stream->leader != leader) {
+        stream->leader = leader;
+        stream->broken = true;
+        stream->not_before = (struct moot_instant){0};
+    }
+}
+
+void moot_stream_edge_break(struct moot_stream_edge *stream, struct moot_instant not_before)
+{
+    stream->broken = true;
+    stream->not_before = not_before;
+}
+
+static void send(struct moot_stream_edge *stream, struct moot_outbox *outbox,
+                 struct moot_submission *submission)
+{
+    struct moot_message message = {.kind = MOOT_MESSAGE_SUBMIT, .group = stream->group};
+    message.submit =
+        (struct moot_submit){.kind = submission->kind,
+                             .incarnation = stream->incarnation,
+                             .epoch = stream->epoch,
+                             .sequence = stream->sequence++,
+                             .number = submission->number,
+                             .items = {submission->block->data + MOOT_ENTRY_HEADER_BYTES,
+                                       submission->block->size - MOOT_ENTRY_HEADER_BYTES}};
+    stream->resent += submission->epoch != 0;
+    submission->epoch = stream->epoch;
+    struct moot_post post = {.to = stream->leader, .message = &message, .owner = submission->block};
+    moot_outbox_post(outbox, &post);
+}
+
+static bool begin_session(struct moot_stream_edge *stream, struct moot_instant now)
+{
+    if (!stream->broken) {
+        return false;
+    }
+    stream->broken = false;
+    stream->epoch++;
+    stream->sequence = 0;
+    stream->heard = now;
+    stream->sessions++;
+    return true;
+}
+
+/* Batches under construction go out when there is room; reads before writes: see moot_edge's rule
+ * of order. */
+static void close_what_may_go(struct moot_stream_edge *stream)
+{
+    if (stream->reads.ref_count > 0 &&
+        stream->sent_count - stream->writes_in_flight < READS_IN_FLIGHT) {
+        close_building(stream, &stream->reads);
+    }
+    bool may = stream->writes_in_flight < MOOT_EDGE_BATCHES_MAX;
+    /* Reads of a connection that came before its writes must leave before them. */
+    if (stream->writes.ref_count > 0 && may && stream->reads.ref_count == 0) {
+        close_building(stream, &stream->writes);
+    }
+}
+
+bool moot_stream_edge_flush(struct moot_stream_edge *stream, struct moot_outbox *outbox,
+                            struct moot_instant now)
+{
+    if (stream->leader == 0 || moot_instant_before(now, stream->not_before)) {
+        return false;
+    }
+    struct moot_instant patience = moot_instant_add(stream->heard, moot_ms(SILENCE_MS));
+    if (stream->sent_count > 0 && !moot_instant_before(now, patience)) {
+        MOOT_SOMETIMES(true, "a silent leader was sent everything again");
+        stream->broken = true;
+    }
+    bool renewed = begin_session(stream, now);
+    if (stream->sent_count == 0) {
+        stream->heard = now;
+    }
+    close_what_may_go(stream);
+    for (size_t i = 0; i < stream->sent_count; i++) {
+        if (stream->sent[i].epoch != stream->epoch) {
+            send(stream, outbox, &stream->sent[i]);
+        }
+    }
+    return renewed;
+}
+
+bool moot_stream_edge_send_waiters(struct moot_stream_edge *stream, struct moot_outbox *outbox,
+                                   struct moot_slice wishes)
+{
+    if (stream->leader == 0 || stream->broken) {
+        return false;
+    }
+    struct moot_message message = {.kind = MOOT_MESSAGE_SUBMIT, .group = stream->group};
+    message.submit = (struct moot_submit){.kind = MOOT_SUBMIT_WAITERS,
+                                          .incarnation = stream->incarnation,
+                                          .epoch = stream->epoch,
+                                          .sequence = stream->sequence++,
+                                          .items = wishes};
+    struct moot_block *block = moot_block_copy(wishes);
+    message.submit.items = moot_block_slice(block);
+    struct moot_post post = {.to = stream->leader, .message = &message, .owner = block};
+    moot_outbox_post(outbox, &post);
+    moot_block_release(block);
+    return true;
+}
+
+struct moot_submission *moot_stream_edge_find(struct moot_stream_edge *stream,
+                                              enum moot_submit_kind kind, uint64_t number)
+{
+    for (size_t i = 0; i < stream->sent_count; i++) {
+        if (stream->sent[i].kind == kind && stream->sent[i].number == number) {
+            return &stream->sent[i];
+        }
+    }
+    return NULL;
+}
+
+void moot_stream_edge_remove(struct moot_stream_edge *stream, struct moot_submission *submission)
+{
+    size_t at = (size_t)(submission - stream->sent);
+    MOOT_ASSERT(at < stream->sent_count);
+    stream->writes_in_flight -= submission->kind == MOOT_SUBMIT_WRITES;
+    stream->queued_bytes -= submission->block->size - MOOT_ENTRY_HEADER_BYTES;
+    stream->queued_commands -= submission->ref_count;
+    release(submission);
+    stream->sent_count--;
+    memmove(submission, submission + 1, sizeof(*submission) * (stream->sent_count - at));
+}
+
+void moot_stream_edge_drop_building(struct moot_submission *building,
+                                    struct moot_stream_edge *stream)
+{
+    stream->queued_bytes -= building->items.size - MOOT_ENTRY_HEADER_BYTES;
+    stream->queued_commands -= building->ref_count;
+    if (building->kind == MOOT_SUBMIT_WRITES) {
+        stream->generation++;
+    }
+    begin_building(building, building->kind);
+}
+
+static struct moot_instant later(struct moot_instant a, struct moot_instant b)
+{
+    return moot_instant_before(a, b) ? b : a;
+}
+
+struct moot_instant moot_stream_edge_deadline(const struct moot_stream_edge *stream)
+{
+    struct moot_duration limit = moot_ms(MOOT_REQUEST_TIMEOUT_MS);
+    struct moot_instant deadline = MOOT_NEVER;
+    if (stream->writes.ref_count > 0) {
+        deadline = moot_instant_add(stream->writes.since, limit);
+    }
+    if (stream->reads.ref_count > 0) {
+        deadline = moot_instant_min(deadline, moot_instant_add(stream->reads.since, limit));
+    }
+    for (size_t i = 0; i < stream->sent_count; i++) {
+        if (!stream->sent[i].given_up) {
+            struct moot_instant over = moot_instant_add(stream->sent[i].since, limit);
+            deadline = moot_instant_min(deadline, over);
+        }
+    }
+    bool waits =
+        stream->sent_count > 0 || stream->writes.ref_count > 0 || stream->reads.ref_count > 0;
+    if (stream->leader != 0 && waits) {
+        struct moot_instant again = stream->broken
+                                        ? stream->not_before
+                                        : moot_instant_add(stream->heard, moot_ms(SILENCE_MS));
+        deadline = moot_instant_min(deadline, later(again, stream->not_before));
+    }
+    return deadline;
+}

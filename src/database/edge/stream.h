@@ -1,0 +1,96 @@
+/* The edge's side of one group: batches what clients ask in a turn, sends it to the leader in
+ * order, and keeps it until it is answered, whatever happens to leaders and links meanwhile.
+ *
+ * Writes are numbered: the state machine executes exactly the next number, so sending one again is
+ * safe. Reads are sent again until answered or too old. A session with a leader takes submissions
+ * strictly in sequence; when it breaks (another leader, a lost link, a NACK, silence) a new one
+ * begins and everything unanswered is sent again in order. */
+#ifndef MOOT_DATABASE_EDGE_STREAM_H
+#define MOOT_DATABASE_EDGE_STREAM_H
+
+#include "database/execute/engine.h"
+#include "database/group/message.h"
+#include "database/group/waiters.h"
+#include "database/outbox.h"
+
+enum moot_ref_kind {
+    MOOT_REF_REPLY, /* The reply is the client's. */
+    MOOT_REF_WATCH, /* Stamps to remember, then +OK. */
+    MOOT_REF_EXEC,  /* The client's; ends its watches. */
+    MOOT_REF_BLOCK, /* May come back empty: the client waits. */
+    MOOT_REF_RETRY, /* Of a waiter that was woken: `slot` is the waiter's id. */
+    MOOT_REF_NONE,  /* Nobody's: the node's own. */
+};
+
+/* Who gets the reply of one item. */
+struct moot_ref {
+    moot_connection_id connection;
+    uint64_t slot;
+    enum moot_ref_kind kind;
+};
+
+/* A batch under construction, or sent and unanswered. */
+struct moot_submission {
+    enum moot_submit_kind kind;
+    uint64_t number;          /* 0 until it is first sent. */
+    uint64_t epoch;           /* Session it was last sent in; 0: never sent. */
+    struct moot_block *block; /* Header room, then items. */
+    struct moot_ref *refs;
+    uint32_t ref_count, ref_capacity;
+    struct moot_buffer items;  /* While under construction: header room, then items. */
+    struct moot_instant since; /* When its first item came. */
+    bool given_up; /* Its clients were told; it is kept only to be executed exactly once. */
+};
+
+struct moot_stream_edge {
+    moot_group_id group;
+    uint64_t incarnation;
+    /* the session */
+    moot_node_id leader; /* 0: none is known */
+    uint64_t epoch, sequence;
+    bool broken;                    /* Begin a new session at the next flush. */
+    struct moot_instant not_before; /* After a NACK: wait a little. */
+    struct moot_instant heard;      /* Last answer, or the session's start. */
+    /* batches */
+    uint64_t next_write, next_read;
+    uint64_t generation;                  /* Of the write batch under construction. */
+    struct moot_submission writes, reads; /* under construction */
+    struct moot_submission *sent;         /* unanswered, in order */
+    size_t sent_count, sent_capacity;
+    uint32_t writes_in_flight;
+    uint64_t queued_bytes, queued_commands;
+    /* statistics */
+    uint64_t sessions, resent;
+};
+
+void moot_stream_edge_init(struct moot_stream_edge *stream, moot_group_id group,
+                           uint64_t incarnation);
+void moot_stream_edge_deinit(struct moot_stream_edge *stream);
+/* Room for one more item of `bytes`? */
+bool moot_stream_edge_admits(const struct moot_stream_edge *stream, size_t bytes);
+/* The buffer to append one item to, for which `ref` gets the reply. Close with
+ * moot_stream_edge_added. */
+struct moot_buffer *moot_stream_edge_add(struct moot_stream_edge *stream, bool is_write,
+                                         struct moot_ref ref, struct moot_instant now);
+void moot_stream_edge_added(struct moot_stream_edge *stream, size_t bytes);
+/* The node's view of who leads has changed, or the link to the leader broke. */
+void moot_stream_edge_leader(struct moot_stream_edge *stream, moot_node_id leader);
+void moot_stream_edge_break(struct moot_stream_edge *stream, struct moot_instant not_before);
+/* Sends what can be sent. True when a new session has begun with this call: waiters must be
+ * registered again. */
+bool moot_stream_edge_flush(struct moot_stream_edge *stream, struct moot_outbox *outbox,
+                            struct moot_instant now);
+/* Sends waiter registrations in the session; lost ones are registered again with the next session.
+ * False without a leader. */
+bool moot_stream_edge_send_waiters(struct moot_stream_edge *stream, struct moot_outbox *outbox,
+                                   struct moot_slice wishes);
+/* The submission of that number, or NULL; take it out with remove. */
+struct moot_submission *moot_stream_edge_find(struct moot_stream_edge *stream,
+                                              enum moot_submit_kind kind, uint64_t number);
+void moot_stream_edge_remove(struct moot_stream_edge *stream, struct moot_submission *submission);
+/* Drops the batch under construction after its refs were answered. */
+void moot_stream_edge_drop_building(struct moot_submission *building,
+                                    struct moot_stream_edge *stream);
+struct moot_instant moot_stream_edge_deadline(const struct moot_stream_edge *stream);
+
+#endif

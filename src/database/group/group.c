@@ -1,0 +1,571 @@
+#include "database/group/group.h"
+
+#include "base/assert.h"
+#include "base/codec.h"
+#include "base/limits.h"
+#include "base/status.h"
+#include "database/group/entry.h"
+
+enum {
+    EXPIRE_EVERY_MS = 100,
+    CHAIN_EVERY_MS = 1000,
+    WAKE_AGAIN_MS = 200, /* A woken waiter of which nothing was heard. */
+};
+
+/* ---- open and close ---- */
+
+/* Keeps of the journal's entries those that follow what the store has applied. They are in doubt
+ * when the store was replaced by a snapshot whose last entry is not the one that the journal has at
+ * that index: then none of them may be kept (PITFALLS 19). */
+static int choose_entries(struct moot_group *group, const struct moot_group_restore *restore,
+                          uint64_t *skip, const char **why)
+{
+    *skip = restore->entry_count;
+    if (restore->entry_count == 0) {
+        return 0;
+    }
+    moot_index last = restore->first + restore->entry_count - 1;
+    if (last <= group->applied) {
+        return 0;
+    }
+    if (restore->first > group->applied + 1) {
+        if (restore->impaired) {
+            return 0;
+        }
+        *why = "the journal begins after the last entry that the store contains; bring this node "
+               "back as a new replica (moot server --join)";
+        return MOOT_FAIL(MOOT_ECORRUPT);
+    }
+    if (restore->first <= group->applied) {
+        bool same = restore->entries[group->applied - restore->first].term == group->applied_term;
+        MOOT_SOMETIMES(!same, "a restart met a log that its snapshot had replaced");
+        if (!MOOT_RULE(restore_suffix_matches_snapshot, same)) {
+            return 0;
+        }
+    }
+    *skip = group->applied + 1 - restore->first;
+    return 0;
+}
+
+/* The entries in the form that the core wants; fills the log on the way. */
+static int restore_log(struct moot_group *group, struct moot_group_restore *restore, uint64_t skip,
+                       struct moot_raft_entry *entries)
+{
+    for (uint64_t i = skip; i < restore->entry_count; i++) {
+        const struct moot_record *record = &restore->entries[i];
+        struct moot_entry envelope;
+        int status = moot_entry_decode(moot_block_slice(restore->blocks[i]), &envelope);
+        if (status != 0) {
+            return status;
+        }
+        struct moot_raft_entry *entry = &entries[i - skip];
+        *entry = (struct moot_raft_entry){.term = record->term,
+                                          .size = (uint32_t)record->bytes.size,
+                                          .kind = (enum moot_raft_entry_kind)record->entry_kind};
+        if (entry->kind == MOOT_RAFT_ENTRY_MEMBERS) {
+            struct moot_members *members = moot_arena_alloc(&group->arena, sizeof(*members));
+            struct moot_reader reader = moot_reader_make(envelope.body);
+            if (!moot_members_decode(&reader, members)) {
+                return MOOT_FAIL(MOOT_ECORRUPT);
+            }
+            entry->members = members;
+        }
+        moot_hlc_raise(&group->clock, envelope.stamp);
+        moot_log_append(&group->log, moot_block_retain(restore->blocks[i]), entry->term,
+                        entry->kind);
+    }
+    return 0;
+}
+
+static struct moot_raft_options raft_options(const struct moot_group *group,
+                                             const struct moot_node_options *options)
+{
+    uint64_t election = options->election_ms != 0 ? options->election_ms : MOOT_ELECTION_MS;
+    uint64_t heartbeat = options->heartbeat_ms != 0 ? options->heartbeat_ms : MOOT_HEARTBEAT_MS;
+    return (struct moot_raft_options){.self = group->context->self,
+                                      .election_min = moot_ms(election),
+                                      .heartbeat = moot_ms(heartbeat),
+                                      .append_bytes_max = MOOT_APPEND_BYTES_MAX,
+                                      .append_entries_max = MOOT_APPEND_ENTRIES_MAX,
+                                      .window = MOOT_APPEND_WINDOW,
+                                      .uncommitted_bytes_max = MOOT_LOG_UNCOMMITTED_BYTES,
+                                      .log_entries_max = MOOT_LOG_ENTRIES_MAX,
+                                      .clock_bound_ms = MOOT_CLOCK_BOUND_MS,
+                                      .seed = moot_rng_next(group->context->rng),
+                                      .trace = options->raft_trace};
+}
+
+static int open_raft(struct moot_group *group, const struct moot_node_options *options,
+                     struct moot_group_restore *restore, const char **why)
+{
+    uint64_t skip;
+    int status = choose_entries(group, restore, &skip, why);
+    if (status != 0) {
+        return status;
+    }
+    uint64_t count = restore->entry_count - skip;
+    struct moot_raft_entry *entries = moot_alloc(sizeof(*entries) * (count + 1));
+    status = restore_log(group, restore, skip, entries);
+    if (status == 0) {
+        struct moot_raft_options raft = raft_options(group, options);
+        struct moot_raft_restore core = {.term = restore->term,
+                                         .vote = restore->vote,
+                                         .snapshot_index = group->applied,
+                                         .snapshot_term = group->applied_term,
+                                         .members = group->applied_members,
+                                         .applied = group->applied,
+                                         .entries = entries,
+                                         .entry_count = count,
+                                         .impaired = restore->impaired,
+                                         .impaired_until = restore->impaired_until};
+        core.term = moot_max_u64(core.term, group->applied_term);
+        group->raft_memory = moot_alloc_zero(moot_raft_size(&raft));
+        status = moot_raft_init(group->raft_memory, &raft, &core, group->context->now.instant,
+                                &group->raft);
+        if (status != 0) {
+            *why = "the journal and the store contradict each other";
+        }
+    }
+    moot_free(entries);
+    return status;
+}
+
+int moot_group_open(struct moot_group_context *context, moot_group_id id,
+                    const struct moot_node_options *options, const struct moot_members *initial,
+                    struct moot_group_restore *restore, struct moot_group **out, const char **why)
+{
+    struct moot_group *group = moot_alloc_zero(sizeof(*group));
+    group->id = id;
+    group->context = context;
+    group->effects = moot_alloc(sizeof(*group->effects));
+    moot_arena_init(&group->arena);
+    moot_buffer_init(&group->scratch);
+    moot_buffer_init(&group->send.resume);
+    moot_buffer_init(&group->send.chunk);
+    moot_ring_init(&group->ring);
+    moot_waiters_init(&group->waiters);
+    *why = "the store cannot be read";
+    int status = group__record_load(group, initial);
+    moot_log_init(&group->log, group->applied + 1);
+    moot_hlc_init(&group->clock, MOOT_CLOCK_BOUND_MS, group->applied_stamp);
+    group->engine = moot_engine_make(context->store, id);
+    if (status == 0 && group->engine == NULL) {
+        status = MOOT_FAIL(MOOT_ECORRUPT);
+    }
+    if (status == 0) {
+        status = open_raft(group, options, restore, why);
+    }
+    if (status != 0) {
+        moot_group_close(group);
+        *out = NULL;
+        return status;
+    }
+    struct moot_raft_status raft;
+    moot_raft_status(group->raft, &raft);
+    group->role = raft.role;
+    group->term = raft.term;
+    group->commit = raft.commit;
+    group->members = raft.members;
+    group->flushed = group->applied;
+    group->directory_changed = id == MOOT_GROUP_SYSTEM;
+    *out = group;
+    return 0;
+}
+
+void moot_group_close(struct moot_group *group)
+{
+    for (size_t i = 0; i < group->read_count; i++) {
+        moot_block_release(group->reads[i].owner);
+    }
+    moot_free(group->reads);
+    moot_free(group->persisted);
+    moot_free(group->streams);
+    moot_free(group->raft_memory);
+    moot_free(group->effects);
+    moot_log_deinit(&group->log);
+    moot_ring_deinit(&group->ring);
+    moot_waiters_deinit(&group->waiters);
+    if (group->engine != NULL) {
+        moot_engine_destroy(group->engine);
+    }
+    moot_buffer_deinit(&group->send.resume);
+    moot_buffer_deinit(&group->send.chunk);
+    moot_buffer_deinit(&group->scratch);
+    moot_arena_deinit(&group->arena);
+    moot_free(group);
+}
+
+/* ---- small things ---- */
+
+bool group__leads(const struct moot_group *group)
+{
+    return group->role == MOOT_RAFT_LEADER && !group->fenced;
+}
+
+void group__log(struct moot_group *group, enum moot_log_level level, const char *text, uint64_t a,
+                const char *text2, uint64_t b)
+{
+    struct moot_buffer line;
+    moot_buffer_init(&line);
+    moot_buffer_append_text(&line, group->id == MOOT_GROUP_SYSTEM ? "system: " : "db0: ");
+    moot_buffer_append_text(&line, text);
+    moot_buffer_append_u64(&line, a);
+    if (text2 != NULL) {
+        moot_buffer_append_text(&line, text2);
+        moot_buffer_append_u64(&line, b);
+    }
+    moot_outbox_log(group->context->outbox, level, moot_buffer_slice(&line));
+    moot_buffer_deinit(&line);
+}
+
+/* From here on this replica neither votes, acknowledges, executes nor serves: it is as good as dead
+ * to the others. */
+void group__fence(struct moot_group *group, const char *why)
+{
+    if (group->fenced) {
+        return;
+    }
+    group__log(group, MOOT_LOG_ERROR, "REPLICA FENCED at index ", group->applied, " of term ",
+               group->applied_term);
+    moot_outbox_log(group->context->outbox, MOOT_LOG_ERROR, moot_slice_text(why));
+    group__follow(group);
+    group->fenced = true;
+}
+
+/* ---- inputs ---- */
+
+/* A follower compares the leader's hash at an index with its own. */
+static void on_chain(struct moot_group *group, const struct moot_message *message)
+{
+    moot_index index = message->chain.index;
+    bool known = group->chains[index % MOOT_CHAIN_WINDOW].index == index;
+    bool same = !known || group->chains[index % MOOT_CHAIN_WINDOW].chain == message->chain.chain;
+    if (!MOOT_RULE(chain_equal_or_fenced, same)) {
+        group__fence(group,
+                     "its contents differ from the leader's at the same index: a bug or a broken "
+                     "disk; replace this replica");
+    }
+}
+
+static void on_decline(struct moot_group *group, moot_node_id from,
+                       const struct moot_message *message)
+{
+    struct moot_waiter *waiter =
+        moot_waiters_find(&group->waiters, from, message->wake.incarnation, message->wake.waiter);
+    if (waiter == NULL) {
+        return;
+    }
+    struct moot_waiter gone = *waiter; /* Its keys may be another's turn now. */
+    waiter->key_count = 0;
+    waiter->keys = NULL;
+    waiter->prints = NULL;
+    waiter->keyspaces = NULL;
+    moot_waiters_remove(&group->waiters, waiter);
+    group__wake_keys(group, &gone);
+    for (uint32_t i = 0; i < gone.key_count; i++) {
+        moot_free((void *)gone.keys[i].data);
+    }
+    moot_free(gone.keys);
+    moot_free(gone.prints);
+    moot_free(gone.keyspaces);
+}
+
+/* Bytes of entries are looked at before the core may accept them. */
+static bool entries_are_readable(const struct moot_message *message)
+{
+    const struct moot_raft_message *raft = &message->raft.message;
+    for (uint32_t i = 0; raft->kind == MOOT_RAFT_APPEND && i < raft->append.count; i++) {
+        struct moot_entry entry;
+        if (moot_entry_decode(message->raft.bytes[i], &entry) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void moot_group_receive(struct moot_group *group, moot_node_id from,
+                        const struct moot_message *message, struct moot_block *owner)
+{
+    if (group->fenced) {
+        return;
+    }
+    switch (message->kind) {
+    case MOOT_MESSAGE_RAFT: {
+        if (message->raft.message.from != from ||
+            message->raft.message.to != group->context->self || !entries_are_readable(message)) {
+            return;
+        }
+        struct moot_raft_event event = {.kind = MOOT_RAFT_EVENT_RECEIVE};
+        event.message = &message->raft.message;
+        group->receiving_session = message->raft.message.session;
+        int status = group__step_with(group, &event, message->raft.bytes, owner);
+        (void)status; /* A message that the core refuses is dropped; it has traced why. */
+        return;
+    }
+    case MOOT_MESSAGE_SUBMIT:
+        group__submit(group, from, &message->submit, owner);
+        return;
+    case MOOT_MESSAGE_DECLINE:
+        on_decline(group, from, message);
+        return;
+    case MOOT_MESSAGE_CHAIN:
+        on_chain(group, message);
+        return;
+    case MOOT_MESSAGE_SNAPSHOT_CHUNK:
+        group__snapshot_chunk(group, from, message);
+        return;
+    case MOOT_MESSAGE_SNAPSHOT_ACK:
+        group__snapshot_ack(group, from, message);
+        return;
+    case MOOT_MESSAGE_TRANSFER: {
+        int status = moot_group_transfer(group, message->transfer_to);
+        (void)status; /* Not the leader any more, or busy: whoever asked looks at the status. */
+        return;
+    }
+    case MOOT_MESSAGE_ANSWER:
+    case MOOT_MESSAGE_NACK:
+    case MOOT_MESSAGE_WAKE:
+        break; /* For the edge. */
+    }
+    MOOT_UNREACHABLE();
+}
+
+void moot_group_peer_down(struct moot_group *group, moot_node_id node, bool closed_by_kernel)
+{
+    moot_waiters_remove_edge(&group->waiters, node, 0);
+    if (closed_by_kernel && !group->fenced) {
+        struct moot_raft_event event = {.kind = MOOT_RAFT_EVENT_PEER_LOST};
+        event.node = node;
+        int status = group__step(group, &event);
+        MOOT_ASSERT(status == 0);
+    }
+}
+
+void moot_group_peer_up(struct moot_group *group, moot_node_id node, uint64_t incarnation)
+{
+    moot_waiters_remove_edge(&group->waiters, node, incarnation);
+}
+
+void moot_group_fetched(struct moot_group *group, moot_ticket ticket, int status)
+{
+    if (!group->stuck || group->fetch != ticket) {
+        return;
+    }
+    group->stuck = false;
+    if (status == MOOT_ECORRUPT) {
+        group__fence(group,
+                     "the store failed its checksum; this replica needs a copy from another");
+    }
+}
+
+void moot_group_flush_begins(struct moot_group *group) { group->flushing = group->applied; }
+
+/* The lowest index that a follower which is alive may still ask for. */
+static moot_index wanted_by_followers(const struct moot_group *group)
+{
+    moot_node_id all[2 * MOOT_QUORUM_VOTERS_MAX + 2 * MOOT_QUORUM_LEARNERS_MAX];
+    size_t count = moot_members_all(&group->members, all);
+    moot_index lowest = UINT64_MAX;
+    for (size_t i = 0; i < count; i++) {
+        struct moot_raft_progress progress;
+        if (moot_raft_progress(group->raft, all[i], &progress) && progress.active &&
+            !progress.wants_snapshot) {
+            lowest = moot_min_u64(lowest, progress.match);
+        }
+    }
+    return lowest;
+}
+
+static void compact(struct moot_group *group)
+{
+    moot_index to = group->flushed;
+    bool crowded = group->log.bytes > MOOT_LOG_MEMORY_BYTES / 4 * 3 ||
+                   group->log.count > MOOT_LOG_ENTRIES_MAX / 4 * 3;
+    if (!crowded && group__leads(group)) {
+        to = moot_min_u64(to, wanted_by_followers(group));
+    }
+    if (!crowded && group->log.bytes < MOOT_LOG_MEMORY_BYTES / 4 &&
+        group->log.count < MOOT_LOG_ENTRIES_MAX / 4 && !MOOT_RARELY(group->context->chance)) {
+        return; /* Followers may still want it. */
+    }
+    if (to < group->log.first || group->fenced || group->install.active) {
+        return;
+    }
+    struct moot_raft_event event = {.kind = MOOT_RAFT_EVENT_COMPACT};
+    event.compact = to;
+    if (group__step(group, &event) == 0) {
+        moot_log_compact(&group->log, to);
+        MOOT_SOMETIMES(true, "a log was compacted");
+    }
+}
+
+void moot_group_flush_done(struct moot_group *group, struct moot_journal *journal)
+{
+    group->flushed = moot_max_u64(group->flushed, group->flushing);
+    if (!group->install.active) {
+        moot_journal_free(journal, group->id, group->flushed);
+    }
+    compact(group);
+}
+
+/* ---- the leader's regular work ---- */
+
+static void expire(struct moot_group *group)
+{
+    bool due = !moot_instant_before(group->context->now.instant, group->expire_next);
+    if (!due || group->expire_pending != 0 || group->stuck || group->id == MOOT_GROUP_SYSTEM) {
+        return;
+    }
+    moot_buffer_reset(&group->scratch, 64 * 1024);
+    uint32_t count = 0;
+    uint64_t next_ms = 0;
+    int status = moot_engine_due(group->engine, group->context->now.wall_ms, MOOT_EXPIRE_BATCH_MAX,
+                                 &group->scratch, &count, &next_ms);
+    if (status == MOOT_EWOULDBLOCK) {
+        group__stick(group);
+        return;
+    }
+    if (status == 0 && count > 0) {
+        struct moot_block *block =
+            group__entry_block(group, MOOT_ENTRY_EXPIRE, moot_buffer_slice(&group->scratch));
+        moot_index index;
+        if (group__append(group, block, &index) == 0) {
+            group->expire_pending = index;
+        }
+    }
+    uint64_t wait = count == MOOT_EXPIRE_BATCH_MAX ? 1 : EXPIRE_EVERY_MS;
+    group->expire_next = moot_instant_add(group->context->now.instant, moot_ms(wait));
+}
+
+static void send_chain(struct moot_group *group)
+{
+    if (moot_instant_before(group->context->now.instant, group->chain_next)) {
+        return;
+    }
+    group->chain_next = moot_instant_add(group->context->now.instant, moot_ms(CHAIN_EVERY_MS));
+    moot_node_id all[2 * MOOT_QUORUM_VOTERS_MAX + 2 * MOOT_QUORUM_LEARNERS_MAX];
+    size_t count = moot_members_all(&group->members, all);
+    for (size_t i = 0; i < count; i++) {
+        if (all[i] != group->context->self) {
+            struct moot_message message = {.kind = MOOT_MESSAGE_CHAIN, .group = group->id};
+            message.chain.index = group->applied;
+            message.chain.chain = group->chain;
+            group__post(group, all[i], &message, NULL);
+        }
+    }
+}
+
+/* A wake or its answer may have been lost: say it again. */
+static void wake_again(struct moot_group *group)
+{
+    for (uint32_t i = 0; i < group->waiters.count; i++) {
+        struct moot_waiter *waiter = &group->waiters.items[i];
+        struct moot_instant due = moot_instant_add(waiter->woken_at, moot_ms(WAKE_AGAIN_MS));
+        if (waiter->woken && !moot_instant_before(group->context->now.instant, due)) {
+            waiter->woken_at = group->context->now.instant;
+            struct moot_message message = {.kind = MOOT_MESSAGE_WAKE, .group = group->id};
+            message.wake.incarnation = waiter->incarnation;
+            message.wake.waiter = waiter->id;
+            group__post(group, waiter->edge, &message, NULL);
+        }
+    }
+}
+
+/* ---- the end of a turn ---- */
+
+static void flush_core(struct moot_group *group)
+{
+    struct moot_raft_event event = {.kind = MOOT_RAFT_EVENT_FLUSH};
+    int status = group__step(group, &event);
+    MOOT_ASSERT(status == 0);
+}
+
+static void tell_applied(struct moot_group *group)
+{
+    struct moot_raft_status raft;
+    moot_raft_status(group->raft, &raft);
+    if (raft.applied < group->applied) {
+        struct moot_raft_event event = {.kind = MOOT_RAFT_EVENT_APPLIED};
+        event.applied = group->applied;
+        int status = group__step(group, &event);
+        MOOT_ASSERT(status == 0);
+    }
+}
+
+bool moot_group_progress(struct moot_group *group)
+{
+    bool again = false;
+    if (group->fenced) {
+        return false;
+    }
+    moot_arena_reset(&group->arena);
+    if (!moot_instant_before(group->context->now.instant, moot_raft_deadline(group->raft))) {
+        struct moot_raft_event tick = {.kind = MOOT_RAFT_EVENT_TICK};
+        int status = group__step(group, &tick);
+        MOOT_ASSERT(status == 0);
+    }
+    if (group__leads(group)) {
+        expire(group);
+        send_chain(group);
+        wake_again(group);
+    }
+    group__snapshot_tick(group);
+    group__apply(group, &again);
+    flush_core(group);
+    group__apply(group, &again); /* A flush may confirm a round, or commit in a group of one. */
+    tell_applied(group);
+    return again && !group->fenced;
+}
+
+void moot_group_store(struct moot_group *group)
+{
+    if (group->dirty) {
+        moot_view_flush(moot_engine_view(group->engine), &group->context->outbox->batch);
+        group__record_put(group, &group->context->outbox->batch);
+        group->dirty = false;
+    }
+}
+
+struct moot_instant moot_group_deadline(const struct moot_group *group)
+{
+    if (group->fenced) {
+        return MOOT_NEVER;
+    }
+    struct moot_instant deadline = moot_raft_deadline(group->raft);
+    if (group__leads(group)) {
+        if (group->id != MOOT_GROUP_SYSTEM) {
+            deadline = moot_instant_min(deadline, group->expire_next);
+        }
+        deadline = moot_instant_min(deadline, group->chain_next);
+    }
+    if (group->send.node != 0 || group->install.active) {
+        struct moot_instant soon = moot_instant_add(group->context->now.instant, moot_ms(100));
+        deadline = moot_instant_min(deadline, soon);
+    }
+    return deadline;
+}
+
+/* ---- orders ---- */
+
+int moot_group_transfer(struct moot_group *group, moot_node_id to)
+{
+    struct moot_raft_event event = {.kind = MOOT_RAFT_EVENT_TRANSFER};
+    event.node = to;
+    return group->fenced ? MOOT_FAIL(MOOT_EREFUSED) : group__step(group, &event);
+}
+
+void moot_group_step_down(struct moot_group *group)
+{
+    struct moot_raft_event event = {.kind = MOOT_RAFT_EVENT_STEP_DOWN};
+    if (!group->fenced) {
+        int status = group__step(group, &event);
+        (void)status; /* Not the leader: nothing to give up. */
+    }
+}
+
+int moot_group_change_members(struct moot_group *group, const struct moot_members_change *change)
+{
+    struct moot_raft_event event = {.kind = MOOT_RAFT_EVENT_MEMBERS};
+    event.members = *change;
+    return group->fenced ? MOOT_FAIL(MOOT_EREFUSED) : group__step(group, &event);
+}

@@ -1,0 +1,256 @@
+/* One group on one node: a replica of an ordered shard.
+ *
+ * Consensus decides the order of entries (protocol/raft), the engine executes them (execute/), and
+ * this puts the two together: it keeps the entries' bytes, talks to other replicas and to edges,
+ * places reads in the log, executes every edge batch exactly once, answers re-sent batches from the
+ * ring, expires keys, wakes waiters, compares hashes, and sends and installs snapshots.
+ *
+ *   submit.c    what edges send: sessions, batches, reads, waiters          [leader]
+ *   raft_io.c   events into the core, its effects out                       [all]
+ *   apply.c     committed entries and placed reads, in order                [all; reads: leader]
+ *   snapshot.c  sending and installing                                      [all]
+ *   group.c     open, close, turn, status
+ *
+ * A group never waits. When execution misses memory (WOULDBLOCK) it is `stuck` on a fetch;
+ * consensus goes on meanwhile. */
+#ifndef MOOT_DATABASE_GROUP_GROUP_H
+#define MOOT_DATABASE_GROUP_GROUP_H
+
+#include "base/rng.h"
+#include "base/rule.h"
+#include "database/execute/engine.h"
+#include "database/group/entry.h"
+#include "database/group/log.h"
+#include "database/group/message.h"
+#include "database/group/ring.h"
+#include "database/group/waiters.h"
+#include "database/node.h"
+#include "database/outbox.h"
+
+/* What the group sees of its node during a turn. */
+struct moot_group_context {
+    struct moot_outbox *outbox;
+    struct moot_store *store;
+    struct moot_now now;
+    moot_node_id self;
+    uint64_t self_incarnation;
+    struct moot_rng *rng;
+    struct moot_chance *chance;
+    uint64_t next_ticket; /* For fetches, pins, ingests: counted by the node. */
+    bool refuse_growth;   /* The disk is below its low-water mark. */
+    bool is_stopping;
+};
+
+/* One edge's stream: the numbered client that a node is of this group. The first three fields are
+ * the state machine's (in the store); the others belong to a leader's term of office. */
+struct moot_stream {
+    moot_node_id edge;
+    uint64_t incarnation;
+    uint64_t executed;                             /* Last batch number executed. */
+    uint64_t appended_incarnation, appended;       /* Leader: last batch number in the log. */
+    uint64_t session_incarnation, epoch, sequence; /* Leader: the session, and its next sequence. */
+};
+
+/* A batch of reads, waiting for its place. */
+struct moot_placed_read {
+    moot_node_id edge;
+    uint64_t incarnation, number;
+    struct moot_block *owner; /* of items */
+    struct moot_slice items;
+    moot_index place; /* After this entry, before the next. */
+    uint64_t round;   /* Leadership must be confirmed for it. */
+};
+
+struct moot_persisted { /* A promise of the journal to the core. */
+    uint64_t record;
+    moot_index index; /* 0: hard state only */
+    moot_term term;
+};
+
+enum { MOOT_CHAIN_WINDOW = 1024, MOOT_APPLY_ENTRIES_A_TURN = 64 };
+
+struct moot_snapshot_send {
+    moot_node_id node; /* 0: none */
+    moot_ticket pin, read;
+    bool read_in_flight, is_pinned;
+    moot_index index;
+    moot_term term;
+    struct moot_members members;
+    uint64_t session, sequence;
+    uint32_t range;            /* Which of the group's ranges. */
+    struct moot_buffer resume; /* Key to go on from, in that range. */
+    struct moot_buffer chunk;  /* The chunk that is not acknowledged yet. */
+    bool chunk_is_last;
+    struct moot_instant sent_at;
+    uint32_t resends;
+};
+
+struct moot_snapshot_install {
+    bool active, committing;
+    moot_node_id from;
+    moot_index index;
+    moot_term term;
+    struct moot_members members;
+    uint64_t session, next_sequence;
+    moot_ticket step; /* In flight. */
+    uint64_t step_sequence;
+    bool step_is_last, begun;
+    struct moot_instant heard;
+};
+
+struct moot_group {
+    moot_group_id id;
+    struct moot_group_context *context;
+
+    void *raft_memory;
+    struct moot_raft *raft;
+    struct moot_raft_effects *effects;
+    struct moot_log log;
+    struct moot_persisted *persisted; /* FIFO */
+    size_t persisted_count, persisted_capacity;
+
+    /* what the core told */
+    enum moot_raft_role role;
+    moot_term term;
+    moot_node_id leader;
+    moot_index commit;
+    uint64_t round_confirmed;
+    struct moot_members members;
+
+    /* the state machine */
+    struct moot_engine *engine;
+    struct moot_hlc clock;
+    moot_index applied;
+    moot_term applied_term;
+    moot_hlc_stamp applied_stamp;
+    uint64_t chain;
+    struct moot_members applied_members;
+    uint32_t feature_level;
+    struct moot_stream *streams;
+    uint32_t stream_count, stream_capacity;
+    struct moot_ring ring;
+    struct {
+        moot_index index;
+        uint64_t chain;
+    } chains[MOOT_CHAIN_WINDOW];
+    moot_index flushed;  /* Applied index that is durable in the store. */
+    moot_index flushing; /* ... that the flush under way will make durable. */
+
+    /* the leader's office */
+    struct moot_placed_read *reads; /* FIFO */
+    size_t read_count, read_capacity;
+    struct moot_waiters waiters;
+    moot_index expire_pending; /* An EXPIRE entry under way. */
+    struct moot_instant expire_next;
+    struct moot_instant chain_next;
+    moot_index transfer_target_done;
+    int transfer_status; /* Of the last leadership transfer that ended. */
+    uint64_t transfers;
+
+    bool stuck; /* Execution waits for fetch `fetch`. */
+    moot_ticket fetch;
+    bool fenced;
+    bool has_lost_reads;
+    bool dirty;             /* The record must be written with this turn's batch. */
+    bool directory_changed; /* system: an entry may have changed the directory. */
+    struct moot_snapshot_send send;
+    struct moot_snapshot_install install;
+    struct moot_arena arena; /* Of one step. */
+    struct moot_buffer scratch;
+    struct moot_block *submitting; /* During a SUBMIT step: the entry's bytes. */
+    uint64_t receiving_session;    /* During a RECEIVE step. */
+    moot_node_id snapshot_wanted[MOOT_QUORUM_VOTERS_MAX];
+    uint32_t snapshot_wanted_count;
+};
+
+/* What the journal gave back for one group. */
+struct moot_group_restore {
+    moot_term term;
+    moot_node_id vote;
+    struct moot_record *entries; /* with owned bytes: blocks */
+    struct moot_block **blocks;
+    uint64_t entry_count;
+    moot_index first; /* index of entries[0] */
+    bool impaired;
+    moot_index impaired_until;
+};
+
+int moot_group_open(struct moot_group_context *context, moot_group_id id,
+                    const struct moot_node_options *options, const struct moot_members *initial,
+                    struct moot_group_restore *restore, struct moot_group **out,
+                    const char **why) MOOT_MUST_USE;
+void moot_group_close(struct moot_group *group);
+
+/* ---- inputs of a turn ---- */
+void moot_group_receive(struct moot_group *group, moot_node_id from,
+                        const struct moot_message *message, struct moot_block *owner);
+void moot_group_peer_down(struct moot_group *group, moot_node_id node, bool closed_by_kernel);
+void moot_group_peer_up(struct moot_group *group, moot_node_id node, uint64_t incarnation);
+void moot_group_durable(struct moot_group *group); /* outbox->durable has moved */
+void moot_group_fetched(struct moot_group *group, moot_ticket ticket, int status);
+void moot_group_chunk(struct moot_group *group, moot_ticket ticket, int status,
+                      struct moot_slice bytes);
+void moot_group_ingested(struct moot_group *group, moot_ticket ticket, int status);
+void moot_group_flush_begins(
+    struct moot_group *group); /* A FLUSH effect goes out with this turn. */
+void moot_group_flush_done(struct moot_group *group, struct moot_journal *journal);
+
+/* ---- the end of a turn ---- */
+/* Ticks the core when due, executes what can be, and flushes. True when it wants another turn at
+ * once. */
+bool moot_group_progress(struct moot_group *group);
+/* Adds what this turn changed to the outbox's store batch. */
+void moot_group_store(struct moot_group *group);
+/* After moot_group_store: what needs the store exactly as it is then (pins). */
+void moot_group_end_turn(struct moot_group *group);
+struct moot_instant moot_group_deadline(const struct moot_group *group);
+
+/* ---- orders ---- */
+int moot_group_transfer(struct moot_group *group, moot_node_id to) MOOT_MUST_USE;
+void moot_group_step_down(struct moot_group *group);
+int moot_group_change_members(struct moot_group *group,
+                              const struct moot_members_change *change) MOOT_MUST_USE;
+
+/* ---- inside the room ---- */
+int group__step(struct moot_group *group, struct moot_raft_event *event);
+/* As step, for the message being received, whose entries have these bytes. */
+int group__step_with(struct moot_group *group, struct moot_raft_event *event,
+                     const struct moot_slice *bytes, struct moot_block *owner);
+int group__append(struct moot_group *group, struct moot_block *block, moot_index *index);
+struct moot_block *group__entry_block(struct moot_group *group, enum moot_entry_kind kind,
+                                      struct moot_slice body);
+void group__submit(struct moot_group *group, moot_node_id from, const struct moot_submit *submit,
+                   struct moot_block *owner);
+void group__lead(struct moot_group *group);
+void group__follow(struct moot_group *group);
+void group__apply(struct moot_group *group, bool *again);
+void group__post(struct moot_group *group, moot_node_id to, const struct moot_message *message,
+                 struct moot_block *owner);
+void group__answer(struct moot_group *group, moot_node_id edge, enum moot_submit_kind kind,
+                   uint64_t incarnation, uint64_t number, int status, moot_hlc_stamp stamp,
+                   struct moot_block *replies);
+void group__serve_waiters(struct moot_group *group);
+void group__wake_keys(struct moot_group *group, struct moot_waiter *waiter);
+struct moot_stream *group__stream(struct moot_group *group, moot_node_id edge);
+void group__fence(struct moot_group *group, const char *why);
+bool group__leads(const struct moot_group *group);
+void group__log(struct moot_group *group, enum moot_log_level level, const char *text, uint64_t a,
+                const char *text2, uint64_t b);
+void group__stick(struct moot_group *group);
+/* snapshot.c */
+void group__snapshot_needed(struct moot_group *group, moot_node_id node);
+void group__snapshot_offered(struct moot_group *group, moot_node_id from, moot_index index,
+                             moot_term term, const struct moot_members *members, uint64_t session);
+void group__snapshot_chunk(struct moot_group *group, moot_node_id from,
+                           const struct moot_message *message);
+void group__snapshot_ack(struct moot_group *group, moot_node_id from,
+                         const struct moot_message *message);
+void group__snapshot_tick(struct moot_group *group);
+void group__snapshot_stop(struct moot_group *group);
+uint32_t group__ranges(struct moot_arena *arena, moot_group_id id, struct moot_range out[4]);
+/* record.c: the group's record in the store */
+void group__record_put(struct moot_group *group, struct moot_batch *batch);
+int group__record_load(struct moot_group *group, const struct moot_members *initial);
+void group__streams_put(struct moot_group *group, const struct moot_stream *stream);
+
+#endif

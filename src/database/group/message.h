@@ -1,0 +1,101 @@
+/* What nodes say to each other, and its one encoding.
+ *
+ *   version u8, kind u8, group u32, then by kind
+ *
+ * Everything here was received from a process that may be of another release, or broken: decoding
+ * validates, and a message that does not parse is dropped. Bodies (entries, batches, chunks) are
+ * views into the received bytes. */
+#ifndef MOOT_DATABASE_GROUP_MESSAGE_H
+#define MOOT_DATABASE_GROUP_MESSAGE_H
+
+#include "base/buffer.h"
+#include "base/memory.h"
+#include "moot/hlc.h"
+#include "moot/raft.h"
+
+enum { MOOT_MESSAGE_VERSION = 1 };
+
+/* Numbers are for ever. */
+enum moot_message_kind {
+    MOOT_MESSAGE_RAFT = 1,
+    MOOT_MESSAGE_SUBMIT =
+        2, /* edge -> leader: a numbered batch of writes, a batch of reads, or waiters */
+    MOOT_MESSAGE_ANSWER = 3, /* leader -> edge: the replies of one batch */
+    MOOT_MESSAGE_NACK =
+        4, /* leader or not -> edge: this session is void; begin a new one with the leader named */
+    MOOT_MESSAGE_WAKE = 5,    /* leader -> edge: this waiter may try again */
+    MOOT_MESSAGE_DECLINE = 6, /* edge -> leader: the waiter is gone; wake the next */
+    MOOT_MESSAGE_CHAIN = 7,   /* leader -> followers: the chain hash at an index, to compare */
+    MOOT_MESSAGE_SNAPSHOT_CHUNK = 8, /* leader -> follower */
+    MOOT_MESSAGE_SNAPSHOT_ACK = 9,   /* follower -> leader: go on, or failed */
+    MOOT_MESSAGE_TRANSFER = 10,      /* any node -> leader: hand leadership over */
+};
+
+enum moot_submit_kind { MOOT_SUBMIT_WRITES = 1, MOOT_SUBMIT_READS = 2, MOOT_SUBMIT_WAITERS = 3 };
+
+/* One submission of an edge. Submissions of a session (edge incarnation, epoch) are taken by the
+ * leader strictly in `sequence` order, 0 first: that is what keeps a connection's reads and writes
+ * in order. `number` names the batch: of the edge stream for WRITES (exactly-once), of the edge's
+ * own counting for READS and WAITERS. */
+struct moot_submit {
+    enum moot_submit_kind kind;
+    uint64_t incarnation; /* of the edge */
+    uint64_t epoch, sequence;
+    uint64_t number;
+    struct moot_slice items; /* engine.h; for WAITERS: (waiter u64, stamp time u64, ordinal u32,
+                                keyspace count u8 ...): waiters.h */
+};
+
+struct moot_message {
+    enum moot_message_kind kind;
+    moot_group_id group;
+    union {
+        struct {
+            struct moot_raft_message message; /* append.entries is in the arena */
+            const struct moot_slice *bytes;   /* APPEND: one for each entry */
+        } raft;
+        struct moot_submit submit;
+        struct {
+            enum moot_submit_kind kind;
+            uint64_t incarnation, number;
+            int status; /* 0; MOOT_EINDOUBT: executed, the reply is no longer kept; MOOT_EINVALID */
+            struct moot_slice replies; /* (size varint, bytes)* */
+            moot_hlc_stamp stamp;      /* WRITES: of the entry: the arrival stamp of what waits */
+        } answer;
+        struct {
+            uint64_t incarnation, epoch;
+            moot_node_id leader; /* 0: not known */
+            int status;          /* MOOT_ENOTLEADER, MOOT_EAGAIN (a gap), MOOT_EOVERLOADED */
+        } nack;
+        struct {
+            uint64_t incarnation, waiter;
+        } wake; /* WAKE, DECLINE */
+        struct {
+            moot_index index;
+            uint64_t chain;
+        } chain;
+        struct {
+            moot_index index;
+            moot_term term; /* of the entry at index */
+            uint64_t session, sequence;
+            bool last;
+            struct moot_slice chunk; /* storage/snapshot.h */
+        } chunk;
+        struct {
+            moot_index index;
+            uint64_t session, sequence; /* of the chunk that was taken */
+            int status;
+        } chunk_ack;
+        moot_node_id transfer_to; /* 0: to the most advanced */
+    };
+};
+
+/* Appends the message; for APPEND without the entries' bytes, for ANSWER, SUBMIT and CHUNK with
+ * everything: the entries' bytes follow the encoded message, one after the other, as further parts.
+ */
+void moot_message_encode(const struct moot_message *message, struct moot_buffer *out);
+/* MOOT_EINVALID, MOOT_EVERSION. */
+int moot_message_decode(struct moot_slice bytes, struct moot_arena *arena,
+                        struct moot_message *out) MOOT_MUST_USE;
+
+#endif

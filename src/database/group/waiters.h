@@ -1,0 +1,69 @@
+/* Blocked clients of a group, at its leader: who waits for which keys, in order of arrival.
+ *
+ * Nothing here is in the log: only decisions are. A push wakes the first waiter of a key; its edge,
+ * which knows whether the client is still there, tries again with an ordinary numbered batch, so
+ * that a popped element is as safe as any write. The table is lost with the leader; edges register
+ * again with the next one, under the arrival stamps they had. */
+#ifndef MOOT_DATABASE_GROUP_WAITERS_H
+#define MOOT_DATABASE_GROUP_WAITERS_H
+
+#include "base/buffer.h"
+#include "database/execute/head.h"
+#include "database/execute/key.h"
+
+struct moot_waiter {
+    moot_node_id edge;
+    uint64_t incarnation; /* of the edge */
+    uint64_t id;          /* the edge's name for it */
+    struct moot_stamp arrival;
+    bool woken;
+    struct moot_instant woken_at;
+    uint32_t key_count;
+    uint64_t *prints; /* hash of (keyspace, key), for each key */
+    struct moot_slice *keys;
+    moot_keyspace *keyspaces;
+};
+
+struct moot_waiters {
+    struct moot_waiter *items; /* read-only: sorted by arrival, then edge and id */
+    uint32_t count, capacity;
+};
+
+void moot_waiters_init(struct moot_waiters *waiters);
+void moot_waiters_deinit(struct moot_waiters *waiters);
+void moot_waiters_clear(struct moot_waiters *waiters);
+uint64_t moot_waiters_print(moot_keyspace keyspace, struct moot_slice key);
+
+/* One registration as an edge sends it. `keyspaces` are filled in by the leader from the databases.
+ */
+struct moot_waiter_wish {
+    uint64_t id;
+    struct moot_stamp arrival;
+    uint8_t database;
+    uint32_t key_count;
+    const struct moot_slice *keys;
+};
+void moot_waiter_wish_put(struct moot_buffer *out, const struct moot_waiter_wish *wish);
+struct moot_reader;
+/* False at the end or when malformed (reader->failed). Keys are in the arena. */
+bool moot_waiter_wish_next(struct moot_reader *reader, struct moot_arena *arena,
+                           struct moot_waiter_wish *out);
+
+/* Adds or renews (then it is not woken any more). MOOT_EOVERLOADED beyond MOOT_WAITERS_MAX. */
+int moot_waiters_register(struct moot_waiters *waiters, moot_node_id edge, uint64_t incarnation,
+                          const struct moot_waiter_wish *wish,
+                          moot_keyspace keyspace) MOOT_MUST_USE;
+/* NULL when there is none. */
+struct moot_waiter *moot_waiters_find(struct moot_waiters *waiters, moot_node_id edge,
+                                      uint64_t incarnation, uint64_t id);
+void moot_waiters_remove(struct moot_waiters *waiters, struct moot_waiter *waiter);
+/* All of an edge, of every incarnation but `keep` (0: of all). */
+void moot_waiters_remove_edge(struct moot_waiters *waiters, moot_node_id edge, uint64_t keep);
+bool moot_waiters_any_for(const struct moot_waiters *waiters, moot_keyspace keyspace,
+                          struct moot_slice key);
+/* Of the waiters for this key: the first that is not woken yet, if fewer than `length` are woken;
+ * else NULL. */
+struct moot_waiter *moot_waiters_next(struct moot_waiters *waiters, moot_keyspace keyspace,
+                                      struct moot_slice key, uint64_t length);
+
+#endif

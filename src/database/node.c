@@ -1,0 +1,397 @@
+/* Turns: inputs in, groups and edge to a standstill, effects out. */
+#include "database/node.h"
+
+#include "base/assert.h"
+#include "base/codec.h"
+#include "base/hash.h"
+#include "base/status.h"
+#include "database/node_internal.h"
+
+enum {
+    ROUNDS_MAX = 64,   /* Local messages back and forth in one turn. */
+    IDLE_MARK_MS = 20, /* After the last batch: the closing mark that makes its durability known. */
+    SPACE_LOW_MIB =
+        512, /* Below it growth is refused; what is left admits deletes, settings and the log. */
+};
+
+void node__fail(struct moot_node *node, int status, const char *text)
+{
+    if (node->fatal == 0) {
+        node->fatal = status;
+        size_t size = moot_min_u64(strlen(text), sizeof(node->fatal_text) - 1);
+        memcpy(node->fatal_text, text, size);
+        node->fatal_text[size] = '\0';
+    }
+}
+
+/* ---- inputs ---- */
+
+static void on_message(struct moot_node *node, moot_node_id from,
+                       const struct moot_message *message, struct moot_block *owner)
+{
+    if (message->kind == MOOT_MESSAGE_ANSWER || message->kind == MOOT_MESSAGE_NACK ||
+        message->kind == MOOT_MESSAGE_WAKE) {
+        moot_edge_receive(&node->edge, from, message);
+    } else {
+        moot_group_receive(node->groups[message->group], from, message, owner);
+    }
+}
+
+static void on_peer_message(struct moot_node *node, const struct moot_input *input)
+{
+    struct moot_message message;
+    moot_arena_reset(&node->arena);
+    if (moot_message_decode(input->bytes, &node->arena, &message) != 0) {
+        MOOT_SOMETIMES(true, "a peer's message was malformed");
+        return;
+    }
+    on_message(node, input->node, &message, NULL);
+}
+
+static void on_peer(struct moot_node *node, const struct moot_input *input)
+{
+    bool up = input->kind == MOOT_INPUT_PEER_UP;
+    if (input->node <= MOOT_NODES_MAX) {
+        node->links[input->node] = up;
+    }
+    for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
+        if (up) {
+            moot_group_peer_up(node->groups[group], input->node, input->amount);
+        } else {
+            moot_group_peer_down(node->groups[group], input->node, input->status == 0);
+        }
+    }
+    moot_edge_peer_changed(&node->edge, input->node);
+}
+
+static void on_durable(struct moot_node *node, const struct moot_input *input)
+{
+    moot_outbox_durable(&node->outbox, input->ticket);
+    for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
+        moot_group_durable(node->groups[group]);
+    }
+    node->mark_due = moot_instant_add(node->context.now.instant, moot_ms(IDLE_MARK_MS));
+}
+
+static void on_flushed(struct moot_node *node, const struct moot_input *input)
+{
+    if (!node->flushing || input->ticket != node->flush_ticket) {
+        return;
+    }
+    node->flushing = false;
+    if (input->status != 0) {
+        node__fail(node, input->status, "the store could not be flushed");
+        return;
+    }
+    for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
+        moot_group_flush_done(node->groups[group], node->journal);
+    }
+}
+
+static void on_space(struct moot_node *node, uint64_t free_bytes)
+{
+    node->free_bytes = free_bytes;
+    bool low = free_bytes < (uint64_t)SPACE_LOW_MIB * 1024 * 1024;
+    if (low != node->disk_is_low) {
+        node->disk_is_low = low;
+        const char *text = low ? "the disk is nearly full: growth is refused, deletes and reads go "
+                                 "on; free some space"
+                               : "the disk has space again: growth is allowed";
+        moot_outbox_log(&node->outbox, MOOT_LOG_WARN, moot_slice_text(text));
+    }
+    node->context.refuse_growth = low;
+    node->edge.refuse_growth = low;
+    node->edge.free_bytes = free_bytes;
+}
+
+static void on_ticket(struct moot_node *node, const struct moot_input *input)
+{
+    for (moot_group_id id = 0; id < MOOT_GROUPS_MAX; id++) {
+        struct moot_group *group = node->groups[id];
+        if (input->kind == MOOT_INPUT_FETCHED) {
+            moot_group_fetched(group, input->ticket, input->status);
+        } else if (input->kind == MOOT_INPUT_CHUNK) {
+            moot_group_chunk(group, input->ticket, input->status, input->bytes);
+        } else {
+            moot_group_ingested(group, input->ticket, input->status);
+        }
+    }
+}
+
+static void on_stop(struct moot_node *node)
+{
+    if (!node->stopping) {
+        node->stopping = true;
+        node->edge.is_stopping = true;
+        node->context.is_stopping = true;
+        node->stop_by = moot_instant_add(node->context.now.instant, moot_ms(2000));
+    }
+}
+
+static void on_input(struct moot_node *node, const struct moot_input *input)
+{
+    switch (input->kind) {
+    case MOOT_INPUT_TICK:
+        return;
+    case MOOT_INPUT_CLIENT_OPENED:
+        moot_edge_opened(&node->edge, input->connection, input->bytes);
+        return;
+    case MOOT_INPUT_CLIENT_BYTES:
+        moot_edge_bytes(&node->edge, input->connection, input->bytes);
+        return;
+    case MOOT_INPUT_CLIENT_SENT:
+        moot_edge_sent(&node->edge, input->connection, input->amount);
+        return;
+    case MOOT_INPUT_CLIENT_CLOSED:
+        moot_edge_closed(&node->edge, input->connection);
+        return;
+    case MOOT_INPUT_PEER_UP:
+    case MOOT_INPUT_PEER_DOWN:
+        on_peer(node, input);
+        return;
+    case MOOT_INPUT_PEER_MESSAGE:
+        on_peer_message(node, input);
+        return;
+    case MOOT_INPUT_DURABLE:
+        on_durable(node, input);
+        return;
+    case MOOT_INPUT_FLUSHED:
+        on_flushed(node, input);
+        return;
+    case MOOT_INPUT_FETCHED:
+    case MOOT_INPUT_CHUNK:
+    case MOOT_INPUT_INGESTED:
+        on_ticket(node, input);
+        return;
+    case MOOT_INPUT_SPACE:
+        on_space(node, input->amount);
+        return;
+    case MOOT_INPUT_STOP:
+        on_stop(node);
+        return;
+    case MOOT_INPUT_KINDS:
+        break;
+    }
+    MOOT_UNREACHABLE();
+}
+
+/* ---- the standstill ---- */
+
+static void refresh_edge(struct moot_node *node)
+{
+    for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
+        moot_node_group(node, group, &node->edge.groups[group]);
+    }
+}
+
+static void refresh_peers(struct moot_node *node)
+{
+    struct moot_group *db0 = node->groups[MOOT_GROUP_DB0];
+    struct moot_edge *edge = &node->edge;
+    edge->peer_count = 0;
+    if (!group__leads(db0)) {
+        return;
+    }
+    for (uint32_t i = 0; i < node->directory.count; i++) {
+        struct moot_raft_progress progress;
+        moot_node_id peer = node->directory.nodes[i].address.node;
+        if (peer == node->identity.node) {
+            edge->peers[edge->peer_count++] =
+                (struct moot_edge_peer){peer, moot_log_last(&db0->log), true};
+        } else if (moot_raft_progress(db0->raft, peer, &progress)) {
+            edge->peers[edge->peer_count++] =
+                (struct moot_edge_peer){peer, progress.match, progress.active};
+        }
+    }
+}
+
+/* Messages of this node to itself, and what they cause, until nothing is left to do in this turn.
+ */
+static bool settle(struct moot_node *node)
+{
+    bool again = false;
+    for (int round = 0; round < ROUNDS_MAX; round++) {
+        while (node->outbox.local_next < node->outbox.local_count) {
+            struct moot_local_post post = node->outbox.local[node->outbox.local_next++];
+            on_message(node, node->identity.node, &post.message, post.owner);
+        }
+        again = false;
+        for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
+            again = moot_group_progress(node->groups[group]) || again;
+        }
+        refresh_edge(node);
+        moot_edge_flush(&node->edge);
+        if (node->outbox.local_next == node->outbox.local_count) {
+            return again;
+        }
+    }
+    MOOT_SOMETIMES(true, "a turn did not come to a standstill");
+    return true;
+}
+
+/* A flush makes what was applied durable in the store, so that the journal and the log may forget
+ * it. */
+static void maybe_flush(struct moot_node *node)
+{
+    uint64_t log_bytes = 0, log_entries = 0;
+    bool anything = false;
+    for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
+        const struct moot_group *held = node->groups[group];
+        moot_index beyond = held->applied - moot_min_u64(held->applied, held->flushed);
+        anything = anything || beyond > 0;
+        if (beyond > 0) {
+            log_bytes += held->log.bytes;
+            log_entries += beyond;
+        }
+    }
+    bool wanted = node->outbox.journal_bytes >= node->flush_bytes ||
+                  moot_journal_bytes(node->journal) >
+                      (uint64_t)MOOT_JOURNAL_SEGMENT_BYTES * MOOT_JOURNAL_SEGMENTS_MAX / 2 ||
+                  log_bytes > MOOT_LOG_MEMORY_BYTES / 2 || log_entries > MOOT_LOG_ENTRIES_MAX / 4 ||
+                  MOOT_RARELY(&node->chance);
+    if (node->flushing || !anything || !wanted) {
+        return;
+    }
+    node->flushing = true;
+    node->flush_ticket = ++node->context.next_ticket;
+    node->outbox.journal_bytes = 0;
+    moot_outbox_effect(&node->outbox, MOOT_EFFECT_FLUSH)->ticket = node->flush_ticket;
+    for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
+        moot_group_flush_begins(node->groups[group]);
+    }
+}
+
+/* An idle journal is closed with a mark, so that a rotten tail is not taken for a torn one. */
+static bool wants_mark(struct moot_node *node)
+{
+    bool idle = !moot_outbox_in_flight(&node->outbox) && !moot_outbox_is_waiting(&node->outbox);
+    if (!idle) {
+        node->mark_wanted = true;
+        return false;
+    }
+    if (node->mark_wanted && !moot_instant_before(node->context.now.instant, node->mark_due)) {
+        node->mark_wanted = false;
+        return true;
+    }
+    return false;
+}
+
+static struct moot_instant next_deadline(const struct moot_node *node, bool again)
+{
+    if (again) {
+        return node->context.now.instant;
+    }
+    struct moot_instant deadline = moot_edge_deadline(&node->edge);
+    for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
+        deadline = moot_instant_min(deadline, moot_group_deadline(node->groups[group]));
+    }
+    deadline = moot_instant_min(deadline, node->reconcile_next);
+    if (node->mark_wanted && !moot_outbox_in_flight(&node->outbox)) {
+        deadline = moot_instant_min(deadline, node->mark_due);
+    }
+    return deadline;
+}
+
+static void end_turn(struct moot_node *node, bool again, struct moot_effects *out)
+{
+    for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
+        moot_group_store(node->groups[group]);
+        moot_group_end_turn(node->groups[group]);
+    }
+    maybe_flush(node);
+    moot_edge_reply(&node->edge);
+    bool mark = wants_mark(node);
+    if (node->fatal != 0 || node->stopped) {
+        struct moot_effect *effect = moot_outbox_effect(&node->outbox, MOOT_EFFECT_STOP);
+        effect->status = node->fatal;
+        effect->log.text = moot_slice_text(node->fatal_text);
+    }
+    int status = moot_outbox_finish(&node->outbox, node->journal, mark, out);
+    if (status == MOOT_ENOSPACE) {
+        MOOT_SOMETIMES(
+            true, "the journal was full for a while"); /* Until the flush under way frees it. */
+    } else if (status != 0) {
+        node__fail(node, status, "the journal could not take a batch");
+        out->deadline = node->context.now.instant;
+        return;
+    }
+    out->deadline = next_deadline(node, again);
+}
+
+void moot_node_turn(struct moot_node *node, const struct moot_input *inputs, size_t count,
+                    struct moot_now now, struct moot_effects *out)
+{
+    MOOT_ASSERT(now.instant.ns >= node->context.now.instant.ns);
+    node->context.now = now;
+    node->edge.now = now;
+    node->chance.turn++;
+    moot_outbox_begin(&node->outbox);
+    node__tell_peers(node);
+    refresh_edge(node);
+    for (size_t i = 0; i < count; i++) {
+        on_input(node, &inputs[i]);
+    }
+    moot_edge_flush(&node->edge);
+    bool again = settle(node);
+    node__directory(node);
+    refresh_peers(node);
+    node__members_tick(node);
+    node__stop_tick(node);
+    again = settle(node) || again;
+    end_turn(node, again, out);
+}
+
+/* ---- looking in ---- */
+
+const struct moot_identity *moot_node_identity(const struct moot_node *node)
+{
+    return &node->identity;
+}
+uint64_t moot_node_incarnation(const struct moot_node *node) { return node->incarnation; }
+
+void moot_node_group(const struct moot_node *node, moot_group_id id, struct moot_group_view *out)
+{
+    const struct moot_group *group = node->groups[id];
+    struct moot_raft_status raft;
+    moot_raft_status(group->raft, &raft);
+    *out = (struct moot_group_view){.exists = true,
+                                    .leads = group__leads(group),
+                                    .leader = group->fenced ? 0 : raft.leader,
+                                    .term = raft.term,
+                                    .first = group->log.first,
+                                    .last = moot_log_last(&group->log),
+                                    .durable = raft.durable,
+                                    .commit = group->commit,
+                                    .applied = group->applied,
+                                    .chain = group->chain,
+                                    .digest = moot_engine_shared(group->engine)->contents_digest,
+                                    .fenced = group->fenced,
+                                    .impaired = raft.impaired,
+                                    .changing = raft.changing,
+                                    .members = group->members,
+                                    .log_bytes = group->log.bytes,
+                                    .waiters = group->waiters.count};
+}
+
+bool moot_node_entry(const struct moot_node *node, moot_group_id id, moot_index index,
+                     moot_term *term, uint64_t *hash)
+{
+    const struct moot_log_entry *entry = moot_log_at(&node->groups[id]->log, index);
+    if (entry == NULL) {
+        return false;
+    }
+    *term = entry->term;
+    *hash = moot_hash64(moot_block_slice(entry->block), entry->term);
+    return true;
+}
+
+void moot_node_check(const struct moot_node *node)
+{
+    for (moot_group_id id = 0; id < MOOT_GROUPS_MAX; id++) {
+        const struct moot_group *group = node->groups[id];
+        moot_raft_check(group->raft);
+        MOOT_ASSERT(group->applied <= group->commit);
+        MOOT_ASSERT(group->flushed <= group->applied);
+        MOOT_ASSERT(group->commit <= moot_log_last(&group->log) || group->install.active);
+    }
+}

@@ -1,0 +1,43 @@
+/* The parts of a node, shared by node.c (turns), node_open.c (start), and node_members.c
+ * (membership and leadership). */
+#ifndef MOOT_DATABASE_NODE_INTERNAL_H
+#define MOOT_DATABASE_NODE_INTERNAL_H
+
+#include "database/edge/edge.h"
+#include "database/group/group.h"
+#include "database/node.h"
+
+struct moot_node {
+    struct moot_identity identity;
+    uint64_t incarnation;
+    struct moot_journal *journal;
+    struct moot_outbox outbox;
+    struct moot_group_context context;
+    struct moot_rng rng;
+    struct moot_chance chance;
+    struct moot_group *groups[MOOT_GROUPS_MAX];
+    struct moot_edge edge;
+    struct moot_directory directory;
+    struct moot_arena arena; /* Of one message. */
+    uint64_t flush_bytes;
+    bool flushing;
+    moot_ticket flush_ticket;
+    bool peers_told;                /* The driver knows the directory's addresses. */
+    bool links[MOOT_NODES_MAX + 1]; /* By node id: a link is up. */
+    struct moot_instant reconcile_next, form_next, mark_due;
+    bool mark_wanted; /* A closing mark, once the journal has been idle for a while. */
+    bool stopping, stopped;
+    struct moot_instant stop_by;
+    uint64_t free_bytes;
+    bool disk_is_low;
+    int fatal;
+    char fatal_text[160];
+};
+
+void node__fail(struct moot_node *node, int status, const char *text);
+void node__members_tick(struct moot_node *node);
+void node__directory(struct moot_node *node);
+void node__tell_peers(struct moot_node *node);
+void node__stop_tick(struct moot_node *node);
+
+#endif

@@ -1,0 +1,155 @@
+/* Membership and leadership: the directory's wishes brought about, peers' addresses told to the
+ * driver, a graceful stop. */
+#include "base/assert.h"
+#include "base/status.h"
+#include "database/node_internal.h"
+#include "database/system/reconcile.h"
+
+enum { RECONCILE_EVERY_MS = 50, FORM_EVERY_MS = 500, CAUGHT_UP_ENTRIES = 64 };
+
+/* The directory follows what the system group has applied. */
+void node__directory(struct moot_node *node)
+{
+    struct moot_group *system = node->groups[MOOT_GROUP_SYSTEM];
+    if (!system->directory_changed || system->fenced || system->install.active) {
+        return;
+    }
+    int status = moot_directory_load(&node->directory, moot_engine_view(system->engine));
+    if (status == MOOT_EWOULDBLOCK) {
+        if (!system->stuck) {
+            group__stick(system);
+        }
+        return;
+    }
+    if (status != 0) {
+        group__fence(system, "the directory of nodes cannot be read");
+        return;
+    }
+    system->directory_changed = false;
+    node->peers_told = false;
+}
+
+/* A removed node may still have to be told so: its link ends only when no group has it any more. */
+static bool is_wanted(const struct moot_node *node, const struct moot_directory_node *peer)
+{
+    return peer->state == MOOT_NODE_MEMBER ||
+           moot_members_has(&node->groups[MOOT_GROUP_SYSTEM]->members, peer->address.node) ||
+           moot_members_has(&node->groups[MOOT_GROUP_DB0]->members, peer->address.node);
+}
+
+void node__tell_peers(struct moot_node *node)
+{
+    if (node->peers_told) {
+        return;
+    }
+    node->peers_told = true;
+    for (uint32_t i = 0; i < node->directory.count; i++) {
+        const struct moot_directory_node *peer = &node->directory.nodes[i];
+        if (peer->address.node == node->identity.node) {
+            continue;
+        }
+        bool wanted = is_wanted(node, peer);
+        struct moot_effect *effect = moot_outbox_effect(&node->outbox, MOOT_EFFECT_PEER);
+        effect->peer.node = peer->address.node;
+        effect->peer.address =
+            wanted ? moot_slice_text(peer->address.peer) : (struct moot_slice){NULL, 0};
+        node->peers_told = node->peers_told && (wanted || peer->state == MOOT_NODE_REMOVED);
+    }
+}
+
+/* The first leader of the system group writes down whom the cluster was formed of. */
+static void form(struct moot_node *node)
+{
+    struct moot_group *system = node->groups[MOOT_GROUP_SYSTEM];
+    if (node->directory.formed || !group__leads(system) ||
+        node->edge.groups[MOOT_GROUP_SYSTEM].leader == 0 ||
+        moot_instant_before(node->context.now.instant, node->form_next)) {
+        return;
+    }
+    node->form_next = moot_instant_add(node->context.now.instant, moot_ms(FORM_EVERY_MS));
+    static const char digits[] = "0123456789abcdef";
+    struct moot_buffer bytes, text;
+    moot_buffer_init(&bytes);
+    moot_buffer_init(&text);
+    moot_identity_encode(&node->identity, &bytes);
+    for (size_t i = 0; i < bytes.size; i++) {
+        char pair[2] = {digits[bytes.data[i] >> 4], digits[bytes.data[i] & 15]};
+        moot_buffer_append(&text, pair, 2);
+    }
+    struct moot_slice args[2] = {MOOT_SLICE_LITERAL("moot.form"), moot_buffer_slice(&text)};
+    moot_edge_own_command(&node->edge, MOOT_GROUP_SYSTEM, args, 2);
+    moot_buffer_deinit(&bytes);
+    moot_buffer_deinit(&text);
+}
+
+static uint32_t caught_up(const struct moot_group *group, struct moot_caught_up *out)
+{
+    uint32_t count = 0;
+    for (uint8_t i = 0; i < group->members.learner_count; i++) {
+        struct moot_raft_progress progress;
+        moot_node_id node = group->members.learners[i];
+        bool known = moot_raft_progress(group->raft, node, &progress);
+        out[count++] = (struct moot_caught_up){
+            node, known && progress.active && !progress.wants_snapshot &&
+                      progress.match + CAUGHT_UP_ENTRIES >= group->commit && progress.match > 0};
+    }
+    return count;
+}
+
+static void reconcile(struct moot_node *node, struct moot_group *group)
+{
+    struct moot_raft_status raft;
+    moot_raft_status(group->raft, &raft);
+    if (!group__leads(group) || raft.changing || !raft.leads_committed) {
+        return;
+    }
+    struct moot_caught_up learners[MOOT_QUORUM_LEARNERS_MAX];
+    uint32_t count = caught_up(group, learners);
+    struct moot_reconcile next = moot_reconcile_next(&node->directory, &group->members,
+                                                     node->identity.node, learners, count);
+    int status = 0;
+    if (next.kind == MOOT_RECONCILE_CHANGE) {
+        status = moot_group_change_members(group, &next.change);
+        node->peers_told = false;
+    } else if (next.kind == MOOT_RECONCILE_TRANSFER) {
+        status = moot_group_transfer(group, 0);
+    }
+    (void)status; /* Busy: it is tried again. */
+}
+
+void node__members_tick(struct moot_node *node)
+{
+    form(node);
+    if (moot_instant_before(node->context.now.instant, node->reconcile_next)) {
+        return;
+    }
+    node->reconcile_next = moot_instant_add(node->context.now.instant, moot_ms(RECONCILE_EVERY_MS));
+    for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
+        reconcile(node, node->groups[group]);
+    }
+    for (uint32_t i = 0; i < node->directory.count;
+         i++) { /* A removal that is complete ends the link. */
+        node->peers_told = node->peers_told && node->directory.nodes[i].state == MOOT_NODE_MEMBER;
+    }
+}
+
+/* A graceful stop: leadership goes to others first, so that nobody waits for an election. */
+void node__stop_tick(struct moot_node *node)
+{
+    if (!node->stopping || node->stopped) {
+        return;
+    }
+    bool leads = false;
+    for (moot_group_id id = 0; id < MOOT_GROUPS_MAX; id++) {
+        struct moot_group *group = node->groups[id];
+        if (group__leads(group) && group->members.voter_count > 1) {
+            leads = true;
+            int status = moot_group_transfer(group, 0);
+            (void)status; /* Under way already. */
+        }
+    }
+    bool over = !moot_instant_before(node->context.now.instant, node->stop_by);
+    if (!leads || over) {
+        node->stopped = !moot_outbox_in_flight(&node->outbox) || over;
+    }
+}

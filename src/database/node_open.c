@@ -1,0 +1,293 @@
+/* Start: the journal is read back, the groups come back as followers, and a new incarnation is made
+ * durable before anything leaves. */
+#include "base/assert.h"
+#include "base/codec.h"
+#include "base/status.h"
+#include "database/node_internal.h"
+
+struct restore {
+    struct moot_group_restore groups[MOOT_GROUPS_MAX];
+    struct moot_identity identity;
+    uint64_t incarnation;
+    bool has_identity;
+    int status;
+};
+
+/* ---- reading the journal back ---- */
+
+static void say(char why[256], const char *text)
+{
+    size_t size = moot_min_u64(strlen(text), 255);
+    memcpy(why, text, size);
+    why[size] = '\0';
+}
+
+static void drop_entries(struct moot_group_restore *group, uint64_t keep)
+{
+    while (group->entry_count > keep) {
+        moot_block_release(group->blocks[--group->entry_count]);
+    }
+}
+
+static void add_entry(struct moot_group_restore *group, const struct moot_record *record)
+{
+    uint64_t count = group->entry_count;
+    if ((count & (count + 1)) == 0) { /* Grows at 0, 1, 3, 7, ...: by doubling. */
+        group->entries = moot_realloc(group->entries, sizeof(*group->entries) * (count + 1) * 2);
+        group->blocks = moot_realloc(group->blocks, sizeof(*group->blocks) * (count + 1) * 2);
+    }
+    group->blocks[count] = moot_block_copy(record->bytes);
+    group->entries[count] = *record;
+    group->entries[count].bytes = moot_block_slice(group->blocks[count]);
+    group->entry_count++;
+}
+
+/* An entry voids everything at and above its index, whatever a snapshot says (PITFALLS, Raft 20).
+ */
+static void on_entry(struct moot_group_restore *group, const struct moot_record *record)
+{
+    if (group->entry_count == 0 || record->index < group->first ||
+        record->index > group->first + group->entry_count) {
+        drop_entries(group, 0);
+        group->first = record->index;
+    } else {
+        drop_entries(group, record->index - group->first);
+    }
+    add_entry(group, record);
+}
+
+/* The log starts after the snapshot; what is above it stays only if the entry at its index is the
+ * snapshot's. */
+static void on_snapshot(struct moot_group_restore *group, const struct moot_record *record)
+{
+    if (group->entry_count == 0 || record->index < group->first) {
+        return;
+    }
+    uint64_t at = record->index - group->first;
+    bool same = at < group->entry_count && group->entries[at].term == record->term;
+    if (!same) {
+        drop_entries(group, 0);
+    }
+}
+
+static int on_identity(struct restore *restore, const struct moot_record *record)
+{
+    struct moot_reader reader = moot_reader_make(record->bytes);
+    uint64_t incarnation = moot_get_u64(&reader);
+    struct moot_slice identity = moot_get_bytes(&reader);
+    if (reader.failed) {
+        return MOOT_FAIL(MOOT_ECORRUPT);
+    }
+    restore->incarnation = moot_max_u64(restore->incarnation, incarnation);
+    restore->has_identity = true;
+    return moot_identity_decode(identity, &restore->identity);
+}
+
+static int visit(void *context, const struct moot_record *record)
+{
+    struct restore *restore = context;
+    if (record->kind == MOOT_RECORD_IDENTITY) {
+        return on_identity(restore, record);
+    }
+    if (record->group >= MOOT_GROUPS_MAX) {
+        return MOOT_FAIL(MOOT_EVERSION);
+    }
+    struct moot_group_restore *group = &restore->groups[record->group];
+    switch (record->kind) {
+    case MOOT_RECORD_HARD_STATE:
+        group->term = record->term;
+        group->vote = record->vote;
+        return 0;
+    case MOOT_RECORD_ENTRY:
+        on_entry(group, record);
+        return 0;
+    case MOOT_RECORD_SNAPSHOT:
+        on_snapshot(group, record);
+        return 0;
+    case MOOT_RECORD_IDENTITY:
+    case MOOT_RECORD_COMMIT_HINT:
+        return 0;
+    }
+    return MOOT_FAIL(MOOT_EVERSION);
+}
+
+/* What was acknowledged and is lost: those groups neither vote nor acknowledge until a leader has
+ * given it back. */
+static void impair(struct restore *restore, const struct moot_journal_report *report)
+{
+    if (report->damage != MOOT_DAMAGE_ROT) {
+        return;
+    }
+    for (moot_group_id id = 0; id < MOOT_GROUPS_MAX; id++) {
+        struct moot_group_restore *group = &restore->groups[id];
+        for (uint32_t i = 0; i < report->loss_count; i++) {
+            const struct moot_journal_loss *loss = &report->losses[i];
+            if (loss->group != id && loss->group != UINT32_MAX) {
+                continue;
+            }
+            MOOT_SOMETIMES(true, "a group came back impaired by rot");
+            group->impaired = true;
+            group->impaired_until = moot_max_u64(group->impaired_until, loss->last);
+            if (group->entry_count > 0 && loss->first <= group->first + group->entry_count - 1 &&
+                loss->first > 0) {
+                drop_entries(group, loss->first <= group->first ? 0 : loss->first - group->first);
+            }
+        }
+    }
+}
+
+/* ---- the first write ---- */
+
+static int write_incarnation(struct moot_node *node, struct moot_disk *disk, uint64_t segment_bytes)
+{
+    struct moot_buffer body, identity, batch;
+    moot_buffer_init(&body);
+    moot_buffer_init(&identity);
+    moot_buffer_init(&batch);
+    moot_identity_encode(&node->identity, &identity);
+    moot_put_u64(&body, node->incarnation);
+    moot_put_bytes(&body, moot_buffer_slice(&identity));
+    struct moot_record record = {
+        .kind = MOOT_RECORD_IDENTITY, .group = UINT32_MAX, .bytes = moot_buffer_slice(&body)};
+    struct moot_journal_write where;
+    int status = moot_journal_layout(node->journal, &record, 1, 0, &batch, &where);
+    if (status == 0) {
+        void *aligned = moot_alloc_aligned(MOOT_JOURNAL_ALIGN, batch.size);
+        memcpy(aligned, batch.data, batch.size);
+        status = moot_journal_write_now(disk, segment_bytes, &where, aligned, batch.size);
+        moot_free(aligned);
+        node->outbox.durable_batch = where.batch;
+    }
+    moot_buffer_deinit(&body);
+    moot_buffer_deinit(&identity);
+    moot_buffer_deinit(&batch);
+    return status;
+}
+
+/* ---- opening ---- */
+
+static int check_identity(const struct moot_node_options *options, struct restore *restore,
+                          char why[256])
+{
+    if (!restore->has_identity) {
+        if (options->format == NULL) {
+            say(why, "the data folder is empty: format it (moot up, moot server) or join a cluster "
+                     "(moot server --join)");
+            return MOOT_FAIL(MOOT_ENOTFOUND);
+        }
+        restore->identity = *options->format;
+        return 0;
+    }
+    if (options->format != NULL &&
+        (memcmp(options->format->cluster, restore->identity.cluster, MOOT_CLUSTER_ID_BYTES) != 0 ||
+         options->format->node != restore->identity.node)) {
+        say(why, "the data folder belongs to another node or cluster");
+        return MOOT_FAIL(MOOT_EREFUSED);
+    }
+    return 0;
+}
+
+static struct moot_members initial_members(const struct moot_identity *identity)
+{
+    struct moot_members members = {0};
+    for (uint32_t i = 0; i < identity->initial_count; i++) {
+        members.voters[members.voter_count++] = identity->initial[i].node;
+    }
+    return members;
+}
+
+static int open_groups(struct moot_node *node, const struct moot_node_options *options,
+                       struct restore *restore, char why[256])
+{
+    struct moot_members initial = initial_members(&node->identity);
+    for (moot_group_id id = 0; id < MOOT_GROUPS_MAX; id++) {
+        const char *text = "";
+        int status = moot_group_open(&node->context, id, options, &initial, &restore->groups[id],
+                                     &node->groups[id], &text);
+        if (status != 0) {
+            say(why, text);
+            return status;
+        }
+    }
+    return 0;
+}
+
+static int open_parts(struct moot_node *node, const struct moot_node_options *options,
+                      struct restore *restore, char why[256])
+{
+    struct moot_journal_report report;
+    say(why, "the journal cannot be read");
+    int status = moot_journal_open(options->disk, &options->journal, visit, restore, &report,
+                                   &node->journal);
+    if (status == 0) {
+        status = check_identity(options, restore, why);
+    }
+    if (status != 0) {
+        return status;
+    }
+    impair(restore, &report);
+    node->identity = restore->identity;
+    node->incarnation = restore->incarnation + 1;
+    moot_outbox_init(&node->outbox, node->identity.node);
+    moot_directory_from_identity(&node->directory, &node->identity);
+    node->context = (struct moot_group_context){.outbox = &node->outbox,
+                                                .store = options->store,
+                                                .now = options->now,
+                                                .self = node->identity.node,
+                                                .self_incarnation = node->incarnation,
+                                                .rng = &node->rng,
+                                                .chance = &node->chance};
+    moot_edge_init(&node->edge, &node->outbox, &node->identity, node->incarnation, &node->directory,
+                   options->now);
+    status = open_groups(node, options, restore, why);
+    if (status == 0) {
+        say(why, "the journal cannot be written");
+        status = write_incarnation(node, options->disk, options->journal.segment_bytes);
+    }
+    return status;
+}
+
+int moot_node_open(const struct moot_node_options *options, struct moot_node **out, char why[256])
+{
+    struct moot_node *node = moot_alloc_zero(sizeof(*node));
+    struct restore *restore = moot_alloc_zero(sizeof(*restore));
+    moot_rng_init(&node->rng, options->seed);
+    node->chance = options->chance;
+    node->flush_bytes = options->flush_bytes != 0 ? options->flush_bytes : MOOT_STORE_FLUSH_BYTES;
+    node->free_bytes = UINT64_MAX;
+    moot_arena_init(&node->arena);
+    int status = open_parts(node, options, restore, why);
+    for (moot_group_id id = 0; id < MOOT_GROUPS_MAX; id++) {
+        drop_entries(&restore->groups[id], 0);
+        moot_free(restore->groups[id].entries);
+        moot_free(restore->groups[id].blocks);
+    }
+    moot_free(restore);
+    *out = node;
+    if (status != 0) {
+        moot_node_close(node);
+        *out = NULL;
+    }
+    return status;
+}
+
+void moot_node_close(struct moot_node *node)
+{
+    for (moot_group_id id = 0; id < MOOT_GROUPS_MAX; id++) {
+        if (node->groups[id] != NULL) {
+            moot_group_close(node->groups[id]);
+        }
+    }
+    if (node->edge.table != NULL) {
+        moot_edge_deinit(&node->edge);
+    }
+    if (node->outbox.list != NULL) {
+        node->outbox.local_next = node->outbox.local_count;
+        moot_outbox_deinit(&node->outbox);
+    }
+    if (node->journal != NULL) {
+        moot_journal_close(node->journal);
+    }
+    moot_arena_deinit(&node->arena);
+    moot_free(node);
+}

@@ -1,0 +1,299 @@
+#include "database/system/directory.h"
+
+#include "base/assert.h"
+#include "base/codec.h"
+#include "base/limits.h"
+#include "base/status.h"
+
+enum { KIND_NODE = 'n', KIND_NEXT = 'N', KIND_CLUSTER = 'C', NODE_VERSION = 1 };
+
+static struct moot_slice system_key(struct moot_arena *arena, uint8_t kind, struct moot_slice rest)
+{
+    return moot_key_group(arena, MOOT_GROUP_SYSTEM, kind, rest);
+}
+
+static struct moot_slice node_key(struct moot_arena *arena, moot_node_id node)
+{
+    uint8_t bytes[4];
+    moot_store_be32(bytes, node);
+    return system_key(arena, KIND_NODE, moot_slice_make(bytes, sizeof(bytes)));
+}
+
+/* ---- the cache ---- */
+
+void moot_directory_from_identity(struct moot_directory *directory,
+                                  const struct moot_identity *identity)
+{
+    *directory = (struct moot_directory){0};
+    for (uint32_t i = 0; i < identity->initial_count; i++) {
+        directory->nodes[directory->count++] =
+            (struct moot_directory_node){identity->initial[i], MOOT_NODE_MEMBER};
+    }
+}
+
+const struct moot_directory_node *moot_directory_find(const struct moot_directory *directory,
+                                                      moot_node_id node)
+{
+    for (uint32_t i = 0; i < directory->count; i++) {
+        if (directory->nodes[i].address.node == node) {
+            return &directory->nodes[i];
+        }
+    }
+    return NULL;
+}
+
+static bool decode_text(struct moot_reader *reader, char out[MOOT_ADDRESS_MAX])
+{
+    struct moot_slice text = moot_get_bytes(reader);
+    if (text.size >= MOOT_ADDRESS_MAX) {
+        return false;
+    }
+    memcpy(out, text.data, text.size);
+    out[text.size] = '\0';
+    return true;
+}
+
+static bool decode_node(struct moot_slice key, struct moot_slice value,
+                        struct moot_directory_node *out)
+{
+    struct moot_reader reader = moot_reader_make(value);
+    *out = (struct moot_directory_node){0};
+    if (key.size < 4 || moot_get_u8(&reader) != NODE_VERSION) {
+        return false;
+    }
+    out->address.node = moot_load_be32(key.data + key.size - 4);
+    uint8_t state = moot_get_u8(&reader);
+    out->state = (enum moot_node_state)state;
+    return (state == MOOT_NODE_MEMBER || state == MOOT_NODE_REMOVED) &&
+           decode_text(&reader, out->address.peer) && decode_text(&reader, out->address.client) &&
+           !reader.failed;
+}
+
+static void put_node(struct moot_buffer *out, const struct moot_directory_node *node)
+{
+    moot_put_u8(out, NODE_VERSION);
+    moot_put_u8(out, (uint8_t)node->state);
+    moot_put_bytes(out, moot_slice_text(node->address.peer));
+    moot_put_bytes(out, moot_slice_text(node->address.client));
+}
+
+int moot_directory_load(struct moot_directory *directory, struct moot_view *view)
+{
+    struct moot_arena arena;
+    moot_arena_init(&arena);
+    struct moot_directory loaded = {0};
+    moot_view_budget(view, UINT64_MAX);
+    struct moot_slice prefix = system_key(&arena, KIND_NODE, (struct moot_slice){NULL, 0});
+    struct moot_view_iterator iterator;
+    int status = moot_view_iterate(view, MOOT_WHEN_NOW, moot_key_prefix_range(&arena, prefix),
+                                   false, &iterator);
+    if (status == 0) {
+        struct moot_slice key, value;
+        while ((status = moot_view_next(&iterator, &key, &value)) == 0) {
+            if (loaded.count == MOOT_NODES_MAX ||
+                !decode_node(key, value, &loaded.nodes[loaded.count])) {
+                status = MOOT_FAIL(MOOT_ECORRUPT);
+                break;
+            }
+            loaded.count++;
+        }
+        moot_view_iterate_end(&iterator);
+    }
+    moot_arena_deinit(&arena);
+    if (status != MOOT_ENOTFOUND) {
+        return status;
+    }
+    if (loaded.count > 0) { /* Before it is formed, the identity's first members stay. */
+        loaded.formed = true;
+        *directory = loaded;
+    }
+    return 0;
+}
+
+/* ---- the state machine ---- */
+
+static int save_node(struct moot_call *call, const struct moot_directory_node *node)
+{
+    struct moot_buffer value;
+    moot_buffer_init(&value);
+    put_node(&value, node);
+    int status = moot_view_put(call->view, node_key(call->arena, node->address.node),
+                               moot_buffer_slice(&value));
+    moot_buffer_deinit(&value);
+    return status;
+}
+
+static int get_next(struct moot_call *call, uint32_t *next)
+{
+    struct moot_slice value;
+    struct moot_slice key = system_key(call->arena, KIND_NEXT, (struct moot_slice){NULL, 0});
+    int status = moot_view_get(call->view, MOOT_WHEN_NOW, key, &value);
+    if (status == 0) {
+        *next = value.size == 4 ? moot_load_le32(value.data) : 0;
+        return *next == 0 ? MOOT_FAIL(MOOT_ECORRUPT) : 0;
+    }
+    return status;
+}
+
+static int put_next(struct moot_call *call, uint32_t next)
+{
+    uint8_t bytes[4];
+    moot_store_le32(bytes, next);
+    struct moot_slice key = system_key(call->arena, KIND_NEXT, (struct moot_slice){NULL, 0});
+    return moot_view_put(call->view, key, moot_slice_make(bytes, sizeof(bytes)));
+}
+
+static int nibble(uint8_t c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool from_hex(struct moot_slice text, struct moot_arena *arena, struct moot_slice *out)
+{
+    uint8_t *bytes = moot_arena_alloc(arena, text.size / 2 + 1);
+    for (size_t i = 0; i + 1 < text.size; i += 2) {
+        int high = nibble(text.data[i]), low = nibble(text.data[i + 1]);
+        if (high < 0 || low < 0) {
+            return false;
+        }
+        bytes[i / 2] = (uint8_t)(high * 16 + low);
+    }
+    *out = moot_slice_make(bytes, text.size / 2);
+    return text.size % 2 == 0;
+}
+
+int moot_directory_form(struct moot_call *call)
+{
+    struct moot_slice bytes, known;
+    struct moot_identity identity;
+    struct moot_slice key = system_key(call->arena, KIND_CLUSTER, (struct moot_slice){NULL, 0});
+    int status = moot_view_get(call->view, MOOT_WHEN_NOW, key, &known);
+    if (status == 0) {
+        moot_resp_simple(&call->reply, "OK");
+        return 0;
+    }
+    if (status != MOOT_ENOTFOUND) {
+        return status;
+    }
+    if (!from_hex(call->args[1], call->arena, &bytes) ||
+        moot_identity_decode(bytes, &identity) != 0) {
+        return moot_call_error(call, "ERR that is not an identity");
+    }
+    status = moot_view_put(call->view, key, bytes);
+    uint32_t next = 1;
+    for (uint32_t i = 0; status == 0 && i < identity.initial_count; i++) {
+        struct moot_directory_node node = {identity.initial[i], MOOT_NODE_MEMBER};
+        next = node.address.node + 1;
+        status = save_node(call, &node);
+    }
+    if (status == 0) {
+        status = put_next(call, next);
+    }
+    if (status == 0) {
+        moot_resp_simple(&call->reply, "OK");
+    }
+    return status;
+}
+
+static bool take_address(struct moot_slice text, char out[MOOT_ADDRESS_MAX])
+{
+    if (text.size == 0 || text.size >= MOOT_ADDRESS_MAX ||
+        memchr(text.data, ':', text.size) == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] <= ' ' || text.data[i] > '~') {
+            return false;
+        }
+    }
+    memcpy(out, text.data, text.size);
+    out[text.size] = '\0';
+    return true;
+}
+
+static void reply_hex(struct moot_call *call, const struct moot_identity *identity)
+{
+    static const char digits[] = "0123456789abcdef";
+    struct moot_buffer bytes, text;
+    moot_buffer_init(&bytes);
+    moot_buffer_init(&text);
+    moot_identity_encode(identity, &bytes);
+    for (size_t i = 0; i < bytes.size; i++) {
+        char pair[2] = {digits[bytes.data[i] >> 4], digits[bytes.data[i] & 15]};
+        moot_buffer_append(&text, pair, 2);
+    }
+    moot_resp_bulk(&call->reply, moot_buffer_slice(&text));
+    moot_buffer_deinit(&bytes);
+    moot_buffer_deinit(&text);
+}
+
+int moot_directory_join(struct moot_call *call)
+{
+    struct moot_slice bytes;
+    struct moot_identity identity;
+    struct moot_slice key = system_key(call->arena, KIND_CLUSTER, (struct moot_slice){NULL, 0});
+    int status = moot_view_get(call->view, MOOT_WHEN_NOW, key, &bytes);
+    if (status == MOOT_ENOTFOUND) {
+        return moot_call_error(call, "TRYAGAIN the cluster is being formed; safe to retry");
+    }
+    if (status != 0) {
+        return status;
+    }
+    uint32_t next;
+    status = get_next(call, &next);
+    if (status != 0) {
+        return status;
+    }
+    if (moot_identity_decode(bytes, &identity) != 0) {
+        return MOOT_FAIL(MOOT_ECORRUPT);
+    }
+    struct moot_directory_node node = {.state = MOOT_NODE_MEMBER};
+    if (!take_address(call->args[1], node.address.peer) ||
+        !take_address(call->args[2], node.address.client)) {
+        return moot_call_error(call, "ERR an address is host:port");
+    }
+    if (next > MOOT_NODES_MAX) {
+        return moot_call_error(call, "ERR the directory is full");
+    }
+    node.address.node = next;
+    status = save_node(call, &node);
+    if (status == 0) {
+        status = put_next(call, next + 1);
+    }
+    if (status == 0) {
+        identity.node = next;
+        identity.self = node.address;
+        reply_hex(call, &identity);
+    }
+    return status;
+}
+
+int moot_directory_remove(struct moot_call *call)
+{
+    uint64_t id;
+    struct moot_slice value;
+    if (!moot_slice_to_u64(call->args[1], &id) || id == 0 || id > UINT32_MAX) {
+        return moot_call_error(call, "ERR that is not a node's number");
+    }
+    struct moot_slice key = node_key(call->arena, (moot_node_id)id);
+    int status = moot_view_get(call->view, MOOT_WHEN_NOW, key, &value);
+    if (status == MOOT_ENOTFOUND) {
+        return moot_call_error(call, "ERR there is no such node");
+    }
+    if (status != 0) {
+        return status;
+    }
+    struct moot_directory_node node;
+    if (!decode_node(key, value, &node)) {
+        return MOOT_FAIL(MOOT_ECORRUPT);
+    }
+    node.state = MOOT_NODE_REMOVED;
+    status = save_node(call, &node);
+    if (status == 0) {
+        moot_resp_simple(&call->reply, "OK");
+    }
+    return status;
+}

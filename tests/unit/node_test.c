@@ -1,0 +1,112 @@
+#include "node_cluster.h"
+
+static struct cluster *make(uint32_t count, uint32_t wouldblock)
+{
+    struct cluster *cluster = moot_alloc_zero(sizeof(*cluster));
+    cluster_init(cluster, count, wouldblock);
+    return cluster;
+}
+
+/* Goal: one node is a cluster. Method: a write and reads through a pipeline. */
+static void one_node_serves(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make(1, 0);
+    cluster_expect(cluster, 1, "SET a 1\r\nGET a\r\nINCR a\r\nGET a\r\n",
+                   "+OK\r\n$1\r\n1\r\n:2\r\n$1\r\n2\r\n");
+    cluster_expect(cluster, 1, "PING\r\nGET nothing\r\n", "+PONG\r\n$-1\r\n");
+    cluster_deinit(cluster);
+}
+
+/* Goal: any node serves any key, in the order of the pipeline. Method: pipelines to each of three
+ * nodes. */
+static void three_nodes_serve(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make(3, 3);
+    for (uint32_t id = 1; id <= 3; id++) {
+        cluster_expect(cluster, id, "SET k 1\r\nGET k\r\nSET k 2\r\nGET k\r\nDEL k\r\nGET k\r\n",
+                       "+OK\r\n$1\r\n1\r\n+OK\r\n$1\r\n2\r\n:1\r\n$-1\r\n");
+    }
+    cluster_deinit(cluster);
+}
+
+/* Goal: EXEC holds WATCH's promise from any node. Method: a change between WATCH and EXEC, and
+ * none. */
+static void exec_with_watch_on_a_follower(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make(3, 3);
+    cluster_expect(cluster, 1, "SET w 1\r\n", "+OK\r\n");
+    uint32_t follower = cluster_leader(cluster) % 3 + 1;
+    uint32_t other = follower % 3 + 1;
+    cluster_expect(cluster, follower, "WATCH w\r\nMULTI\r\nINCR w\r\nGET w\r\n",
+                   "+OK\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n");
+    cluster_expect(cluster, follower, "EXEC\r\n", "*2\r\n:2\r\n$1\r\n2\r\n");
+    cluster_expect(cluster, follower, "WATCH w\r\nMULTI\r\nINCR w\r\n",
+                   "+OK\r\n+OK\r\n+QUEUED\r\n");
+    cluster_expect(cluster, other, "SET w 9\r\n", "+OK\r\n");
+    cluster_expect(cluster, follower, "EXEC\r\nGET w\r\n", "*-1\r\n$1\r\n9\r\n");
+    cluster_deinit(cluster);
+}
+
+/* Goal: a blocked client gets what is pushed, from any node. Method: BLPOP on one, RPUSH on
+ * another. */
+static void blocked_client_is_served(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make(3, 3);
+    cluster_send(cluster, 1, "BLPOP l 0\r\n");
+    for (int i = 0; i < 5000; i++) {
+        cluster_step(cluster);
+    }
+    assert_int_equal(cluster->nodes[1].replies.size, 0);
+    cluster_send(cluster, 2, "RPUSH l x\r\n");
+    for (int i = 0; i < 5000; i++) {
+        cluster_step(cluster);
+    }
+    assert_true(moot_slice_equal(moot_buffer_slice(&cluster->nodes[1].replies),
+                                 moot_slice_text("*2\r\n$1\r\nl\r\n$1\r\nx\r\n")));
+    cluster_expect(cluster, 3, "LLEN l\r\n", ":0\r\n");
+    cluster_expect(cluster, 3, "BLPOP l 0.01\r\n", "*-1\r\n");
+    cluster_deinit(cluster);
+}
+
+/* Goal: killing the leader is a pause for clients of the others. Method: a write in flight when it
+ * dies. */
+static void leader_dies_and_a_write_goes_on(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make(3, 3);
+    cluster_expect(cluster, 1, "SET c 0\r\n", "+OK\r\n");
+    uint32_t leader = cluster_leader(cluster);
+    uint32_t survivor = leader % 3 + 1;
+    cluster_send(cluster, survivor, "INCR c\r\n");
+    cluster_step(cluster);
+    cluster->nodes[leader].dead = true;
+    cluster->nodes[leader].input_count = 0;
+    moot_node_close(cluster->nodes[leader].node);
+    for (int i = 0; i < 100000 && cluster->nodes[survivor].replies.size < 4; i++) {
+        cluster_step(cluster);
+    }
+    assert_true(moot_slice_equal(moot_buffer_slice(&cluster->nodes[survivor].replies),
+                                 moot_slice_text(":1\r\n")));
+    moot_disk_sim_crash(cluster->nodes[leader].disk);
+    moot_store_memory_crash(cluster->nodes[leader].store);
+    moot_buffer_deinit(&cluster->nodes[leader].replies);
+    cluster_open(cluster, leader, 3);
+    cluster_expect(cluster, leader, "GET c\r\n", "$1\r\n1\r\n");
+    cluster_deinit(cluster);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_node_serves),
+        cmocka_unit_test(three_nodes_serve),
+        cmocka_unit_test(exec_with_watch_on_a_follower),
+        cmocka_unit_test(blocked_client_is_served),
+        cmocka_unit_test(leader_dies_and_a_write_goes_on),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
