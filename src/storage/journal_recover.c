@@ -28,7 +28,8 @@ struct judge {
     uint64_t first_generation, first_batch;
     const struct journal_found *last; /* Greatest batch below the cut; NULL: none. */
     bool identity_lost;
-    bool cuts; /* Whole headers lie above the cut. */
+    bool fresh; /* Nothing was ever durable. */
+    bool cuts;  /* Whole headers lie above the cut. */
 };
 
 static int by_epoch_start(const void *a, const void *b)
@@ -286,14 +287,16 @@ static int look_behind(struct judge *judge)
     return MOOT_OK;
 }
 
-/* Nothing can be made out when no header stands and this is not a journal's very first segment,
- * whose first write may have been torn. */
+/* A new journal may lose all of its first writes, as many as were in flight. */
+enum { YOUNG_FILES_MAX = 4 };
+
+/* Nothing can be made out when no header stands and these are not a journal's very first segments.
+ * (One that lost every header while it was young looks as if it had never been written: the node
+ * misses its identity then, and asks its store whether that can be.) */
 static bool is_illegible(const struct journal_scan *scan)
 {
-    if (scan->found_count > 0 || scan->file_count == 0) {
-        return false;
-    }
-    return scan->files[0].generation != 1 || (scan->file_count > 1 && scan->files[0].touched);
+    return scan->found_count == 0 && scan->file_count > 0 &&
+           (scan->files[0].generation != 1 || scan->file_count > YOUNG_FILES_MAX);
 }
 
 static int judge_all(struct judge *judge)
@@ -314,6 +317,7 @@ static int judge_all(struct judge *judge)
     judge->first_batch = judge->last == NULL ? 1 : judge->last->first_batch;
     int status = find_rot(judge);
     judge->cuts = judge->report->torn_batches > 0;
+    judge->fresh = judge->last == NULL && judge->mark == 0;
     if (status == MOOT_OK && judge->report->torn_batches == 0) {
         status = look_behind(judge);
     }
@@ -344,8 +348,10 @@ static void idle_file(struct judge *judge, uint32_t at)
     if (suspect || file->real_size != journal->options.segment_bytes) {
         return;
     }
-    if (judge->last == NULL && judge->mark == 0 && file->generation == 1) {
-        journal__segment_add(journal, 1, file->real_size, 1); /* Its first write was torn. */
+    if (judge->fresh) { /* Its first write was torn. */
+        if (file->generation == 1) {
+            journal__segment_add(journal, 1, file->real_size, 1);
+        }
         return;
     }
     char name[JOURNAL_NAME_BYTES];
@@ -375,6 +381,9 @@ static void build(struct judge *judge)
             continue;
         }
         journal__segment_add(journal, file->generation, file->size, first[i])->used = used[i];
+    }
+    if (judge->fresh) { /* A journal begins with generation 1: is_illegible counts on it. */
+        journal->next_generation = journal->segment_count + 1;
     }
     journal->next_batch = judge->cut;
     journal->durable = judge->cut - 1;
@@ -498,17 +507,19 @@ static int write_mark(struct judge *judge)
     return status;
 }
 
-/* Files that a crash left half made, or of another size than segments are now. */
+/* Files that a crash left half made, or of another size than segments are now; of a fresh journal
+ * all but the first. The last first, so that a crash in between leaves the first. */
 static int remove_misfits(struct judge *judge)
 {
     const struct journal_scan *scan = &judge->scan;
-    for (uint32_t i = 0; i < scan->file_count; i++) {
+    for (uint32_t i = scan->file_count; i-- > 0;) {
         const struct journal_file *file = &scan->files[i];
         bool live = judge->report->rotten_batches > 0;
         for (uint32_t k = 0; k < judge->journal->segment_count; k++) {
             live = live || judge->journal->segments[k].generation == file->generation;
         }
-        if (live || file->real_size == judge->journal->options.segment_bytes) {
+        bool fits = file->real_size == judge->journal->options.segment_bytes;
+        if (live || (fits && !judge->fresh)) {
             continue;
         }
         char name[JOURNAL_NAME_BYTES];
