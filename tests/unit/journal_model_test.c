@@ -507,7 +507,7 @@ static bool header_of(const struct twin *t, uint64_t number, struct journal_head
         return false;
     }
     const uint8_t *bytes = moot_disk_sim_bytes(t->w.sim, where->segment, &size);
-    return bytes != NULL &&
+    return bytes != NULL && where->offset + MOOT_JOURNAL_ALIGN <= size &&
            journal_header_get(bytes + where->offset, generation, where->offset, size, header) ==
                JOURNAL_GOOD &&
            header->batch == number;
@@ -542,16 +542,14 @@ static void rot_in_any_live_batch_is_reported(void **state)
         const struct twin_batch *batch = &t.batches[victim - 1];
         if (victim < last && header_of(&t, victim, &header)) {
             moot_disk_sim_rot(t.w.sim, batch->where.segment,
-                              batch->where.offset + moot_rng_below(&t.rng, batch->size),
+                              batch->where.offset + moot_rng_below(&t.rng, header.length),
                               (uint8_t)moot_rng_between(&t.rng, 1, 255));
             world_close(&t.w);
             assert_int_equal(world_open(&t.w), MOOT_OK);
             assert_int_equal(t.w.report.damage, MOOT_DAMAGE_ROT);
             assert_int_equal(t.w.report.rotten_batches, 1);
             assert_true(moot_journal_last(t.w.journal) >= last);
-            assert_true(
-                t.w.report.loss_count > 0 || batch->count == 0 ||
-                (batch->count == 1 && batch->records[0].record.kind == MOOT_RECORD_IDENTITY));
+            assert_true(t.w.report.loss_count > 0 || header.span_count == 0);
             checked++;
         }
         twin_deinit(&t);
