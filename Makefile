@@ -19,14 +19,17 @@ run: build
 test: build
 	@tests/run --build $(BUILD)
 
+# Sanitizers make gcc warn of what is not there; warnings are the plain build's business.
+QUIET = -Dwerror=false -Dc_args=-w
+
 # The same tests under sanitizers; FOR names some of them: make asan FOR=unit
 asan: packages
-	@tools/configure build-asan -Db_sanitize=address,undefined -Db_lundef=false -Dslow_asserts=true
+	@tools/configure build-asan -Db_sanitize=address,undefined -Db_lundef=false -Dslow_asserts=true $(QUIET)
 	@ninja -C build-asan -j$(JOBS) --quiet
 	@UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 tests/run --build build-asan $(FOR)
 
 tsan: packages
-	@tools/configure build-tsan -Db_sanitize=thread -Db_lundef=false
+	@tools/configure build-tsan -Db_sanitize=thread -Db_lundef=false $(QUIET)
 	@ninja -C build-tsan -j$(JOBS) --quiet
 	@TSAN_OPTIONS=halt_on_error=1:suppressions=$(CURDIR)/tests/tsan.supp tests/run --build build-tsan $(FOR)
 

@@ -46,8 +46,8 @@ static void print_member(const struct cli_view *view, const struct cli_member *m
 {
     struct cli_view own;
     char why[256], applied[24] = "-", lag[24] = "-";
-    bool answers =
-        member->client[0] != '\0' && cli_view_ask(&own, member->client, ASK_OTHERS_MS, why);
+    bool removed = strcmp(member->role, "removed") == 0;
+    bool answers = !removed && cli_view_ask(&own, member->client, ASK_OTHERS_MS, why);
     int64_t at = answers ? own.applied : member->match;
     if (at >= 0) {
         snprintf(applied, sizeof(applied), "%lld", (long long)at);
@@ -55,7 +55,10 @@ static void print_member(const struct cli_view *view, const struct cli_member *m
     }
     const char *role = member->node == view->leader ? "leader" : member->role;
     printf("%6lld  %-8s  %-22s  %-6s  %12s  %8s\n", (long long)member->node, role, member->client,
-           answers ? "up" : "down", applied, lag);
+           removed   ? "-"
+           : answers ? "up"
+                     : "down",
+           applied, lag);
 }
 
 static void print_table(const struct cli_view *view)
