@@ -16,6 +16,9 @@ struct subcommand {
 };
 
 static const struct subcommand subcommands[] = {
+    {"server", "run one node", moot_cli_server},
+    {"up", "start a cluster on this machine and watch it", moot_cli_up},
+    {"down", "stop the nodes of a folder", moot_cli_down},
     {"status", "who is there, who leads, how far behind", moot_cli_status},
     {"cluster", "add, remove, replace nodes; move leadership", moot_cli_cluster},
     {"check", "judge a history of operations", moot_cli_check},
@@ -28,7 +31,7 @@ static void usage(FILE *out)
     for (size_t i = 0; i < MOOT_ARRAY_LEN(subcommands); i++) {
         fprintf(out, "  %-10s %s\n", subcommands[i].name, subcommands[i].line);
     }
-    fprintf(out, "\n`moot SUBCOMMAND --help` says more. Begin with: make run\n");
+    fprintf(out, "\n`moot SUBCOMMAND --help` says more. Begin with: moot up\n");
 }
 
 int cli_fail(const char *format, ...)
