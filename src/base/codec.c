@@ -66,7 +66,7 @@ uint8_t moot_get_u8(struct moot_reader *reader)
 uint16_t moot_get_u16(struct moot_reader *reader)
 {
     const uint8_t *at = take(reader, 2);
-    return at == NULL ? 0 : (uint16_t)(at[0] | (uint16_t)at[1] << 8);
+    return at == NULL ? 0 : (uint16_t)((uint32_t)at[0] | (uint32_t)at[1] << 8);
 }
 
 uint32_t moot_get_u32(struct moot_reader *reader)
