@@ -131,7 +131,7 @@ static int place(struct layout *l, struct moot_journal_write *where)
         room = current->size - current->used;
     }
     plan(l, retirable, room > 0 && journal->segments[journal->segment_count - 1].used == 0);
-    if (l->record_count > 0 && l->length + RESERVE_BYTES <= room) {
+    if ((l->record_count > 0 || retirable > 0) && l->length + RESERVE_BYTES <= room) {
         return MOOT_OK;
     }
     if (l->count == 0 && room >= RESERVE_BYTES) {

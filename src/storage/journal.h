@@ -36,7 +36,8 @@ enum moot_record_kind {
                               that came before is void. */
     MOOT_RECORD_SNAPSHOT =
         4, /* Group: the log now starts after (index, term) with members: entries at or below are
-              void, and those above too unless the entry at index has that term. */
+              void, and those above too unless the entry at index has that term (at or below what
+              was freed it may be gone from here: then it agrees, because it was committed). */
     MOOT_RECORD_COMMIT_HINT = 5, /* Group: everything up to index is committed (not needed for
                                     safety; bounds recovery). */
 };

@@ -69,11 +69,97 @@ static void segments_are_recycled(void **state)
     world_deinit(&w);
 }
 
+/* Goal: what holds the oldest segment is named, and entries that a later one overwrote hold
+ * nothing. Method: fill a segment with one group's entries, then overwrite them from the next. */
+static void overwritten_entries_hold_nothing(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w, 3);
+    assert_int_equal(world_open(&w), MOOT_OK);
+    moot_group_id group = 9;
+    moot_index last = 0;
+    for (moot_index i = 1; i <= 20; i++) { /* 15 blocks of a segment are for entries. */
+        const struct moot_record one = entry(1, i, 1, "old");
+        assert_int_equal(world_write(&w, &one, 1), MOOT_OK);
+    }
+    assert_true(moot_journal_oldest(w.journal, &group, &last));
+    assert_int_equal(group, 1);
+    assert_int_equal(last, 15);
+    const struct moot_record over = entry(1, 6, 2, "new");
+    assert_int_equal(world_write(&w, &over, 1), MOOT_OK);
+    assert_true(moot_journal_oldest(w.journal, &group, &last));
+    assert_int_equal(last, 5);
+    uint64_t bytes = moot_journal_bytes(w.journal);
+    moot_journal_free(w.journal, 1, 5);
+    assert_false(moot_journal_oldest(w.journal, &group, &last));
+    assert_int_equal(world_write(&w, NULL, 0), MOOT_OK); /* Retires. */
+    assert_int_equal(world_write(&w, NULL, 0), MOOT_OK); /* Knows that durable, and recycles. */
+    assert_true(moot_journal_bytes(w.journal) < bytes);
+    world_deinit(&w);
+}
+
+/* Goal: limits answer, and change nothing. Method: a batch over a segment, then a full journal;
+ * open says the same after each. */
+static void limits_change_nothing(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w, 4);
+    assert_int_equal(world_open(&w), MOOT_OK);
+    static uint8_t large[16 * MOOT_JOURNAL_ALIGN];
+    struct moot_record record = entry(1, 1, 1, "");
+    record.bytes = (struct moot_slice){large, sizeof(large)};
+    assert_int_equal(world_layout(&w, &record, 1), MOOT_ELIMIT);
+    record.bytes.size = MOOT_JOURNAL_BATCH_BYTES_MAX + 1; /* Refused before it is read. */
+    assert_int_equal(world_layout(&w, &record, 1), MOOT_ELIMIT);
+    moot_index index = 0;
+    int status = MOOT_OK;
+    while (status == MOOT_OK) {
+        const struct moot_record one = entry(1, ++index, 1, "fills");
+        status = world_write(&w, &one, 1);
+    }
+    assert_int_equal(status, MOOT_ENOSPACE);
+    uint64_t last = moot_journal_last(w.journal);
+    assert_int_equal(last, index - 1);
+    moot_journal_free(w.journal, 1, 15);
+    const struct moot_record one = entry(1, index, 1, "fits again");
+    assert_int_equal(world_write(&w, &one, 1), MOOT_OK);
+    world_close(&w);
+    assert_int_equal(world_open(&w), MOOT_OK);
+    assert_int_equal(w.report.damage, MOOT_DAMAGE_NONE);
+    assert_true(is_same(&w.seen[w.seen_count - 1], &one));
+    world_deinit(&w);
+}
+
+/* Goal: a full disk is definite: the same write succeeds once there is space. Method: no room for
+ * the first segment, then room. */
+static void a_full_disk_can_be_tried_again(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w, 5);
+    assert_int_equal(world_open(&w), MOOT_OK);
+    const struct moot_record one = entry(1, 1, 1, "patient");
+    moot_disk_sim_capacity(w.sim, 100);
+    assert_int_equal(world_layout(&w, &one, 1), MOOT_OK);
+    assert_int_equal(world_put(&w), MOOT_ENOSPACE);
+    moot_disk_sim_capacity(w.sim, 0);
+    assert_int_equal(world_put(&w), MOOT_OK);
+    world_close(&w);
+    assert_int_equal(world_open(&w), MOOT_OK);
+    assert_int_equal(w.seen_count, 1);
+    world_deinit(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_come_back),
         cmocka_unit_test(segments_are_recycled),
+        cmocka_unit_test(overwritten_entries_hold_nothing),
+        cmocka_unit_test(limits_change_nothing),
+        cmocka_unit_test(a_full_disk_can_be_tried_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
