@@ -221,5 +221,14 @@ void raft__on_vote_reply(struct moot_raft *raft, const struct moot_raft_message 
         peer->vote = granted ? MOOT_VOTE_YES : MOOT_VOTE_NO;
     }
     raft->campaign_answered |= !pre;
+    if (!pre && !granted) {
+        /* A split vote. A majority has just pre-voted, so nobody leads: waiting a whole time-out
+         * (paper 5.2) would protect no one. Random again, and pre-vote comes first again. */
+        uint64_t share_ns = raft->options.election_min.ns / 16;
+        uint64_t wait_ns = share_ns + moot_rng_below(&raft->rng, 2 * share_ns + 1);
+        raft->election_deadline = moot_instant_min(
+            raft->election_deadline, moot_instant_add(raft->now, (struct moot_duration){wait_ns}));
+        MOOT_SOMETIMES(true, "a vote was split");
+    }
     raft__count_votes(raft);
 }
