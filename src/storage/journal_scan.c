@@ -29,7 +29,7 @@ int journal__scan_read(struct journal_scan *scan, uint32_t file, uint64_t offset
                   offset >= scan->window_offset &&
                   offset + size <= scan->window_offset + scan->window_size;
     if (!inside) {
-        window_grow(scan, moot_max_u64(size, WINDOW_BYTES));
+        window_grow(scan, moot_max_u64(size, moot_min_u64(WINDOW_BYTES, scan->files[file].size)));
         uint64_t take = moot_min_u64(scan->window_capacity, scan->files[file].size - offset);
         char name[JOURNAL_NAME_BYTES];
         journal_name_put(name, scan->files[file].generation);
