@@ -172,8 +172,7 @@ static void spec_of(const struct cli_nodes *nodes, char out[SPEC_BYTES])
 static const char *port_text(const char *address) { return strrchr(address, ':') + 1; }
 
 /* In the child: becomes the node, or ends. */
-static _Noreturn void become_node(const struct cli_nodes *nodes, uint32_t k,
-                                  const struct cli_node_options *options, const char *log,
+static _Noreturn void become_node(const struct cli_node_options *options, const char *log,
                                   char **argv)
 {
     pid_t parent = getppid();
@@ -185,8 +184,6 @@ static _Noreturn void become_node(const struct cli_nodes *nodes, uint32_t k,
             _exit(CLI_FAILED);
         }
     }
-    (void)nodes;
-    (void)k;
     int in = open("/dev/null", O_RDONLY);
     int out = open(log, O_WRONLY | O_CREAT | O_APPEND, 0644);
     if (in < 0 || out < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0) {
@@ -201,6 +198,13 @@ static _Noreturn void become_node(const struct cli_nodes *nodes, uint32_t k,
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
+    /* By its name if it still has one, so that it is called moot in lists of processes. */
+    char exe[PATH_MAX];
+    ssize_t size = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+    if (size > 0) {
+        exe[size] = '\0';
+        execv(exe, argv);
+    }
     execv("/proc/self/exe", argv);
     dprintf(2, "moot: cannot start %s: %s\n", argv[0], strerror(errno));
     _exit(CLI_FAILED);
@@ -247,7 +251,7 @@ pid_t cli_nodes_spawn(const struct cli_nodes *nodes, uint32_t k,
     MOOT_ASSERT((size_t)count < MOOT_ARRAY_LEN(argv));
     pid_t pid = fork();
     if (pid == 0) {
-        become_node(nodes, k, options, log, argv);
+        become_node(options, log, argv);
     }
     if (pid < 0) {
         cli_fail("node %u cannot be started: %s", k, strerror(errno));

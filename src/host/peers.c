@@ -12,6 +12,8 @@
 #include "host/link.h"
 #include "host/say.h"
 
+enum { DIALS_QUIET = 12 }; /* After so many dials a link is told only when it has held. */
+
 struct peer {
     uv_timer_t redial;
     struct moot_loop *loop;
@@ -20,8 +22,10 @@ struct peer {
     bool refused;                   /* The brain wants no link to it. */
     uint64_t incarnation;           /* Greatest seen in this process. */
     struct link *up, *dialing;
-    uint32_t attempts; /* Since a link was up. */
+    uint64_t up_since_ns;
+    uint32_t attempts; /* Since a link last held. */
     bool told_failure; /* One line a silence, not one a dial. */
+    bool told_up;      /* Of the link that is up. */
 };
 
 static struct peer *find_peer(struct moot_loop *loop, moot_node_id node)
@@ -86,6 +90,15 @@ static void tell_down(struct peer *peer, int status)
     input->status = status;
 }
 
+static void tell_up(struct peer *peer)
+{
+    const struct moot_peer_identity *who = &peer->up->identity;
+    peer->told_up = true;
+    peer->told_failure = false;
+    host__say(MOOT_LOG_INFO, "node %u: link up (%s, incarnation %llu)", who->node, who->address,
+              (unsigned long long)who->incarnation);
+}
+
 /* ---- what links tell ---- */
 
 bool peers__link_up(struct moot_loop *loop, struct link *link)
@@ -121,11 +134,12 @@ bool peers__link_up(struct moot_loop *loop, struct link *link)
     peer->dialing = NULL;
     peer->up = link;
     link->peer = peer;
-    peer->attempts = 0;
-    peer->told_failure = false;
+    peer->up_since_ns = loop__now_ns();
     peer->incarnation = who->incarnation;
-    host__say(MOOT_LOG_INFO, "node %u: link up (%s, incarnation %llu)", who->node, who->address,
-              (unsigned long long)who->incarnation);
+    peer->told_up = false;
+    if (peer->attempts <= DIALS_QUIET) {
+        tell_up(peer);
+    }
     struct moot_input *input = loop__input(loop, MOOT_INPUT_PEER_UP);
     input->node = peer->node;
     input->amount = who->incarnation;
@@ -144,7 +158,9 @@ void peers__link_down(struct moot_loop *loop, struct link *link, int status, con
     }
     if (peer->up == link) {
         peer->up = NULL;
-        host__say(MOOT_LOG_WARN, "node %u: link down: %s", peer->node, why);
+        if (peer->told_up) {
+            host__say(MOOT_LOG_WARN, "node %u: link down: %s", peer->node, why);
+        }
         tell_down(peer, status);
     } else if (!peer->told_failure) {
         peer->told_failure = true;
@@ -257,6 +273,15 @@ void peers__second(struct moot_loop *loop)
         if (link->state != LINK_UP && link->give_up_ns <= now) {
             peers__link_down(loop, link, MOOT_EIO, "no handshake in time");
             link__close(link);
+        }
+    }
+    for (uint32_t i = 0; i < loop->peers.count; i++) {
+        struct peer *peer = loop->peers.all[i];
+        if (peer->up != NULL && now - peer->up_since_ns >= MOOT_REDIAL_MAX_MS * MOOT_MSEC_NS) {
+            peer->attempts = 0; /* It holds. */
+            if (!peer->told_up) {
+                tell_up(peer);
+            }
         }
     }
 }
