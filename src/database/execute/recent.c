@@ -139,8 +139,24 @@ static void make_room(struct moot_recent *recent, size_t size)
     }
 }
 
+static bool is_old(const struct moot_recent *recent, const struct record *record)
+{
+    size_t place = (size_t)((const uint8_t *)record - recent->bytes);
+    uint64_t age = (recent->head - place) & (recent->capacity - 1);
+    return age > recent->capacity / 2;
+}
+
+static void write_value(struct record *record, bool present, struct moot_slice value)
+{
+    record->kind = present ? RECORD_PRESENT : RECORD_ABSENT;
+    record->value_size = present ? (uint32_t)value.size : 0;
+    if (record->value_size > 0) {
+        memcpy(record->bytes + record->key_size, value.data, value.size);
+    }
+}
+
 bool moot_recent_get(struct moot_recent *recent, uint64_t hash, struct moot_slice key,
-                     struct moot_slice *value, bool *present, bool *is_old)
+                     struct moot_slice *value, bool *present, bool *old)
 {
     if (recent->bytes == NULL) {
         return false;
@@ -150,11 +166,9 @@ bool moot_recent_get(struct moot_recent *recent, uint64_t hash, struct moot_slic
         return false;
     }
     const struct record *record = record_in(recent, slot);
-    size_t place = (size_t)((const uint8_t *)record - recent->bytes);
-    uint64_t age = (recent->head - place) & (recent->capacity - 1);
     *present = record->kind == RECORD_PRESENT;
     *value = (struct moot_slice){record->bytes + key.size, record->value_size};
-    *is_old = age > recent->capacity / 2;
+    *old = is_old(recent, record);
     return true;
 }
 
@@ -171,6 +185,12 @@ void moot_recent_put(struct moot_recent *recent, uint64_t hash, struct moot_slic
         moot_recent_forget(recent, hash, key);
         return;
     }
+    uint32_t slot = find_slot(recent, hash, key);
+    struct record *record = slot == UINT32_MAX ? NULL : record_in(recent, slot);
+    if (record != NULL && size <= record->size && !is_old(recent, record)) {
+        write_value(record, present, value); /* What is hot does not wander through the memory. */
+        return;
+    }
     size_t to_end = recent->capacity - (recent->head & (recent->capacity - 1));
     if (to_end < size) { /* A record does not wrap; sizes are multiples of ALIGN: a filler fits. */
         make_room(recent, to_end);
@@ -183,17 +203,11 @@ void moot_recent_put(struct moot_recent *recent, uint64_t hash, struct moot_slic
     while (recent->used > recent->slot_mask / 4 * 3) {
         evict_one(recent);
     }
-    struct record *record = record_at(recent, recent->head);
-    *record = (struct record){.size = (uint32_t)size,
-                              .kind = present ? RECORD_PRESENT : RECORD_ABSENT,
-                              .hash = hash,
-                              .key_size = (uint32_t)key.size,
-                              .value_size = (uint32_t)value_size};
+    record = record_at(recent, recent->head);
+    *record = (struct record){.size = (uint32_t)size, .hash = hash, .key_size = (uint32_t)key.size};
     memcpy(record->bytes, key.data, key.size);
-    if (value_size > 0) {
-        memcpy(record->bytes + key.size, value.data, value_size);
-    }
-    uint32_t slot = find_slot(recent, hash, key);
+    write_value(record, present, value);
+    slot = find_slot(recent, hash, key); /* Making room may have moved or removed it. */
     if (slot == UINT32_MAX) {
         slot = (uint32_t)hash & recent->slot_mask;
         while (recent->slots[slot].place != 0) {

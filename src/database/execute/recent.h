@@ -4,9 +4,10 @@
  * Why: a get from the store on disk costs 1 to 2 microseconds even when nothing is read from disk;
  * most commands touch a key that was touched lately. The view asks here first.
  *
- * How: a ring of bytes; a new or changed value is written at its head and the oldest fall off its
- * tail. A value that is used again while it sits in the older half is written again (the caller is
- * told), so that what is in use stays: nearly LRU, without lists, and without any allocation.
+ * How: a ring of bytes; a new value is written at its head and the oldest fall off its tail; a
+ * changed one is written where it is, if it fits. A value that is used again while it sits in the
+ * older half is written again (the caller is told), so that what is in use stays: nearly LRU,
+ * without lists, and without any allocation.
  *
  * A pure function of the calls made: no time, no addresses. It must be told of every change of the
  * store (moot_recent_put, moot_recent_forget), or be reset. */
@@ -32,9 +33,9 @@ void moot_recent_deinit(struct moot_recent *recent);
 void moot_recent_reset(struct moot_recent *recent);
 
 /* False: not known. True: *present says whether the store has the key; the value is valid until the
- * next put. *is_old: it should be put again to stay. `hash` is moot_hash64(key, 0) everywhere. */
+ * next put. *old: it should be put again to stay. `hash` is moot_hash64(key, 0) everywhere. */
 bool moot_recent_get(struct moot_recent *recent, uint64_t hash, struct moot_slice key,
-                     struct moot_slice *value, bool *present, bool *is_old);
+                     struct moot_slice *value, bool *present, bool *old);
 /* Neither key nor value may lie in the ring. Values too large to keep are forgotten instead. */
 void moot_recent_put(struct moot_recent *recent, uint64_t hash, struct moot_slice key, bool present,
                      struct moot_slice value);
