@@ -66,7 +66,10 @@ enum {
     MOOT_EXPIRE_BATCH_MAX = 256,          /* Keys expired by one entry. */
     MOOT_RECENT_BYTES = 64 * 1024 * 1024, /* Values remembered above the store, of one group. */
     MOOT_MISSES_MAX = 4096,               /* Keys that one run asks to be fetched. */
-    MOOT_LAYERS_MAX = 16,                 /* Of one view: entry, item, command, and some. */
+    MOOT_COLLECT_AT_ONCE = 64, /* Elements that a deletion removes itself; more become garbage. */
+    MOOT_COLLECT_MAX = 64,     /* Elements of garbage that one run removes, beside ... */
+    MOOT_COLLECT_FOR_EACH = 4, /* ... these for each of its commands. */
+    MOOT_LAYERS_MAX = 16,      /* Of one view: entry, item, command, and some. */
 
     /* Peer frames */
     MOOT_FRAME_BYTES_MAX = 64 * 1024,

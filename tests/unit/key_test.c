@@ -92,7 +92,7 @@ static void ranges_hold_their_own(void **state)
     static const moot_keyspace spaces[] = {0, 1, 0xff, 0x100, 0xffff};
     for (size_t i = 0; i < MOOT_ARRAY_LEN(spaces); i++) {
         moot_keyspace space = spaces[i];
-        struct moot_range range = moot_key_keyspace_range(&arena, MOOT_KEY_DATA, space, space);
+        struct moot_range range = moot_key_keyspace_range(&arena, MOOT_KEY_DATA, space);
         assert_true(inside(range, moot_key_head(&arena, space, key)));
         assert_true(inside(range, moot_key_element(&arena, space, key, UINT64_MAX, longest)));
         assert_false(inside(range, moot_key_head(&arena, (moot_keyspace)(space + 1), key)));
@@ -138,7 +138,7 @@ static void cursors_go_on_behind(void **state)
         assert_true(moot_slice_compare(before, head) <= 0);
         assert_true(moot_slice_compare(head, at) < 0);
     }
-    struct moot_range range = moot_key_keyspace_range(&arena, MOOT_KEY_DATA, 2, 2);
+    struct moot_range range = moot_key_keyspace_range(&arena, MOOT_KEY_DATA, 2);
     static const uint64_t cursors[] = {0, 1, UINT64_C(1) << 46, UINT64_C(1) << 47, UINT64_MAX};
     for (size_t i = 0; i < MOOT_ARRAY_LEN(cursors); i++) {
         struct moot_slice at = moot_key_cursor_start(&arena, 2, cursors[i]);

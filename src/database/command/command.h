@@ -98,11 +98,13 @@ enum { MOOT_SIGNALS_MAX = 1024 };
 struct moot_call_shared {
     moot_keyspace keyspace_of[16]; /* database -> keyspace; SWAPDB exchanges two. Kept in the
                                       group's record by the engine. */
-    /* Number of keys, and sum over heads of hash(physical key, head bytes): of each keyspace, and
-     * the sum of all. Kept by moot_object_*, saved (and undone) by the engine. */
+    moot_group_id group;
+    /* Number of keys, and sum over heads of hash(physical key, head bytes): of the keyspace in each
+     * place, and the sum of all. Kept by moot_object_*, saved (and undone) by the engine. */
     struct moot_keyspace_sums {
         uint64_t count, digest;
     } sums[MOOT_DATABASES];
+    uint64_t garbage_count; /* Dead ranges that are not yet collected; the same. */
     uint64_t contents_digest;
     /* Not above the earliest expiry in the group; not part of its state. Lowered by moot_object_*,
      * raised by moot_engine_due: so that asking when nothing is due costs nothing. */
@@ -157,12 +159,23 @@ int moot_element_delete(struct moot_call *call, struct moot_slice key, struct mo
  * rare false abort, never a missed change). */
 int moot_object_stamp(struct moot_call *call, struct moot_slice key,
                       struct moot_stamp *stamp) MOOT_MUST_USE;
-/* Removes everything in the keyspace: O(1) range deletions; moves the deletion stamp of every
- * bucket (one floor stamp). */
+/* Removes everything in the keyspace in O(1): its place gets a new generation (call->keyspace and
+ * keyspace_of change where they named the old one); moves the deletion stamp of every bucket (one
+ * floor stamp). Waiters are to be looked at: signals_lost. */
 int moot_object_flush(struct moot_call *call, moot_keyspace keyspace) MOOT_MUST_USE;
+/* Is this the keyspace of some database now (and not a generation that was flushed)? */
+bool moot_keyspace_is_live(const struct moot_call_shared *shared, moot_keyspace keyspace);
 /* Number of keys of a keyspace, due ones included. Never blocks. */
 int moot_object_count(struct moot_call *call, moot_keyspace keyspace,
                       uint64_t *count) MOOT_MUST_USE;
+/* ---- garbage (command/garbage.c) ---- */
+/* The range is dead: nobody will read or write it again. It is removed piece by piece by later
+ * runs: a store takes time for each key of a range that it deletes. */
+int moot_garbage_add(struct moot_call *call, struct moot_range range) MOOT_MUST_USE;
+/* Is something of this keyspace waiting to be collected? */
+int moot_garbage_has(struct moot_call *call, moot_keyspace keyspace, bool *has) MOOT_MUST_USE;
+/* Removes up to `left` keys of garbage. */
+int moot_garbage_collect(struct moot_call *call, uint64_t left) MOOT_MUST_USE;
 /* Tell waiters that a key's list has grown. */
 void moot_call_signal(struct moot_call *call, struct moot_slice key);
 /* Each writes an error reply and returns MOOT_CALL_ERROR. */

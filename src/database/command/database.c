@@ -32,8 +32,7 @@ static void walk_begin(struct walk *walk, struct moot_call *call, uint64_t curso
     *walk = (struct walk){.call = call};
     moot_arena_init(&walk->arena);
     walk->from = moot_key_cursor_start(call->arena, call->keyspace, cursor);
-    walk->to =
-        moot_key_keyspace_range(call->arena, MOOT_KEY_DATA, call->keyspace, call->keyspace).to;
+    walk->to = moot_key_keyspace_range(call->arena, MOOT_KEY_DATA, call->keyspace).to;
 }
 
 static void walk_close(struct walk *walk)

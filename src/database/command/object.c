@@ -16,10 +16,20 @@ enum {
 
 /* ---- small parts ---- */
 
+bool moot_keyspace_is_live(const struct moot_call_shared *shared, moot_keyspace keyspace)
+{
+    for (size_t i = 0; i < MOOT_DATABASES; i++) {
+        if (shared->keyspace_of[i] == keyspace) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static struct moot_keyspace_sums *sums_of(struct moot_call *call, moot_keyspace keyspace)
 {
-    MOOT_ASSERT(keyspace < MOOT_DATABASES);
-    return &call->shared->sums[keyspace];
+    MOOT_ASSERT(moot_keyspace_is_live(call->shared, keyspace));
+    return &call->shared->sums[moot_keyspace_place(keyspace)];
 }
 
 /* A handler asks for the same key two or three times: its slot and print are made once. */
@@ -90,7 +100,9 @@ static int remove_elements(struct moot_call *call, struct moot_slice key,
 {
     struct moot_range range = moot_key_prefix_range(
         call->arena, moot_key_elements(call->arena, call->keyspace, key, head->incarnation));
-    return moot_view_delete_range(call->view, range.from, range.to);
+    return head->count <= MOOT_COLLECT_AT_ONCE
+               ? moot_view_delete_range(call->view, range.from, range.to)
+               : moot_garbage_add(call, range);
 }
 
 /* ---- finding ---- */
@@ -226,21 +238,60 @@ int moot_object_delete(struct moot_call *call, struct moot_slice key,
     return status;
 }
 
-int moot_object_flush(struct moot_call *call, moot_keyspace keyspace)
+/* What was in the keyspace is dead: the next generation takes its place. */
+static int leave_generation(struct moot_call *call, moot_keyspace from, moot_keyspace to)
 {
-    MOOT_ASSERT(!call->is_read);
     static const uint8_t kinds[] = {MOOT_KEY_DATA, MOOT_KEY_EXPIRY, MOOT_KEY_KEYSPACE};
     for (size_t i = 0; i < MOOT_ARRAY_LEN(kinds); i++) {
-        struct moot_range range =
-            moot_key_keyspace_range(call->arena, kinds[i], keyspace, keyspace);
-        int status = moot_view_clear_range(call->view, range.from, range.to);
+        int status = moot_garbage_add(call, moot_key_keyspace_range(call->arena, kinds[i], from));
         if (status != MOOT_OK) {
             return status;
         }
     }
+    for (size_t i = 0; i < MOOT_DATABASES; i++) {
+        if (call->shared->keyspace_of[i] == from) {
+            call->shared->keyspace_of[i] = to;
+        }
+    }
+    if (call->keyspace == from) {
+        call->keyspace = to;
+    }
+    return MOOT_OK;
+}
+
+/* Everything at once, by the store: when 4,096 generations were flushed and the oldest is not yet
+ * collected. Slow, but right. */
+static int clear_generation(struct moot_call *call, moot_keyspace keyspace)
+{
+    static const uint8_t kinds[] = {MOOT_KEY_DATA, MOOT_KEY_EXPIRY, MOOT_KEY_KEYSPACE};
+    int status = MOOT_OK;
+    for (size_t i = 0; i < MOOT_ARRAY_LEN(kinds) && status == MOOT_OK; i++) {
+        struct moot_range range = moot_key_keyspace_range(call->arena, kinds[i], keyspace);
+        status = moot_view_clear_range(call->view, range.from, range.to);
+    }
+    return status;
+}
+
+int moot_object_flush(struct moot_call *call, moot_keyspace keyspace)
+{
+    MOOT_ASSERT(!call->is_read);
     struct moot_keyspace_sums *sums = sums_of(call, keyspace);
-    call->shared->contents_digest -= sums->digest;
-    *sums = (struct moot_keyspace_sums){0, 0};
+    if (sums->count > 0) {
+        moot_keyspace next = (moot_keyspace)(keyspace + MOOT_PLACES);
+        bool is_used;
+        int status = moot_garbage_has(call, next, &is_used);
+        if (status == MOOT_OK) {
+            status =
+                is_used ? clear_generation(call, keyspace) : leave_generation(call, keyspace, next);
+        }
+        if (status != MOOT_OK) {
+            return status;
+        }
+        keyspace = is_used ? keyspace : next;
+        call->shared->contents_digest -= sums->digest;
+        *sums = (struct moot_keyspace_sums){0, 0};
+        call->shared->signals_lost = true;
+    }
     return moot_view_put(
         call->view,
         moot_key_keyspace(call->arena, keyspace, RECORD_FLOOR, (struct moot_slice){NULL, 0}),

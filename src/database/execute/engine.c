@@ -11,6 +11,7 @@ void engine__take(const struct moot_engine *engine, struct engine_state *state)
     memcpy(state->keyspace_of, engine->shared.keyspace_of, sizeof(state->keyspace_of));
     memcpy(state->sums, engine->shared.sums, sizeof(state->sums));
     state->contents_digest = engine->shared.contents_digest;
+    state->garbage_count = engine->shared.garbage_count;
     state->ids_bytes = engine->ids_bytes;
     state->ids_next_ms = engine->ids_next_ms;
 }
@@ -20,13 +21,15 @@ void engine__restore(struct moot_engine *engine, const struct engine_state *stat
     memcpy(engine->shared.keyspace_of, state->keyspace_of, sizeof(state->keyspace_of));
     memcpy(engine->shared.sums, state->sums, sizeof(state->sums));
     engine->shared.contents_digest = state->contents_digest;
+    engine->shared.garbage_count = state->garbage_count;
     engine->ids_bytes = state->ids_bytes;
     engine->ids_next_ms = state->ids_next_ms;
 }
 
 static void load(struct moot_engine *engine)
 {
-    engine->shared = (struct moot_call_shared){.signal_arena = &engine->signal_arena};
+    engine->shared =
+        (struct moot_call_shared){.signal_arena = &engine->signal_arena, .group = engine->group};
     for (moot_keyspace i = 0; i < MOOT_DATABASES; i++) {
         engine->shared.keyspace_of[i] = i;
     }
@@ -275,7 +278,7 @@ int moot_engine_run(struct moot_engine *engine, const struct moot_engine_run *ru
         status = engine__id_remove(&pass);
     }
     if (status == MOOT_OK && !run->is_read) {
-        status = engine__save(engine);
+        status = engine__finish(&pass);
     }
     moot_arena_reset(&engine->arena);
     if (status == MOOT_OK && MOOT_RULE(engine_read_leaves_nothing, !run->is_read)) {
@@ -294,12 +297,25 @@ int moot_engine_run(struct moot_engine *engine, const struct moot_engine_run *ru
     return status;
 }
 
+int engine__finish(struct engine_pass *pass)
+{
+    struct moot_call call = engine__call(pass, 0);
+    uint64_t commands = pass->ordinal - pass->run->stamp.ordinal;
+    moot_view_budget(pass->engine->view, UINT64_MAX);
+    int status = moot_garbage_collect(&call, MOOT_COLLECT_MAX + MOOT_COLLECT_FOR_EACH * commands);
+    moot_arena_reset(&pass->engine->arena);
+    return status == MOOT_OK ? engine__save(pass->engine) : status;
+}
+
 bool moot_engine_list_length(struct moot_engine *engine, moot_keyspace keyspace,
                              struct moot_slice key, uint64_t *length)
 {
     struct moot_slice bytes;
     struct moot_head head;
     *length = 0;
+    if (!moot_keyspace_is_live(&engine->shared, keyspace)) {
+        return true; /* It was flushed: whoever waits there has to look where its database is. */
+    }
     moot_view_budget(engine->view, UINT64_MAX);
     int status = moot_view_get(engine->view, MOOT_WHEN_NOW,
                                moot_key_head(&engine->arena, keyspace, key), &bytes);

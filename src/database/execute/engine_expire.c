@@ -26,8 +26,11 @@ static int expire_keys(struct engine_pass *pass, struct moot_slice body)
     while (moot_reader_left(&reader) > 0) {
         moot_keyspace keyspace = moot_get_u16(&reader);
         struct moot_slice key = moot_get_bytes(&reader);
-        if (reader.failed || keyspace >= MOOT_DATABASES || key.size > MOOT_KEY_MAX) {
+        if (reader.failed || key.size > MOOT_KEY_MAX) {
             return MOOT_FAIL(MOOT_EINVALID);
+        }
+        if (!moot_keyspace_is_live(&pass->engine->shared, keyspace)) {
+            continue; /* It was flushed meanwhile. */
         }
         int status = expire_key(pass, keyspace, key);
         is_blocked = is_blocked || status == MOOT_EWOULDBLOCK;
@@ -53,7 +56,7 @@ int moot_engine_expire(struct moot_engine *engine, moot_index index, struct moot
     moot_view_mark mark = moot_view_push(engine->view);
     int status = expire_keys(&pass, body);
     if (status == MOOT_OK) {
-        status = engine__save(engine);
+        status = engine__finish(&pass);
     }
     if (status == MOOT_OK) {
         moot_view_keep(engine->view, mark);
@@ -74,8 +77,7 @@ static int collect_due(struct moot_engine *engine, moot_keyspace keyspace, uint6
     uint64_t expiry_ms;
     int status = moot_view_iterate(
         engine->view, MOOT_WHEN_NOW,
-        moot_key_keyspace_range(&engine->arena, MOOT_KEY_EXPIRY, keyspace, keyspace), false,
-        &iterator);
+        moot_key_keyspace_range(&engine->arena, MOOT_KEY_EXPIRY, keyspace), false, &iterator);
     if (status != MOOT_OK) {
         return status;
     }
@@ -111,9 +113,10 @@ int moot_engine_due(struct moot_engine *engine, uint64_t now_ms, uint32_t max,
     uint64_t floor_ms = UINT64_MAX;
     int status = MOOT_OK;
     moot_view_budget(engine->view, UINT64_MAX);
-    for (moot_keyspace i = 0; i < MOOT_DATABASES && status == MOOT_OK; i++) {
-        if (engine->shared.sums[i].count > 0) {
-            status = collect_due(engine, i, now_ms, max, out, count, &floor_ms);
+    for (size_t i = 0; i < MOOT_DATABASES && status == MOOT_OK; i++) {
+        moot_keyspace keyspace = engine->shared.keyspace_of[i];
+        if (engine->shared.sums[moot_keyspace_place(keyspace)].count > 0) {
+            status = collect_due(engine, keyspace, now_ms, max, out, count, &floor_ms);
         }
     }
     moot_arena_reset(&engine->arena);

@@ -21,7 +21,7 @@ enum engine_record {
 struct engine_state {
     moot_keyspace keyspace_of[MOOT_DATABASES];
     struct moot_keyspace_sums sums[MOOT_DATABASES];
-    uint64_t contents_digest;
+    uint64_t contents_digest, garbage_count;
     uint64_t ids_bytes;   /* Of all records of ids. */
     uint64_t ids_next_ms; /* Not above the time at which the first of them may be removed. */
 };
@@ -78,6 +78,9 @@ int engine__id_check(struct engine_pass *pass, const struct moot_item *item);
 int engine__id_keep(struct engine_pass *pass, const struct moot_item *item, size_t reply_start);
 /* Removes some of the oldest ids. */
 int engine__id_remove(struct engine_pass *pass);
+
+/* engine.c: the end of a run that writes: some garbage goes, sums are saved. */
+int engine__finish(struct engine_pass *pass);
 
 /* engine_record.c */
 /* Reads the group's records from the store, waiting if need be. */

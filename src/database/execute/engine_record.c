@@ -8,7 +8,7 @@
 
 enum {
     RECORD_VERSION = 1,
-    STATE_BYTES = 1 + MOOT_DATABASES * 2 + 3 * 8,
+    STATE_BYTES = 1 + MOOT_DATABASES * 2 + 4 * 8,
     COUNT_BYTES = 1 + 2 * 8,
 };
 
@@ -35,13 +35,16 @@ static int decode_state(struct moot_engine *engine, struct moot_slice bytes)
     if (moot_get_u8(&reader) != RECORD_VERSION) {
         return MOOT_FAIL(MOOT_EVERSION);
     }
+    uint32_t places = 0;
     for (size_t i = 0; i < MOOT_DATABASES; i++) {
         engine->shared.keyspace_of[i] = moot_get_u16(&reader);
-        if (engine->shared.keyspace_of[i] >= MOOT_DATABASES) {
-            return MOOT_FAIL(MOOT_ECORRUPT);
-        }
+        places |= UINT32_C(1) << moot_keyspace_place(engine->shared.keyspace_of[i]);
+    }
+    if (places != (UINT32_C(1) << MOOT_DATABASES) - 1) {
+        return MOOT_FAIL(MOOT_ECORRUPT); /* Each place belongs to one database. */
     }
     engine->shared.contents_digest = moot_get_u64(&reader);
+    engine->shared.garbage_count = moot_get_u64(&reader);
     engine->ids_bytes = moot_get_u64(&reader);
     engine->ids_next_ms = moot_get_u64(&reader);
     return reader.failed || moot_reader_left(&reader) > 0 ? MOOT_FAIL(MOOT_ECORRUPT) : MOOT_OK;
@@ -70,16 +73,19 @@ int engine__load(struct moot_engine *engine)
         return MOOT_OK; /* A new group. */
     }
     status = status == MOOT_OK ? decode_state(engine, bytes) : status;
-    /* Only db0 holds keys: keyspaces 0 to 15 are its. */
-    moot_keyspace keyspaces = engine->group == MOOT_GROUP_DB0 ? MOOT_DATABASES : 0;
-    for (moot_keyspace i = 0; i < keyspaces && status == MOOT_OK; i++) {
+    /* Only db0 holds keys: all keyspaces are its. */
+    size_t keyspaces = engine->group == MOOT_GROUP_DB0 ? MOOT_DATABASES : 0;
+    for (size_t i = 0; i < keyspaces && status == MOOT_OK; i++) {
+        moot_keyspace keyspace = engine->shared.keyspace_of[i];
+        struct moot_keyspace_sums *sums = &engine->shared.sums[moot_keyspace_place(keyspace)];
         status = read_record(
-            engine, moot_key_keyspace(&engine->arena, i, ENGINE_RECORD_COUNT, nothing), &bytes);
+            engine, moot_key_keyspace(&engine->arena, keyspace, ENGINE_RECORD_COUNT, nothing),
+            &bytes);
         if (status == MOOT_ENOTFOUND) {
             status = MOOT_OK;
         } else if (status == MOOT_OK) {
-            status = decode_count(&engine->shared.sums[i], bytes);
-            digest += engine->shared.sums[i].digest;
+            status = decode_count(sums, bytes);
+            digest += sums->digest;
         }
     }
     moot_arena_reset(&engine->arena);
@@ -99,8 +105,9 @@ static int save_state(struct moot_engine *engine, const struct engine_state *sta
         at[1] = (uint8_t)(state->keyspace_of[i] >> 8);
     }
     moot_store_le64(at, state->contents_digest);
-    moot_store_le64(at + 8, state->ids_bytes);
-    moot_store_le64(at + 16, state->ids_next_ms);
+    moot_store_le64(at + 8, state->garbage_count);
+    moot_store_le64(at + 16, state->ids_bytes);
+    moot_store_le64(at + 24, state->ids_next_ms);
     return moot_view_put_room(
         engine->view, moot_key_group(&engine->arena, engine->group, ENGINE_RECORD_STATE, nothing),
         (struct moot_slice){bytes, STATE_BYTES});
@@ -125,13 +132,15 @@ int engine__save(struct moot_engine *engine)
     moot_view_budget(engine->view, UINT64_MAX);
     bool is_changed =
         now.contents_digest != engine->saved.contents_digest ||
+        now.garbage_count != engine->saved.garbage_count ||
         now.ids_bytes != engine->saved.ids_bytes || now.ids_next_ms != engine->saved.ids_next_ms ||
         memcmp(now.keyspace_of, engine->saved.keyspace_of, sizeof(now.keyspace_of)) != 0;
     int status = is_changed ? save_state(engine, &now) : MOOT_OK;
-    for (moot_keyspace i = 0; i < MOOT_DATABASES && status == MOOT_OK; i++) {
-        if (now.sums[i].count != engine->saved.sums[i].count ||
-            now.sums[i].digest != engine->saved.sums[i].digest) {
-            status = save_count(engine, i, &now.sums[i]);
+    for (size_t i = 0; i < MOOT_DATABASES && status == MOOT_OK; i++) {
+        uint16_t place = moot_keyspace_place(now.keyspace_of[i]);
+        if (now.sums[place].count != engine->saved.sums[place].count ||
+            now.sums[place].digest != engine->saved.sums[place].digest) {
+            status = save_count(engine, now.keyspace_of[i], &now.sums[place]);
         }
     }
     if (status == MOOT_OK) {

@@ -164,6 +164,23 @@ static int check_watches(struct engine_pass *pass, struct moot_reader *reader)
     return equal ? MOOT_OK : ENGINE_REFUSED;
 }
 
+/* A transaction is refused as a whole when space is short and any of its commands grows data. */
+static bool exec_grows(struct engine_pass *pass, struct moot_reader reader)
+{
+    uint64_t count = moot_get_varint(&reader);
+    bool grows = false;
+    for (uint64_t i = 0; i < count && !grows; i++) {
+        struct moot_slice *args;
+        uint32_t argc;
+        if (!moot_item_args(&reader, &pass->engine->item_arena, &args, &argc)) {
+            return false; /* Said again where the commands are run. */
+        }
+        const struct moot_command *command = moot_command_find(args[0]);
+        grows = command != NULL && (command->flags & MOOT_FLAG_DENYOOM) != 0;
+    }
+    return grows;
+}
+
 static int run_commands(struct engine_pass *pass, const struct moot_item *item,
                         struct moot_reader *reader)
 {
@@ -196,7 +213,12 @@ int engine__exec(struct engine_pass *pass, const struct moot_item *item)
     struct moot_reader reader = moot_reader_make(item->body);
     moot_view_mark mark = moot_view_push(engine->view);
     int status = check_watches(pass, &reader);
-    if (status == MOOT_OK) {
+    if (status == MOOT_OK && pass->run->refuse_growth && exec_grows(pass, reader)) {
+        struct moot_resp reply = {pass->run->replies, 2};
+        moot_resp_error(&reply,
+                        "EXECABORT Transaction discarded because of: OOM the disk is nearly full");
+        status = ENGINE_REFUSED; /* Not remembered under an id: it may be sent again. */
+    } else if (status == MOOT_OK) {
         status = run_commands(pass, item, &reader);
     } else if (status == ENGINE_REFUSED) {
         MOOT_SOMETIMES(true, "EXEC found that a watched key had changed");

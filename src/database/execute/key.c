@@ -119,16 +119,18 @@ struct moot_range moot_key_prefix_range(struct moot_arena *arena, struct moot_sl
 }
 
 struct moot_range moot_key_keyspace_range(struct moot_arena *arena, uint8_t kind,
-                                          moot_keyspace first, moot_keyspace last)
+                                          moot_keyspace keyspace)
 {
-    MOOT_ASSERT(first <= last);
-    uint8_t *bytes = moot_arena_alloc(arena, 6);
+    uint8_t *bytes = moot_arena_alloc(arena, 3);
     bytes[0] = kind;
-    moot_store_be16(bytes + 1, first);
-    bytes[3] = kind;
-    moot_store_be16(bytes + 4, last);
-    struct moot_range end = moot_key_prefix_range(arena, (struct moot_slice){bytes + 3, 3});
-    return (struct moot_range){{bytes, 3}, end.to};
+    moot_store_be16(bytes + 1, keyspace);
+    return moot_key_prefix_range(arena, (struct moot_slice){bytes, 3});
+}
+
+struct moot_range moot_key_kind_range(struct moot_arena *arena, uint8_t kind)
+{
+    return moot_key_prefix_range(arena,
+                                 moot_arena_copy(arena, (struct moot_slice){&kind, sizeof(kind)}));
 }
 
 /* slot, print, size, key at `at`; false when they do not fit. */

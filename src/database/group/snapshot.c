@@ -23,9 +23,9 @@ uint32_t group__ranges(struct moot_arena *arena, moot_group_id id, struct moot_r
     if (id == MOOT_GROUP_SYSTEM) {
         return 1;
     }
-    out[1] = moot_key_keyspace_range(arena, MOOT_KEY_DATA, 0, MOOT_DATABASES - 1);
-    out[2] = moot_key_keyspace_range(arena, MOOT_KEY_EXPIRY, 0, MOOT_DATABASES - 1);
-    out[3] = moot_key_keyspace_range(arena, MOOT_KEY_KEYSPACE, 0, MOOT_DATABASES - 1);
+    out[1] = moot_key_kind_range(arena, MOOT_KEY_DATA);
+    out[2] = moot_key_kind_range(arena, MOOT_KEY_EXPIRY);
+    out[3] = moot_key_kind_range(arena, MOOT_KEY_KEYSPACE);
     return 4;
 }
 

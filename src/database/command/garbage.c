@@ -1,0 +1,124 @@
+/* Garbage: ranges of keys that nobody will read or write again, the elements of a dead incarnation
+ * or a keyspace that was flushed. Deleting a range costs the store a step for each key in it
+ * (docs/decisions/no-range-tombstones.md), and whoever deletes a million fields must not stop the
+ * turns of all replicas. So the range is noted, and each later run removes a piece of it. All of it
+ * is part of the log's execution: every replica removes the same piece at the same place.
+ *
+ * A record: group, 'g', the range's first key -> its end. What is left of a range is noted anew
+ * under the first key that is left, so that no run walks over what another removed. */
+#include "base/assert.h"
+#include "base/rule.h"
+#include "base/status.h"
+#include "database/command/command.h"
+
+enum { RECORD_GARBAGE = 'g', RECORD_PREFIX = 6, RECORDS_A_RUN = 8 };
+
+static struct moot_slice record_key(struct moot_call *call, struct moot_slice from)
+{
+    return moot_key_group(call->arena, call->shared->group, RECORD_GARBAGE, from);
+}
+
+int moot_garbage_add(struct moot_call *call, struct moot_range range)
+{
+    MOOT_ASSERT(!call->is_read);
+    MOOT_SOMETIMES(true, "a range was left to be collected");
+    call->shared->garbage_count++;
+    return moot_view_put(call->view, record_key(call, range.from), range.to);
+}
+
+int moot_garbage_has(struct moot_call *call, moot_keyspace keyspace, bool *has)
+{
+    static const uint8_t kinds[] = {MOOT_KEY_DATA, MOOT_KEY_EXPIRY, MOOT_KEY_KEYSPACE};
+    *has = false;
+    for (size_t i = 0; i < MOOT_ARRAY_LEN(kinds) && call->shared->garbage_count > 0; i++) {
+        struct moot_slice prefix = moot_key_keyspace_range(call->arena, kinds[i], keyspace).from;
+        struct moot_view_iterator iterator;
+        struct moot_slice key, value;
+        int status = moot_view_iterate(call->view, MOOT_WHEN_NOW,
+                                       moot_key_prefix_range(call->arena, record_key(call, prefix)),
+                                       false, &iterator);
+        status = status == MOOT_OK ? moot_view_next(&iterator, &key, &value) : status;
+        moot_view_iterate_end(&iterator);
+        if (status != MOOT_ENOTFOUND) {
+            *has = true;
+            return status;
+        }
+    }
+    return MOOT_OK;
+}
+
+/* Walks over up to *left keys of the range. *rest: the first key that is left, empty when none is.
+ */
+static int walk(struct moot_call *call, struct moot_range range, uint64_t *left, bool *any,
+                struct moot_slice *rest)
+{
+    struct moot_view_iterator iterator;
+    struct moot_slice key, value;
+    int status = moot_view_iterate(call->view, MOOT_WHEN_NOW, range, false, &iterator);
+    if (status != MOOT_OK) {
+        return status;
+    }
+    *rest = (struct moot_slice){NULL, 0};
+    *any = false;
+    while ((status = moot_view_next(&iterator, &key, &value)) == MOOT_OK) {
+        if (*left == 0) {
+            *rest = moot_arena_copy(call->arena, key);
+            break;
+        }
+        (*left)--;
+        *any = true;
+    }
+    moot_view_iterate_end(&iterator);
+    return status == MOOT_ENOTFOUND ? MOOT_OK : status;
+}
+
+/* Removes a piece of one range, and notes what is left. */
+static int collect_range(struct moot_call *call, struct moot_range range, uint64_t *left)
+{
+    struct moot_slice rest;
+    bool any;
+    int status = walk(call, range, left, &any, &rest);
+    if (status == MOOT_OK && any) {
+        status = moot_view_delete_range(call->view, range.from, rest.size > 0 ? rest : range.to);
+    }
+    if (status == MOOT_OK && (any || rest.size == 0)) {
+        status = moot_view_delete(call->view, record_key(call, range.from));
+        if (status == MOOT_OK && rest.size > 0) {
+            return moot_view_put(call->view, record_key(call, rest), range.to);
+        }
+        call->shared->garbage_count--;
+    }
+    return status;
+}
+
+int moot_garbage_collect(struct moot_call *call, uint64_t left)
+{
+    if (call->shared->garbage_count == 0) {
+        return MOOT_OK;
+    }
+    struct moot_range ranges[RECORDS_A_RUN];
+    uint32_t count = 0;
+    struct moot_view_iterator iterator;
+    struct moot_slice key, value;
+    struct moot_range records =
+        moot_key_prefix_range(call->arena, record_key(call, (struct moot_slice){NULL, 0}));
+    int status = moot_view_iterate(call->view, MOOT_WHEN_NOW, records, false, &iterator);
+    while (status == MOOT_OK && count < RECORDS_A_RUN) {
+        status = moot_view_next(&iterator, &key, &value);
+        if (status == MOOT_OK) {
+            MOOT_ASSERT(key.size > RECORD_PREFIX);
+            struct moot_slice from = {key.data + RECORD_PREFIX, key.size - RECORD_PREFIX};
+            ranges[count++] = (struct moot_range){moot_arena_copy(call->arena, from),
+                                                  moot_arena_copy(call->arena, value)};
+        }
+    }
+    moot_view_iterate_end(&iterator);
+    if (status != MOOT_OK && status != MOOT_ENOTFOUND) {
+        return status;
+    }
+    status = count == 0 ? MOOT_FAIL(MOOT_ECORRUPT) : MOOT_OK; /* The count says there is some. */
+    for (uint32_t i = 0; i < count && left > 0 && status == MOOT_OK; i++) {
+        status = collect_range(call, ranges[i], &left);
+    }
+    return status;
+}
