@@ -200,7 +200,14 @@ void raft__on_append(struct moot_raft *raft, const struct moot_raft_message *mes
     moot_index previous = message->append.previous_index;
     moot_term term = 0;
     if (previous < raft->snapshot_index) {
-        accept(raft, message); /* What the snapshot covers is committed, so it agrees. */
+        /* What the snapshot covers is committed, so a leader agrees with it. */
+        uint64_t covered = raft->snapshot_index - previous;
+        if (message->append.count >= covered &&
+            message->append.entries[covered - 1].term != raft->snapshot_term) {
+            RAFT_TRACE(raft, TRUNCATE_COMMITTED, message->from, raft->snapshot_index, raft->commit);
+            return;
+        }
+        accept(raft, message);
         return;
     }
     bool reached = raft__log_term(raft, previous, &term);
