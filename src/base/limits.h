@@ -63,7 +63,11 @@ enum {
     /* Execution */
     MOOT_WRITE_ELEMENTS_MAX = 1000000, /* Elements one write may touch. */
     MOOT_READ_ELEMENTS_MAX = 10000000,
-    MOOT_EXPIRE_BATCH_MAX = 256,          /* Keys expired by one entry. */
+    MOOT_EXPIRE_BATCH_MAX = 256, /* Keys expired by one entry. */
+    /* Changes stay above the store, where later ones replace them, until they are this many bytes
+     * or this old. They are in the journal; the store only spares a restart from reading it. */
+    MOOT_UNSTORED_BYTES = 8 * 1024 * 1024,
+    MOOT_UNSTORED_MS = 200,
     MOOT_RECENT_BYTES = 64 * 1024 * 1024, /* Values remembered above the store, of one group. */
     MOOT_MISSES_MAX = 4096,               /* Keys that one run asks to be fetched. */
     MOOT_COLLECT_AT_ONCE = 64, /* Elements that a deletion removes itself; more become garbage. */

@@ -175,6 +175,25 @@ static void on_input(struct moot_node *node, const struct moot_input *input)
     MOOT_UNREACHABLE();
 }
 
+/* What rot had taken has been given back by a leader: the journal may retire the segments again. */
+static void repaired_tick(struct moot_node *node)
+{
+    if (!node->rotten) {
+        return;
+    }
+    for (moot_group_id id = 0; id < MOOT_GROUPS_MAX; id++) {
+        struct moot_raft_status raft;
+        moot_raft_status(node->groups[id]->raft, &raft);
+        if (raft.impaired || node->groups[id]->fenced) {
+            return;
+        }
+    }
+    node->rotten = false;
+    moot_journal_repaired(node->journal, UINT32_MAX);
+    moot_outbox_log(&node->outbox, MOOT_LOG_INFO,
+                    moot_slice_text("what the journal had lost to rot has been given back"));
+}
+
 /* ---- the standstill ---- */
 
 static void refresh_edge(struct moot_node *node)
@@ -229,29 +248,21 @@ static bool settle(struct moot_node *node)
     return true;
 }
 
-/* A flush makes what was applied durable in the store, so that the journal and the log may forget
- * it. */
-static void maybe_flush(struct moot_node *node)
+/* A flush makes what was executed durable in the store, so that the journal may forget it. */
+static bool wants_flush(struct moot_node *node)
 {
-    uint64_t log_bytes = 0, log_entries = 0;
     bool anything = false;
     for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
-        const struct moot_group *held = node->groups[group];
-        moot_index beyond = held->applied - moot_min_u64(held->applied, held->flushed);
-        anything = anything || beyond > 0;
-        if (beyond > 0) {
-            log_bytes += held->log.bytes;
-            log_entries += beyond;
-        }
+        anything = anything || node->groups[group]->applied > node->groups[group]->flushed;
     }
     bool wanted = node->outbox.journal_bytes >= node->flush_bytes ||
-                  moot_journal_bytes(node->journal) >
-                      (uint64_t)MOOT_JOURNAL_SEGMENT_BYTES * MOOT_JOURNAL_SEGMENTS_MAX / 2 ||
-                  log_bytes > MOOT_LOG_MEMORY_BYTES / 2 || log_entries > MOOT_LOG_ENTRIES_MAX / 4 ||
-                  MOOT_RARELY(&node->chance);
-    if (node->flushing || !anything || !wanted) {
-        return;
-    }
+                  moot_journal_bytes(node->journal) > node->journal_bytes_max ||
+                  node->journal_is_full || MOOT_RARELY(&node->chance);
+    return !node->flushing && anything && wanted;
+}
+
+static void flush(struct moot_node *node)
+{
     node->flushing = true;
     node->flush_ticket = ++node->context.next_ticket;
     node->outbox.journal_bytes = 0;
@@ -294,11 +305,15 @@ static struct moot_instant next_deadline(const struct moot_node *node, bool agai
 
 static void end_turn(struct moot_node *node, bool again, struct moot_effects *out)
 {
+    bool flushes = wants_flush(node);
+    bool force = flushes || node->stopped || node->fatal != 0;
     for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
-        moot_group_store(node->groups[group]);
+        moot_group_store(node->groups[group], force);
         moot_group_end_turn(node->groups[group]);
     }
-    maybe_flush(node);
+    if (flushes) {
+        flush(node);
+    }
     moot_edge_reply(&node->edge);
     bool mark = wants_mark(node);
     if (node->fatal != 0 || node->stopped) {
@@ -307,6 +322,7 @@ static void end_turn(struct moot_node *node, bool again, struct moot_effects *ou
         effect->log.text = moot_slice_text(node->fatal_text);
     }
     int status = moot_outbox_finish(&node->outbox, node->journal, mark, out);
+    node->journal_is_full = status == MOOT_ENOSPACE;
     if (status == MOOT_ENOSPACE) {
         MOOT_SOMETIMES(
             true, "the journal was full for a while"); /* Until the flush under way frees it. */
@@ -337,6 +353,7 @@ void moot_node_turn(struct moot_node *node, const struct moot_input *inputs, siz
     refresh_peers(node);
     node__members_tick(node);
     node__stop_tick(node);
+    repaired_tick(node);
     again = settle(node) || again;
     end_turn(node, again, out);
 }

@@ -20,6 +20,9 @@ struct moot_node {
     struct moot_directory directory;
     struct moot_arena arena; /* Of one message. */
     uint64_t flush_bytes;
+    uint64_t journal_bytes_max; /* Of segments in use, before a flush is due. */
+    bool journal_is_full;
+    bool rotten; /* The journal was opened with rot that is not repaired yet. */
     bool flushing;
     moot_ticket flush_ticket;
     bool peers_told;                /* The driver knows the directory's addresses. */

@@ -166,6 +166,28 @@ static int write_incarnation(struct moot_node *node, struct moot_disk *disk, uin
 
 /* ---- opening ---- */
 
+/* Has some group been here before? */
+static bool has_store(struct moot_store *store)
+{
+    struct moot_arena arena;
+    moot_arena_init(&arena);
+    bool found = false;
+    for (moot_group_id id = 0; id < MOOT_GROUPS_MAX; id++) {
+        struct moot_slice value;
+        struct moot_slice key = moot_key_group(&arena, id, 0, (struct moot_slice){NULL, 0});
+        int status;
+        while ((status = store->ops->get(store, key, &arena, &value)) == MOOT_EWOULDBLOCK) {
+            status = store->ops->fetch(store, key);
+            if (status != 0) {
+                break;
+            }
+        }
+        found = found || status != MOOT_ENOTFOUND;
+    }
+    moot_arena_deinit(&arena);
+    return found;
+}
+
 static int check_identity(const struct moot_node_options *options, struct restore *restore,
                           char why[256])
 {
@@ -174,6 +196,12 @@ static int check_identity(const struct moot_node_options *options, struct restor
             say(why, "the data folder is empty: format it (moot up, moot server) or join a cluster "
                      "(moot server --join)");
             return MOOT_FAIL(MOOT_ENOTFOUND);
+        }
+        if (!MOOT_RULE(open_no_store_without_journal, !has_store(options->store))) {
+            say(why, "the data folder has a store but no identity: its journal is lost; bring this "
+                     "node back as a "
+                     "new replica (an empty folder and moot server --join)");
+            return MOOT_FAIL(MOOT_ECORRUPT);
         }
         restore->identity = *options->format;
         return 0;
@@ -226,6 +254,7 @@ static int open_parts(struct moot_node *node, const struct moot_node_options *op
         return status;
     }
     impair(restore, &report);
+    node->rotten = report.damage == MOOT_DAMAGE_ROT;
     node->identity = restore->identity;
     node->incarnation = restore->incarnation + 1;
     moot_outbox_init(&node->outbox, node->identity.node);
@@ -255,6 +284,7 @@ int moot_node_open(const struct moot_node_options *options, struct moot_node **o
     node->chance = options->chance;
     node->flush_bytes = options->flush_bytes != 0 ? options->flush_bytes : MOOT_STORE_FLUSH_BYTES;
     node->free_bytes = UINT64_MAX;
+    node->journal_bytes_max = options->journal.segment_bytes * options->journal.segments_max / 2;
     moot_arena_init(&node->arena);
     int status = open_parts(node, options, restore, why);
     for (moot_group_id id = 0; id < MOOT_GROUPS_MAX; id++) {

@@ -546,6 +546,8 @@ uint64_t moot_view_take_hash(struct moot_view *view)
     return chain;
 }
 
+size_t moot_view_size(const struct moot_view *view) { return view->arena.total; }
+
 void moot_view_flush(struct moot_view *view, struct moot_batch *batch)
 {
     MOOT_ASSERT(view->depth == 0);

@@ -165,7 +165,10 @@ static bool apply_entry(struct moot_group *group)
         moot_hash_mix(group->chain, moot_view_take_hash(moot_engine_view(group->engine)));
     group->chains[index % MOOT_CHAIN_WINDOW].index = index;
     group->chains[index % MOOT_CHAIN_WINDOW].chain = group->chain;
-    group->dirty = true;
+    if (!group->dirty) {
+        group->dirty = true;
+        group->dirty_since = group->context->now.instant;
+    }
     group->directory_changed = group->id == MOOT_GROUP_SYSTEM;
     if (group->expire_pending != 0 && index >= group->expire_pending) {
         group->expire_pending = 0;

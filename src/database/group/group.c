@@ -376,19 +376,22 @@ static moot_index wanted_by_followers(const struct moot_group *group)
     return lowest;
 }
 
+/* What was executed need not be in memory any more, but for followers that still want it: the
+ * journal has it until the store has flushed it. */
 static void compact(struct moot_group *group)
 {
-    moot_index to = group->flushed;
+    bool full =
+        group->log.bytes > MOOT_LOG_MEMORY_BYTES / 4 || group->log.count > MOOT_LOG_ENTRIES_MAX / 4;
     bool crowded = group->log.bytes > MOOT_LOG_MEMORY_BYTES / 4 * 3 ||
                    group->log.count > MOOT_LOG_ENTRIES_MAX / 4 * 3;
+    if ((!full && !MOOT_RARELY(group->context->chance)) || group->fenced || group->install.active) {
+        return;
+    }
+    moot_index to = group->applied;
     if (!crowded && group__leads(group)) {
         to = moot_min_u64(to, wanted_by_followers(group));
     }
-    if (!crowded && group->log.bytes < MOOT_LOG_MEMORY_BYTES / 4 &&
-        group->log.count < MOOT_LOG_ENTRIES_MAX / 4 && !MOOT_RARELY(group->context->chance)) {
-        return; /* Followers may still want it. */
-    }
-    if (to < group->log.first || group->fenced || group->install.active) {
+    if (to < group->log.first) {
         return;
     }
     struct moot_raft_event event = {.kind = MOOT_RAFT_EVENT_COMPACT};
@@ -405,7 +408,6 @@ void moot_group_flush_done(struct moot_group *group, struct moot_journal *journa
     if (!group->install.active) {
         moot_journal_free(journal, group->id, group->flushed);
     }
-    compact(group);
 }
 
 /* ---- the leader's regular work ---- */
@@ -514,12 +516,21 @@ bool moot_group_progress(struct moot_group *group)
     flush_core(group);
     group__apply(group, &again); /* A flush may confirm a round, or commit in a group of one. */
     tell_applied(group);
+    compact(group);
     return again && !group->fenced;
 }
 
-void moot_group_store(struct moot_group *group)
+void moot_group_store(struct moot_group *group, bool force)
 {
-    if (group->dirty) {
+    if (!group->dirty) {
+        return;
+    }
+    struct moot_instant due = moot_instant_add(group->dirty_since, moot_ms(MOOT_UNSTORED_MS));
+    bool pins = group->snapshot_wanted_count > 0 && group->send.node == 0;
+    if (force || pins || group->install.active || group->fenced ||
+        moot_view_size(moot_engine_view(group->engine)) >= MOOT_UNSTORED_BYTES ||
+        !moot_instant_before(group->context->now.instant, due) ||
+        MOOT_RARELY(group->context->chance)) {
         moot_view_flush(moot_engine_view(group->engine), &group->context->outbox->batch);
         group__record_put(group, &group->context->outbox->batch);
         group->dirty = false;
@@ -532,6 +543,10 @@ struct moot_instant moot_group_deadline(const struct moot_group *group)
         return MOOT_NEVER;
     }
     struct moot_instant deadline = moot_raft_deadline(group->raft);
+    if (group->dirty) {
+        struct moot_instant due = moot_instant_add(group->dirty_since, moot_ms(MOOT_UNSTORED_MS));
+        deadline = moot_instant_min(deadline, due);
+    }
     if (group__leads(group)) {
         if (group->id != MOOT_GROUP_SYSTEM) {
             deadline = moot_instant_min(deadline, group->expire_next);

@@ -151,6 +151,7 @@ struct moot_group {
     moot_ticket fetch;
     bool fenced;
     bool has_lost_reads;
+    struct moot_instant dirty_since;
     bool dirty;             /* The record must be written with this turn's batch. */
     bool directory_changed; /* system: an entry may have changed the directory. */
     struct moot_snapshot_send send;
@@ -199,8 +200,10 @@ void moot_group_flush_done(struct moot_group *group, struct moot_journal *journa
 /* Ticks the core when due, executes what can be, and flushes. True when it wants another turn at
  * once. */
 bool moot_group_progress(struct moot_group *group);
-/* Adds what this turn changed to the outbox's store batch. */
-void moot_group_store(struct moot_group *group);
+/* Adds what was executed to the outbox's store batch, when it is large or old enough, or has to be
+ * now
+ * (`force`: a flush or a pin is to contain it). */
+void moot_group_store(struct moot_group *group, bool force);
 /* After moot_group_store: what needs the store exactly as it is then (pins). */
 void moot_group_end_turn(struct moot_group *group);
 struct moot_instant moot_group_deadline(const struct moot_group *group);
