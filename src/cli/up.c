@@ -272,7 +272,12 @@ static void take_sample(const struct cluster *cluster, struct sample *sample)
 static void format_status(const struct cluster *cluster, const struct sample *before,
                           const struct sample *now, char out[512])
 {
-    int64_t done = now->ops > before->ops ? now->ops - before->ops : 0;
+    /* Our own question to each node is not counted. */
+    int64_t asked = 0;
+    for (uint32_t i = 0; i < cluster->nodes.count; i++) {
+        asked += now->applied[i] >= 0 ? 1 : 0;
+    }
+    int64_t done = now->ops - before->ops > asked ? now->ops - before->ops - asked : 0;
     double span = now->at - before->at;
     char leader[32] = "none";
     if (now->leader > 0) {

@@ -34,6 +34,7 @@ struct peers {
     uint32_t count;
     struct link *links; /* All that are not closed, proven or not. */
     uint32_t unproven;
+    uint64_t stranger_told_ns;
     struct link *dirty;
 };
 

@@ -14,6 +14,9 @@
 
 enum { DIALS_QUIET = 12 }; /* After so many dials a link is told only when it has held. */
 
+/* A stranger may try often: one line a while. */
+#define STRANGER_TOLD_NS (10 * MOOT_SEC_NS)
+
 struct peer {
     uv_timer_t redial;
     struct moot_loop *loop;
@@ -148,10 +151,11 @@ bool peers__link_up(struct moot_loop *loop, struct link *link)
 
 void peers__link_down(struct moot_loop *loop, struct link *link, int status, const char *why)
 {
-    (void)loop;
     struct peer *peer = link->peer;
     if (peer == NULL) {
-        if (status != 0) {
+        uint64_t now = loop__now_ns();
+        if (status != 0 && now >= loop->peers.stranger_told_ns + STRANGER_TOLD_NS) {
+            loop->peers.stranger_told_ns = now;
             host__say(MOOT_LOG_WARN, "a stranger's link ended in its handshake: %s", why);
         }
         return;
