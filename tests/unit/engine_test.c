@@ -533,11 +533,14 @@ static void due_keys_are_absent(void **state)
     uint32_t count;
     uint64_t next_ms;
     moot_buffer_init(&body);
-    while (moot_engine_due(world.engine, world.now_ms, 10, &body, &count, &next_ms) ==
-           MOOT_EWOULDBLOCK) {
-        world_fetch(&world);
+    for (int i = 0; i < 2; i++) { /* Until it is executed it is asked for again. */
+        body.size = 0;
+        while (moot_engine_due(world.engine, world.now_ms, 10, &body, &count, &next_ms) ==
+               MOOT_EWOULDBLOCK) {
+            world_fetch(&world);
+        }
+        assert_int_equal(count, 2);
     }
-    assert_int_equal(count, 2);
     assert_string_equal(world_write(&world, "GET longer"), "$-1."); /* In the log it is deleted. */
     (void)world_write(&world, "SET longer v PX 100");
     struct moot_stamp stamp = {moot_hlc_pack(world.now_ms, 1000), 0};

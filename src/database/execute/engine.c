@@ -281,7 +281,7 @@ int moot_engine_run(struct moot_engine *engine, const struct moot_engine_run *ru
         status = engine__finish(&pass);
     }
     moot_arena_reset(&engine->arena);
-    if (status == MOOT_OK && MOOT_RULE(engine_read_leaves_nothing, !run->is_read)) {
+    if (status == MOOT_OK && !run->is_read) {
         moot_view_keep(engine->view, mark);
         return MOOT_OK;
     }

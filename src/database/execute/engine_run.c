@@ -54,7 +54,8 @@ static int admit(const struct engine_pass *pass, struct moot_call *call)
     if (!moot_command_arity_fits(command, call->argc)) {
         return refuse(call, "ERR wrong number of arguments");
     }
-    if (command->place == MOOT_PLACE_WRITE && pass->run->is_read) {
+    bool may_run = command->place != MOOT_PLACE_WRITE || !pass->run->is_read;
+    if (!MOOT_RULE(engine_read_leaves_nothing, may_run)) {
         return refuse(call, "ERR a command that writes was sent as a read");
     }
     if (pass->run->refuse_growth && (command->flags & MOOT_FLAG_DENYOOM) != 0) {
