@@ -190,7 +190,7 @@ static void deliver(struct moot_edge *edge, const struct moot_ref *ref, struct m
         return;
     }
     if (ref->kind == MOOT_REF_EXEC) {
-        edge__exec_done(connection, reply);
+        edge__exec_done(connection, ref->slot, reply);
     }
     edge__reply(edge, connection, ref->slot, reply);
 }

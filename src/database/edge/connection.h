@@ -51,6 +51,8 @@ struct moot_connection {
     struct moot_buffer queue; /* Bodies of the queued commands. */
     uint32_t queued;
     uint8_t multi_database; /* SELECT inside MULTI. */
+    bool exec_selects;      /* An EXEC under way decides the database: the one at exec_slot. */
+    uint64_t exec_slot;
     struct moot_watch *watches;
     uint32_t watch_count, watch_capacity;
 

@@ -136,7 +136,7 @@ bool edge__multi(struct moot_edge *edge, struct moot_connection *connection,
                  const struct moot_command *command, const struct moot_slice *args, uint32_t argc);
 void edge__watched(struct moot_edge *edge, struct moot_connection *connection, uint64_t slot,
                    struct moot_slice stamps);
-void edge__exec_done(struct moot_connection *connection, struct moot_slice reply);
+void edge__exec_done(struct moot_connection *connection, uint64_t slot, struct moot_slice reply);
 /* answers.c */
 void edge__block(struct moot_edge *edge, struct moot_connection *connection,
                  const struct moot_command *command, const struct moot_slice *args, uint32_t argc);

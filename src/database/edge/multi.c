@@ -66,14 +66,19 @@ static void exec(struct moot_edge *edge, struct moot_connection *connection)
     connection->barrier = edge__submit_body(edge, connection, MOOT_GROUP_DB0, MOOT_ITEM_EXEC,
                                             database, moot_buffer_slice(&body), MOOT_REF_EXEC) &&
                           connection->multi_database != database;
+    connection->exec_selects = connection->barrier;
+    connection->exec_slot = connection->slot_first + connection->slot_count - 1;
     moot_buffer_deinit(&body);
 }
 
-void edge__exec_done(struct moot_connection *connection, struct moot_slice reply)
+void edge__exec_done(struct moot_connection *connection, uint64_t slot, struct moot_slice reply)
 {
     bool ran = reply.size > 2 && reply.data[0] == '*' && reply.data[1] != '-';
-    if (ran && connection->barrier) {
-        connection->database = connection->multi_database;
+    /* Not by the barrier alone: behind an EXEC that selects nothing, a WATCH or a blocking command
+     * of the same pipeline may have raised one. */
+    if (connection->exec_selects && connection->exec_slot == slot) {
+        connection->exec_selects = false;
+        connection->database = ran ? connection->multi_database : connection->database;
     }
 }
 

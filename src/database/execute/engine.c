@@ -130,8 +130,10 @@ static void end_reply(struct moot_buffer *replies, size_t start)
     replies->size += head_size - 1;
 }
 
-/* WATCH: the stamps of the keys that are the arguments. What makes no sense is answered with an
- * error, not with MOOT_EINVALID: in the log that would fence every replica. */
+/* WATCH: the stamps of the keys that are the arguments. Behind a write of the same connection it
+ * stands in the write's batch, and sees that write's stamp: a pipeline keeps its order. What makes
+ * no sense is answered with an error, not with MOOT_EINVALID: in the log that would fence every
+ * replica. */
 static int answer_stamps(struct engine_pass *pass, const struct moot_item *item)
 {
     struct moot_reader reader = moot_reader_make(item->body);
@@ -140,13 +142,13 @@ static int answer_stamps(struct engine_pass *pass, const struct moot_item *item)
     if (!moot_item_args(&reader, &pass->engine->item_arena, &args, &argc)) {
         return MOOT_FAIL(MOOT_EINVALID);
     }
-    bool makes_sense = pass->run->is_read && argc > 1 && (item->flags & MOOT_ITEM_EXEC) == 0;
+    bool makes_sense = argc > 1 && (item->flags & MOOT_ITEM_EXEC) == 0;
     for (uint32_t i = 1; i < argc; i++) {
         makes_sense = makes_sense && args[i].size <= MOOT_KEY_MAX;
     }
     if (!makes_sense) {
         struct moot_resp reply = {pass->run->replies, 2};
-        moot_resp_error(&reply, "ERR stamps are asked for keys, by a read");
+        moot_resp_error(&reply, "ERR stamps are asked for keys");
         return ENGINE_REFUSED;
     }
     for (uint32_t i = 1; i < argc; i++) {
