@@ -41,6 +41,29 @@ static void reply_words(struct moot_resp *reply, const struct words *words)
 
 /* ---- what the table says, in Redis' words ---- */
 
+/* Commands of the `system` group are between nodes: no client can send them. */
+static bool is_for_clients(const struct moot_command *command)
+{
+    return (command->flags & MOOT_FLAG_SYSTEM) == 0;
+}
+
+static const struct moot_command *find(struct moot_slice name)
+{
+    const struct moot_command *command = moot_command_find(name);
+    return command != NULL && is_for_clients(command) ? command : NULL;
+}
+
+static uint64_t count_all(void)
+{
+    size_t count;
+    uint64_t shown = 0;
+    const struct moot_command *table = moot_command_table(&count);
+    for (size_t i = 0; i < count; i++) {
+        shown += is_for_clients(&table[i]);
+    }
+    return shown;
+}
+
 static bool has(const struct moot_command *command, enum moot_command_flag flag)
 {
     return (command->flags & flag) != 0;
@@ -160,7 +183,7 @@ static void answer_info(struct moot_resp *reply, const struct moot_slice *args, 
     if (argc > 2) {
         moot_resp_array(reply, argc - 2);
         for (uint32_t i = 2; i < argc; i++) {
-            const struct moot_command *command = moot_command_find(args[i]);
+            const struct moot_command *command = find(args[i]);
             if (command != NULL) {
                 reply_info(reply, command);
             } else {
@@ -171,9 +194,11 @@ static void answer_info(struct moot_resp *reply, const struct moot_slice *args, 
     }
     size_t count;
     const struct moot_command *table = moot_command_table(&count);
-    moot_resp_array(reply, count);
+    moot_resp_array(reply, count_all());
     for (size_t i = 0; i < count; i++) {
-        reply_info(reply, &table[i]);
+        if (is_for_clients(&table[i])) {
+            reply_info(reply, &table[i]);
+        }
     }
 }
 
@@ -238,19 +263,21 @@ static void answer_docs(struct moot_resp *reply, const struct moot_slice *args, 
     size_t count;
     const struct moot_command *table = moot_command_table(&count);
     if (argc == 2) {
-        moot_resp_map(reply, count);
+        moot_resp_map(reply, count_all());
         for (size_t i = 0; i < count; i++) {
-            reply_docs(reply, &table[i], arena);
+            if (is_for_clients(&table[i])) {
+                reply_docs(reply, &table[i], arena);
+            }
         }
         return;
     }
     uint64_t known = 0;
     for (uint32_t i = 2; i < argc; i++) {
-        known += moot_command_find(args[i]) != NULL;
+        known += find(args[i]) != NULL;
     }
     moot_resp_map(reply, known); /* Unknown names are left out. */
     for (uint32_t i = 2; i < argc; i++) {
-        const struct moot_command *command = moot_command_find(args[i]);
+        const struct moot_command *command = find(args[i]);
         if (command != NULL) {
             reply_docs(reply, command, arena);
         }
@@ -265,6 +292,9 @@ static bool passes(const struct moot_command *command, enum filter filter, struc
 {
     struct words categories = categories_of(command);
     uint8_t name[32] = {'@'};
+    if (!is_for_clients(command)) {
+        return false;
+    }
     switch (filter) {
     case FILTER_NONE:
         return true;
@@ -318,7 +348,7 @@ static void answer_keys(struct moot_resp *reply, const struct moot_slice *args, 
 {
     const struct moot_slice *inner = args + 2;
     uint32_t inner_argc = argc - 2;
-    const struct moot_command *command = moot_command_find(inner[0]);
+    const struct moot_command *command = find(inner[0]);
     if (command == NULL) {
         moot_resp_error(reply, "ERR Invalid command specified");
         return;
@@ -431,14 +461,12 @@ void moot_command_answer(struct moot_resp *reply, const struct moot_slice *args,
         moot_resp_error(reply, SUBCOMMANDS[which].wrong_count);
         return;
     }
-    size_t count;
     switch ((enum subcommand)which) {
     case INFO:
         answer_info(reply, args, argc);
         return;
     case COUNT:
-        moot_command_table(&count);
-        moot_resp_integer(reply, (int64_t)count);
+        moot_resp_integer(reply, (int64_t)count_all());
         return;
     case DOCS:
         answer_docs(reply, args, argc, arena);

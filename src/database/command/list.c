@@ -464,8 +464,6 @@ int moot_run_ltrim(struct moot_call *call)
     for (int64_t i = 0; i < from_left + from_right && status == 0; i++) {
         status = list_drop(call, &list, i < from_left);
     }
-    if (status != 0 || from_left + from_right == 0) {
-        return status;
-    }
-    return list_close(call, &list);
+    /* Saved in any case: to WATCH every LTRIM is a write, as in Redis. */
+    return status != 0 ? status : list_close(call, &list);
 }

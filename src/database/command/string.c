@@ -316,10 +316,10 @@ int moot_run_getex(struct moot_call *call)
         return status;
     }
     reply_string(call, before);
-    /* What changes nothing must not look like a write to WATCH. */
-    return at_ms == before->expiry_ms
-               ? 0
-               : save_until(call, call->args[1], before, before->string, at_ms);
+    /* What changes nothing must not look like a write to WATCH; a new expiry is one. */
+    bool changes = options.expiry != EXPIRY_NONE &&
+                   (options.expiry != EXPIRY_PERSIST || before->expiry_ms != 0);
+    return changes ? save_until(call, call->args[1], before, before->string, at_ms) : 0;
 }
 
 /* SETEX and PSETEX: key, time, value. */

@@ -387,7 +387,8 @@ static void dispatch(struct moot_edge *edge, struct moot_connection *connection,
                      const struct moot_slice *args, uint32_t argc)
 {
     const struct moot_command *command = moot_command_find(args[0]);
-    if (command == NULL) {
+    /* What the system group executes is proposed by nodes, never sent by a client. */
+    if (command == NULL || (command->flags & MOOT_FLAG_SYSTEM) != 0) {
         unknown_command(edge, connection, args, argc);
         return;
     }
@@ -406,9 +407,7 @@ static void dispatch(struct moot_edge *edge, struct moot_connection *connection,
         edge__block(edge, connection, command, args, argc);
         return;
     }
-    moot_group_id group =
-        (command->flags & MOOT_FLAG_SYSTEM) != 0 ? MOOT_GROUP_SYSTEM : MOOT_GROUP_DB0;
-    edge__submit(edge, connection, group, command->place == MOOT_PLACE_WRITE, 0,
+    edge__submit(edge, connection, MOOT_GROUP_DB0, command->place == MOOT_PLACE_WRITE, 0,
                  connection->database, args, argc, MOOT_REF_REPLY);
 }
 
