@@ -66,9 +66,10 @@ enum {
     MOOT_EXPIRE_BATCH_MAX = 256, /* Keys expired by one entry. */
     /* Changes stay above the store, where later ones replace them, until they are this many bytes
      * or this old. They are in the journal; the store only spares a restart from reading it. */
-    MOOT_UNSTORED_BYTES = 8 * 1024 * 1024,
+    MOOT_UNSTORED_BYTES = 16 * 1024 * 1024,
+    MOOT_UNSTORED_KEYS = 8192, /* Writing them holds up a turn for about 8 ms. */
     MOOT_UNSTORED_MS = 200,
-    MOOT_RECENT_BYTES = 64 * 1024 * 1024, /* Values remembered above the store, of one group. */
+    MOOT_RECENT_BYTES = 256 * 1024 * 1024, /* Values remembered above the store, of one group. */
     MOOT_MISSES_MAX = 4096,               /* Keys that one run asks to be fetched. */
     MOOT_COLLECT_AT_ONCE = 64, /* Elements that a deletion removes itself; more become garbage. */
     MOOT_COLLECT_MAX = 64,     /* Elements of garbage that one run removes, beside ... */
@@ -101,7 +102,7 @@ enum {
     /* Store */
     MOOT_STORE_FLUSH_BYTES = 128 * 1024 * 1024, /* Journal bytes since the last flush effect. */
     MOOT_STORE_WRITE_BUFFER_BYTES = 256 * 1024 * 1024, /* RocksDB's own flush: well above ours. */
-    MOOT_STORE_CACHE_BYTES = 256 * 1024 * 1024,
+    MOOT_STORE_CACHE_BYTES = 128 * 1024 * 1024,
     MOOT_SNAPSHOT_CHUNK_BYTES = 256 * 1024,
     MOOT_SNAPSHOTS_PINNED_MAX = 4,
 

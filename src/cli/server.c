@@ -285,7 +285,7 @@ int moot_cli_server(int argc, char **argv)
 {
     /* Batches are large and short-lived: giving their pages back to the kernel each time costs more
      * than a tenth of a node's work. */
-    mallopt(M_MMAP_THRESHOLD, 64 * 1024 * 1024);
+    mallopt(M_MMAP_THRESHOLD, 32 * 1024 * 1024);
     mallopt(M_TRIM_THRESHOLD, 256 * 1024 * 1024);
     struct options options = {.server = {.port = -1, .peer_port = -1}};
     argp_parse(&argp, argc, argv, 0, NULL, &options);

@@ -185,8 +185,15 @@ static void repaired_tick(struct moot_node *node)
         struct moot_raft_status raft;
         moot_raft_status(node->groups[id]->raft, &raft);
         if (raft.impaired || node->groups[id]->fenced) {
+            node->repaired_record = 0;
             return;
         }
+    }
+    if (node->repaired_record == 0) {
+        node->repaired_record = node->outbox.recorded;
+    }
+    if (node->outbox.durable < node->repaired_record) {
+        return;
     }
     node->rotten = false;
     moot_journal_repaired(node->journal, UINT32_MAX);

@@ -22,7 +22,8 @@ struct moot_node {
     uint64_t flush_bytes;
     uint64_t journal_bytes_max; /* Of segments in use, before a flush is due. */
     bool journal_is_full;
-    bool rotten; /* The journal was opened with rot that is not repaired yet. */
+    uint64_t repaired_record; /* 0, or: rot is repaired once this record is durable. */
+    bool rotten;              /* The journal was opened with rot that is not repaired yet. */
     bool flushing;
     moot_ticket flush_ticket;
     bool peers_told;                /* The driver knows the directory's addresses. */

@@ -46,6 +46,7 @@ static void add_entry(struct moot_group_restore *group, const struct moot_record
  */
 static void on_entry(struct moot_group_restore *group, const struct moot_record *record)
 {
+    group->highest = moot_max_u64(group->highest, record->index);
     if (group->entry_count == 0 || record->index < group->first ||
         record->index > group->first + group->entry_count) {
         drop_entries(group, 0);
@@ -127,7 +128,10 @@ static void impair(struct restore *restore, const struct moot_journal_report *re
             }
             MOOT_SOMETIMES(true, "a group came back impaired by rot");
             group->impaired = true;
-            group->impaired_until = moot_max_u64(group->impaired_until, loss->last);
+            /* Everything it may have acknowledged, also what came after the loss and hangs in the
+             * air. */
+            group->impaired_until =
+                moot_max_u64(moot_max_u64(group->impaired_until, group->highest), loss->last);
             if (group->entry_count > 0 && loss->first <= group->first + group->entry_count - 1 &&
                 loss->first > 0) {
                 drop_entries(group, loss->first <= group->first ? 0 : loss->first - group->first);

@@ -96,9 +96,11 @@ void moot_view_forget_misses(struct moot_view *view);
 /* Hash of the changes kept since the last call, in the order they were made: the entry's link of
  * the chain. Deterministic across replicas and stores. Only with no layer open. */
 uint64_t moot_view_take_hash(struct moot_view *view);
-/* Bytes that the overlay occupies, overwritten values included. */
+/* Bytes that the overlay occupies, overwritten values included; and how many keys it holds. */
 size_t moot_view_size(const struct moot_view *view);
-/* Appends everything kept to `batch` (each key once, its last value) and empties the overlay. Only
+uint32_t moot_view_count(const struct moot_view *view);
+/* Appends everything kept to `batch` (each key once, its last value, in key order: a store takes
+ * neighbours faster) and empties the overlay. Only
  * with no layer open. */
 void moot_view_flush(struct moot_view *view, struct moot_batch *batch);
 /* The store changed under the view (a snapshot was installed): forget everything. Only when nothing

@@ -529,6 +529,7 @@ void moot_group_store(struct moot_group *group, bool force)
     bool pins = group->snapshot_wanted_count > 0 && group->send.node == 0;
     if (force || pins || group->install.active || group->fenced ||
         moot_view_size(moot_engine_view(group->engine)) >= MOOT_UNSTORED_BYTES ||
+        moot_view_count(moot_engine_view(group->engine)) >= MOOT_UNSTORED_KEYS ||
         !moot_instant_before(group->context->now.instant, due) ||
         MOOT_RARELY(group->context->chance)) {
         moot_view_flush(moot_engine_view(group->engine), &group->context->outbox->batch);

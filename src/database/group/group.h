@@ -171,7 +171,8 @@ struct moot_group_restore {
     struct moot_record *entries; /* with owned bytes: blocks */
     struct moot_block **blocks;
     uint64_t entry_count;
-    moot_index first; /* index of entries[0] */
+    moot_index first;   /* index of entries[0] */
+    moot_index highest; /* of any entry that the journal gave back, also of those since dropped */
     bool impaired;
     moot_index impaired_until;
 };

@@ -93,6 +93,10 @@ static void begin_sending(struct moot_group *group)
     int status = moot_raft_snapshot_message(group->raft, node, group->applied, group->applied_term,
                                             &group->applied_members, &message.raft.message);
     if (status != 0 || group->applied == 0) {
+        struct moot_raft_event failed = {.kind = MOOT_RAFT_EVENT_SNAPSHOT_FAILED};
+        failed.node = node;
+        status = group__step(group, &failed);
+        (void)status; /* It is no member any more. */
         return;
     }
     send->node = node;
