@@ -70,7 +70,7 @@ enum {
     MOOT_UNSTORED_KEYS = 8192, /* Writing them holds up a turn for about 8 ms. */
     MOOT_UNSTORED_MS = 200,
     MOOT_RECENT_BYTES = 256 * 1024 * 1024, /* Values remembered above the store, of one group. */
-    MOOT_MISSES_MAX = 4096,               /* Keys that one run asks to be fetched. */
+    MOOT_MISSES_MAX = 4096,                /* Keys that one run asks to be fetched. */
     MOOT_COLLECT_AT_ONCE = 64, /* Elements that a deletion removes itself; more become garbage. */
     MOOT_COLLECT_MAX = 64,     /* Elements of garbage that one run removes, beside ... */
     MOOT_COLLECT_FOR_EACH = 4, /* ... these for each of its commands. */
