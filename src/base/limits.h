@@ -61,8 +61,8 @@ enum {
     MOOT_ID_REMOVE_MAX = 16, /* Old ids removed by one run, beside two for each new one. */
 
     /* Execution */
-    MOOT_WRITE_ELEMENTS_MAX = 1000000, /* Elements one write may touch. */
-    MOOT_READ_ELEMENTS_MAX = 10000000,
+    MOOT_WRITE_ELEMENTS_MAX = 100000, /* Elements one write may touch. */
+    MOOT_READ_ELEMENTS_MAX = 500000,
     MOOT_EXPIRE_BATCH_MAX = 256, /* Keys expired by one entry. */
     /* Changes stay above the store, where later ones replace them, until they are this many bytes
      * or this old. They are in the journal; the store only spares a restart from reading it. */

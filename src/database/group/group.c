@@ -427,7 +427,10 @@ static void expire(struct moot_group *group)
         group__stick(group);
         return;
     }
-    if (status == 0 && count > 0) {
+    /* Remains of large deletions are removed by entries; an idle group makes empty ones for them.
+     */
+    bool garbage = moot_engine_shared(group->engine)->garbage_count > 0;
+    if (status == 0 && (count > 0 || garbage)) {
         struct moot_block *block =
             group__entry_block(group, MOOT_ENTRY_EXPIRE, moot_buffer_slice(&group->scratch));
         moot_index index;
@@ -435,7 +438,7 @@ static void expire(struct moot_group *group)
             group->expire_pending = index;
         }
     }
-    uint64_t wait = count == MOOT_EXPIRE_BATCH_MAX ? 1 : EXPIRE_EVERY_MS;
+    uint64_t wait = count == MOOT_EXPIRE_BATCH_MAX || garbage ? 1 : EXPIRE_EVERY_MS;
     group->expire_next = moot_instant_add(group->context->now.instant, moot_ms(wait));
 }
 
@@ -513,6 +516,7 @@ bool moot_group_progress(struct moot_group *group)
     }
     group__snapshot_tick(group);
     group__apply(group, &again);
+    group__ask_round(group);
     flush_core(group);
     group__apply(group, &again); /* A flush may confirm a round, or commit in a group of one. */
     tell_applied(group);

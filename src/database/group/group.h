@@ -67,6 +67,7 @@ struct moot_persisted { /* A promise of the journal to the core. */
     moot_term term;
 };
 
+#define MOOT_ROUND_NOT_ASKED UINT64_MAX
 enum { MOOT_CHAIN_WINDOW = 1024, MOOT_APPLY_ENTRIES_A_TURN = 64 };
 
 struct moot_snapshot_send {
@@ -115,6 +116,8 @@ struct moot_group {
     moot_node_id leader;
     moot_index commit;
     uint64_t round_confirmed;
+    uint64_t round_asked;      /* By reads; out while it is not confirmed. */
+    moot_index round_asked_at; /* End of the log then. */
     struct moot_members members;
 
     /* the state machine */
@@ -225,6 +228,7 @@ struct moot_block *group__entry_block(struct moot_group *group, enum moot_entry_
                                       struct moot_slice body);
 void group__submit(struct moot_group *group, moot_node_id from, const struct moot_submit *submit,
                    struct moot_block *owner);
+void group__ask_round(struct moot_group *group);
 void group__lead(struct moot_group *group);
 void group__follow(struct moot_group *group);
 void group__apply(struct moot_group *group, bool *again);

@@ -166,6 +166,17 @@ static void answer_again(struct moot_group *group, moot_node_id edge,
                   kept == NULL ? NULL : kept->replies);
 }
 
+/* A batch of another release, or of a broken edge, must not get into the log: there it would fence
+ * every replica. */
+static bool is_well_formed(struct moot_slice items)
+{
+    struct moot_reader reader = moot_reader_make(items);
+    struct moot_item item;
+    while (moot_item_next(&reader, &item)) {
+    }
+    return !reader.failed;
+}
+
 static int submit_writes(struct moot_group *group, struct moot_stream *stream,
                          const struct moot_submit *submit, struct moot_block *owner)
 {
@@ -186,8 +197,9 @@ static int submit_writes(struct moot_group *group, struct moot_stream *stream,
     if (!MOOT_RULE(stream_next_number, submit->number == stream->appended + 1)) {
         return MOOT_FAIL(MOOT_EAGAIN);
     }
-    if (submit->items.size + MOOT_ENTRY_HEADER_BYTES > MOOT_ENTRY_BYTES_MAX) {
-        return MOOT_FAIL(MOOT_ELIMIT);
+    if (submit->items.size + MOOT_ENTRY_HEADER_BYTES > MOOT_ENTRY_BYTES_MAX ||
+        (stream->edge != group->context->self && !is_well_formed(submit->items))) {
+        return MOOT_FAIL(MOOT_EINVALID);
     }
     moot_index index;
     moot_node_id edge = stream->edge;
@@ -200,16 +212,9 @@ static int submit_writes(struct moot_group *group, struct moot_stream *stream,
 
 /* ---- reads ---- */
 
-static int submit_reads(struct moot_group *group, moot_node_id edge,
-                        const struct moot_submit *submit, struct moot_block *owner)
+static void submit_reads(struct moot_group *group, moot_node_id edge,
+                         const struct moot_submit *submit, struct moot_block *owner)
 {
-    struct moot_raft_status raft;
-    moot_raft_status(group->raft, &raft);
-    struct moot_raft_event event = {.kind = MOOT_RAFT_EVENT_READ};
-    int status = group__step(group, &event);
-    if (status != 0) {
-        return status;
-    }
     if (group->read_count == group->read_capacity) {
         group->read_capacity = group->read_capacity == 0 ? 64 : group->read_capacity * 2;
         group->reads = moot_realloc(group->reads, sizeof(*group->reads) * group->read_capacity);
@@ -223,8 +228,34 @@ static int submit_reads(struct moot_group *group, moot_node_id edge,
                                   .owner = block,
                                   .items = owner != NULL ? submit->items : moot_block_slice(block),
                                   .place = moot_log_last(&group->log),
-                                  .round = raft.round};
-    return 0;
+                                  .round = MOOT_ROUND_NOT_ASKED};
+}
+
+/* Reads that have arrived join the next round. While one is out, later reads wait for it to come
+ * back, so that a busy leader asks its followers once for many reads; but a round that goes with
+ * entries costs nothing. */
+void group__ask_round(struct moot_group *group)
+{
+    size_t first = group->read_count;
+    while (first > 0 && group->reads[first - 1].round == MOOT_ROUND_NOT_ASKED) {
+        first--;
+    }
+    bool is_out = group->round_confirmed < group->round_asked;
+    bool entries = moot_log_last(&group->log) != group->round_asked_at;
+    if (first == group->read_count || (is_out && !entries)) {
+        return;
+    }
+    struct moot_raft_status raft;
+    moot_raft_status(group->raft, &raft);
+    struct moot_raft_event event = {.kind = MOOT_RAFT_EVENT_READ};
+    if (group__step(group, &event) != 0) {
+        return;
+    }
+    for (size_t i = first; i < group->read_count; i++) {
+        group->reads[i].round = raft.round;
+    }
+    group->round_asked = raft.round;
+    group->round_asked_at = moot_log_last(&group->log);
 }
 
 /* ---- waiters ---- */
@@ -308,7 +339,7 @@ void group__submit(struct moot_group *group, moot_node_id from, const struct moo
     if (status == 0 && submit->kind == MOOT_SUBMIT_WRITES) {
         status = submit_writes(group, stream, submit, owner);
     } else if (status == 0 && submit->kind == MOOT_SUBMIT_READS) {
-        status = submit_reads(group, from, submit, owner);
+        submit_reads(group, from, submit, owner);
     } else if (status == 0) {
         status = submit_waiters(group, from, submit);
     }
