@@ -22,7 +22,7 @@ static bool is_loopback(const struct sockaddr *address)
 
 static int port_of(int fd)
 {
-    struct sockaddr_storage bound;
+    struct sockaddr_storage bound = {0};
     socklen_t size = sizeof(bound);
     if (getsockname(fd, (struct sockaddr *)&bound, &size) != 0) {
         return 0;
