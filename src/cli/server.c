@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "base/assert.h"
 #include "base/memory.h"
@@ -13,7 +14,7 @@
 #include "cli/client.h"
 #include "host/server.h"
 
-enum { JOIN_MS = 30000 };
+enum { JOIN_MS = 30000, JOIN_AGAIN_MS = 100 };
 
 struct options {
     struct moot_server_options server;
@@ -208,38 +209,59 @@ static void identity_alone(const struct moot_address *address, struct moot_ident
     identity->initial_count = 1;
 }
 
-/* A node of the cluster gives the new one an id and the cluster's first membership. */
-static int identity_joined(const char *at, const struct moot_address *address,
-                           struct moot_identity *identity)
+/* One wish to join. 1: refused for now, and surely not done. */
+static int ask_to_join(const char *at, const struct moot_address *address,
+                       struct moot_identity *identity, char why[256])
 {
     const char *const words[] = {"MOOT", "JOIN", address->peer, address->client};
     struct cli_client client;
     struct moot_resp_value reply;
-    char why[256];
     if (cli_connect(&client, at, JOIN_MS, why) != 0) {
-        return cli_fail("%s. Name the client port of a running node with --join", why);
+        return -cli_fail("%s. Name the client port of a running node with --join", why);
     }
-    int status = CLI_OK;
     if (cli_command(&client, 4, words, JOIN_MS, &reply, why) != 0) {
-        return cli_fail("%s did not answer the wish to join: %s. Try again; an id given in vain is "
-                        "never used",
-                        at, why);
+        return -cli_fail(
+            "%s did not answer the wish to join: %s. Try again; an id given in vain is "
+            "never used",
+            at, why);
     }
     uint8_t *bytes = moot_alloc(reply.text.size / 2);
     struct moot_slice encoded = {bytes, reply.text.size / 2};
+    int result = 0;
     if (reply.type == MOOT_RESP_ERROR) {
-        status =
-            cli_fail("%s refused: %.*s", at, (int)reply.text.size, (const char *)reply.text.data);
+        snprintf(why, 256, "%.*s", (int)moot_min_u64(reply.text.size, 250),
+                 (const char *)reply.text.data);
+        result = moot_slice_starts_with(reply.text, MOOT_SLICE_LITERAL("CLUSTERDOWN")) ||
+                         moot_slice_starts_with(reply.text, MOOT_SLICE_LITERAL("TRYAGAIN")) ||
+                         moot_slice_starts_with(reply.text, MOOT_SLICE_LITERAL("OVERLOADED"))
+                     ? 1
+                     : -cli_fail("%s refused: %s", at, why);
     } else if (reply.type != MOOT_RESP_BULK ||
                !from_hex((const char *)reply.text.data, reply.text.size, bytes, encoded.size) ||
                moot_identity_decode(encoded, identity) != MOOT_OK) {
-        status = cli_fail("%s answered with something that is no identity: is it a moot of this "
-                          "version?",
-                          at);
+        result = -cli_fail("%s answered with something that is no identity: is it a moot of this "
+                           "version?",
+                           at);
     }
     moot_free(bytes);
     cli_disconnect(&client);
-    return status;
+    return result;
+}
+
+/* A node of the cluster gives the new one an id and the cluster's first membership. While the
+ * cluster has no leader it says so, and is asked again. */
+static int identity_joined(const char *at, const struct moot_address *address,
+                           struct moot_identity *identity)
+{
+    char why[256] = "";
+    for (int waited_ms = 0; waited_ms < JOIN_MS; waited_ms += JOIN_AGAIN_MS) {
+        int result = ask_to_join(at, address, identity, why);
+        if (result != 1) {
+            return result == 0 ? CLI_OK : CLI_FAILED;
+        }
+        usleep(JOIN_AGAIN_MS * 1000);
+    }
+    return cli_fail("%s could not take this node in: %s", at, why);
 }
 
 /* The folder is empty: who shall it be? */

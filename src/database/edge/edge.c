@@ -520,7 +520,9 @@ static void pump_all(struct moot_edge *edge)
         pump(edge, connection);
     }
     edge->pump_count -= count;
-    memmove(edge->pump, edge->pump + count, sizeof(*edge->pump) * edge->pump_count);
+    if (edge->pump_count > 0) {
+        memmove(edge->pump, edge->pump + count, sizeof(*edge->pump) * edge->pump_count);
+    }
 }
 
 /* ---- the turn ---- */

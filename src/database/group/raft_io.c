@@ -256,6 +256,8 @@ void moot_group_durable(struct moot_group *group)
         MOOT_ASSERT(status == 0);
     }
     group->persisted_count -= done;
-    memmove(group->persisted, group->persisted + done,
-            sizeof(*group->persisted) * group->persisted_count);
+    if (group->persisted_count > 0) {
+        memmove(group->persisted, group->persisted + done,
+                sizeof(*group->persisted) * group->persisted_count);
+    }
 }
