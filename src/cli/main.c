@@ -7,6 +7,8 @@
 
 #include "cli/check.h"
 #include "cli/cli.h"
+#include "cli/sim.h"
+#include "cli/cli.h"
 #include "moot/base.h"
 
 struct subcommand {
@@ -21,6 +23,7 @@ static const struct subcommand subcommands[] = {
     {"down", "stop the nodes of a folder", moot_cli_down},
     {"status", "who is there, who leads, how far behind", moot_cli_status},
     {"cluster", "add, remove, replace nodes; move leadership", moot_cli_cluster},
+    {"sim", "clusters of this code in virtual time, under faults", moot_cli_sim},
     {"check", "judge a history of operations", moot_cli_check},
 };
 

@@ -117,8 +117,10 @@ void moot_stream_edge_leader(struct moot_stream_edge *stream, moot_node_id leade
 
 void moot_stream_edge_break(struct moot_stream_edge *stream, struct moot_instant not_before)
 {
+    /* The rest of a refused session is refused as a gap: that must not shorten the first wait. */
+    bool waits = stream->broken && moot_instant_before(not_before, stream->not_before);
+    stream->not_before = waits ? stream->not_before : not_before;
     stream->broken = true;
-    stream->not_before = not_before;
 }
 
 static void send(struct moot_stream_edge *stream, struct moot_outbox *outbox,

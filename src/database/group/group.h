@@ -36,8 +36,9 @@ struct moot_group_context {
     uint64_t self_incarnation;
     struct moot_rng *rng;
     struct moot_chance *chance;
-    uint64_t next_ticket; /* For fetches, pins, ingests: counted by the node. */
-    bool refuse_growth;   /* The disk is below its low-water mark. */
+    uint64_t next_ticket;               /* For fetches, pins, ingests: counted by the node. */
+    const struct moot_group *ingesting; /* The store takes one snapshot at a time; or NULL. */
+    bool refuse_growth;                 /* The disk is below its low-water mark. */
     bool is_stopping;
 };
 

@@ -1,0 +1,253 @@
+#include "cli/sim.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/rule.h"
+#include "base/slice.h"
+#include "sim/mutant.h"
+#include "sim/sim.h"
+
+enum { EXIT_FINE = 0, EXIT_VIOLATION = 1, EXIT_USAGE = 2 };
+enum { SEED_SECONDS_MAX = 60 };
+enum { OPTION_SEEDS = 0x100, OPTION_TRACE, OPTION_TWICE, OPTION_MARKS, OPTION_MUTANT };
+
+struct settings {
+    uint64_t first, last;
+    uint64_t nodes, operations;
+    const char *trace, *mutant;
+    bool has_seed, twice, marks;
+};
+
+static const struct argp_option options[] = {
+    {"seed", 's', "N", 0, "The world of this seed", 0},
+    {"seeds", OPTION_SEEDS, "A..B", 0, "All worlds from A to B; stops at the first violation", 0},
+    {"nodes", 'n', "N", 0, "First members, 1 to 9; without it the seed says", 0},
+    {"ops", 'o', "N", 0, "Operations of clients (300)", 0},
+    {"trace", OPTION_TRACE, "FILE", 0, "Every input and effect, a line each; - is stderr", 0},
+    {"twice", OPTION_TWICE, NULL, 0, "Run each seed twice; other hashes are a violation", 0},
+    {"marks", OPTION_MARKS, NULL, 0, "At the end list the rare paths that no seed reached", 0},
+    {"mutant", OPTION_MUTANT, "RULE", 0, "With one safety rule off (-Dmutants=true builds)", 0},
+    {0},
+};
+
+static bool number(const char *text, uint64_t *out)
+{
+    return moot_slice_to_u64(moot_slice_text(text), out);
+}
+
+static bool range(const char *text, struct settings *settings)
+{
+    const char *dots = strstr(text, "..");
+    if (dots == NULL) {
+        return false;
+    }
+    struct moot_slice first = {(const uint8_t *)text, (size_t)(dots - text)};
+    return moot_slice_to_u64(first, &settings->first) && number(dots + 2, &settings->last) &&
+           settings->first <= settings->last;
+}
+
+static error_t parse(int key, char *text, struct argp_state *state)
+{
+    struct settings *settings = state->input;
+    switch (key) {
+    case 's':
+        if (!number(text, &settings->first)) {
+            argp_error(state, "--seed needs a number, not %s", text);
+        }
+        settings->last = settings->first;
+        settings->has_seed = true;
+        return 0;
+    case OPTION_SEEDS:
+        if (!range(text, settings)) {
+            argp_error(state, "--seeds needs A..B, not %s", text);
+        }
+        settings->has_seed = true;
+        return 0;
+    case 'n':
+        if (!number(text, &settings->nodes) || settings->nodes < 1 || settings->nodes > 9) {
+            argp_error(state, "--nodes needs 1 to 9, not %s", text);
+        }
+        return 0;
+    case 'o':
+        if (!number(text, &settings->operations) || settings->operations > 10 * 1000 * 1000) {
+            argp_error(state, "--ops needs a number up to 10^7, not %s", text);
+        }
+        return 0;
+    case OPTION_TRACE:
+        settings->trace = text;
+        return 0;
+    case OPTION_TWICE:
+        settings->twice = true;
+        return 0;
+    case OPTION_MARKS:
+        settings->marks = true;
+        return 0;
+    case OPTION_MUTANT:
+        settings->mutant = text;
+        return 0;
+    case ARGP_KEY_END:
+        if (!settings->has_seed) {
+            argp_error(state, "--seed N or --seeds A..B is needed");
+        }
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* ---- one seed ---- */
+
+/* The command line of the world under way, for the signal handler: a failed assertion ends the
+ * process, and must say which seed it was. */
+static char running[256];
+static FILE *running_trace;
+
+static void command_line(const struct settings *settings, uint64_t seed)
+{
+    char nodes[32] = "", mutant[64] = "";
+    if (settings->nodes != 0) {
+        snprintf(nodes, sizeof(nodes), " --nodes %" PRIu64, settings->nodes);
+    }
+    if (settings->mutant != NULL) {
+        snprintf(mutant, sizeof(mutant), " --mutant %s", settings->mutant);
+    }
+    snprintf(running, sizeof(running), "moot sim --seed %" PRIu64 "%s --ops %" PRIu64 "%s", seed,
+             nodes, settings->operations, mutant);
+}
+
+static void on_death(int number)
+{
+    static const char before[] = "\nVIOLATION: an assertion failed, or no end came, in: ";
+    ssize_t ignored = write(STDERR_FILENO, before, sizeof(before) - 1);
+    ignored = write(STDERR_FILENO, running, strlen(running));
+    ignored = write(STDERR_FILENO, "\n", 1);
+    (void)ignored;
+    if (running_trace != NULL) {
+        fflush(running_trace); /* Not promised to work here; it mostly does, and we die anyway. */
+    }
+    _exit(number == SIGABRT || number == SIGILL || number == SIGALRM ? EXIT_VIOLATION
+                                                                     : 128 + number);
+}
+
+static void watch_for_death(void)
+{
+    static const int numbers[] = {SIGABRT, SIGILL, SIGSEGV, SIGBUS, SIGFPE, SIGTRAP, SIGALRM};
+    for (size_t i = 0; i < MOOT_ARRAY_LEN(numbers); i++) {
+        signal(numbers[i], on_death);
+    }
+}
+
+static void print_line(uint64_t seed, const struct moot_sim_result *result)
+{
+    const struct moot_sim_counts *c = &result->counts;
+    printf("seed=%" PRIu64 " nodes=%u workload=%s virtual=%.1fs ops=%" PRIu64 " ok=%" PRIu64
+           " fail=%" PRIu64 " indoubt=%" PRIu64 " turns=%" PRIu64 " messages=%" PRIu64
+           " lost=%" PRIu64 " elections=%" PRIu64 " crashes=%" PRIu64 " partitions=%" PRIu64
+           " pauses=%" PRIu64 " jumps=%" PRIu64 " stops=%" PRIu64 " joins=%" PRIu64
+           " removals=%" PRIu64 " flushes=%" PRIu64 " installs=%" PRIu64 "%s hash=%016" PRIx64
+           " verdict=%s\n",
+           seed, result->nodes, result->workload, (double)result->virtual_ns / 1e9, c->operations,
+           c->ok, c->failed, c->in_doubt, c->turns, c->messages, c->lost, c->elections, c->crashes,
+           c->partitions, c->pauses, c->jumps, c->stops, c->joins, c->removals, c->flushes,
+           c->installs, c->unknown != 0 ? " judge=gave-up" : "", result->hash,
+           result->violated ? "VIOLATION" : "ok");
+    if (result->violated) {
+        printf("VIOLATION: %.*s\n%s\n", (int)result->words.size, (const char *)result->words.data,
+               running);
+    }
+    fflush(stdout);
+}
+
+static bool run_again(const struct moot_sim_options *how, const struct moot_sim_result *first)
+{
+    struct moot_sim_result again;
+    moot_sim_result_init(&again);
+    moot_sim_run(how, &again);
+    bool same = again.hash == first->hash && again.virtual_ns == first->virtual_ns;
+    if (!same) {
+        printf("VIOLATION: the same seed went two ways: hash %016" PRIx64 " and %016" PRIx64
+               "\n%s --twice\n",
+               first->hash, again.hash, running);
+    }
+    moot_sim_result_deinit(&again);
+    return same;
+}
+
+static bool run_seed(const struct settings *settings, uint64_t seed, FILE *trace)
+{
+    struct moot_sim_options how = {.seed = seed,
+                                   .nodes = (uint32_t)settings->nodes,
+                                   .operations = settings->operations,
+                                   .trace = trace};
+    struct moot_sim_result result;
+    command_line(settings, seed);
+    alarm(SEED_SECONDS_MAX + (unsigned)(settings->operations / 100));
+    moot_sim_result_init(&result);
+    moot_sim_run(&how, &result);
+    print_line(seed, &result);
+    bool good = !result.violated;
+    how.trace = NULL;
+    if (good && settings->twice) {
+        good = run_again(&how, &result);
+    }
+    moot_sim_result_deinit(&result);
+    return good;
+}
+
+static void print_marks(void)
+{
+    size_t count, missed = 0;
+    const struct moot_mark *marks = moot_marks(&count);
+    for (size_t i = 0; i < count; i++) {
+        if (marks[i].hits == 0) {
+            missed++;
+            printf("never: %s:%" PRIu32 ": %s\n", marks[i].file, marks[i].line, marks[i].why);
+        }
+    }
+    printf("%zu of %zu marks were reached\n", count - missed, count);
+}
+
+int moot_cli_sim(int argc, char **argv)
+{
+    static const struct argp argp = {
+        .options = options,
+        .parser = parse,
+        .doc = "Runs clusters of this very code in virtual time, under faults; one seed decides "
+               "everything. One line of result for each seed. Exits with 0 when all is well, 1 on "
+               "a violation, 2 when the command line is wrong.",
+    };
+    struct settings settings = {.operations = 300};
+    argp_err_exit_status = EXIT_USAGE;
+    if (argp_parse(&argp, argc, argv, 0, NULL, &settings) != 0) {
+        return EXIT_USAGE;
+    }
+    if (settings.mutant != NULL && !moot_sim_mutant(settings.mutant)) {
+        fprintf(stderr, "moot sim: this build has no mutants; configure it with -Dmutants=true\n");
+        return EXIT_USAGE;
+    }
+    if (settings.trace != NULL) {
+        running_trace = strcmp(settings.trace, "-") == 0 ? stderr : fopen(settings.trace, "w");
+        if (running_trace == NULL) {
+            fprintf(stderr, "moot sim: cannot open %s: %s\n", settings.trace, strerror(errno));
+            return EXIT_USAGE;
+        }
+    }
+    watch_for_death();
+    bool good = true;
+    for (uint64_t seed = settings.first; good && seed <= settings.last; seed++) {
+        good = run_seed(&settings, seed, running_trace);
+    }
+    if (running_trace != NULL) {
+        fclose(running_trace);
+    }
+    if (settings.marks) {
+        print_marks();
+    }
+    return good ? EXIT_FINE : EXIT_VIOLATION;
+}

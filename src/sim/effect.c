@@ -1,0 +1,399 @@
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/status.h"
+#include "sim/world.h"
+#include "storage/snapshot.h"
+#include "storage/store_memory.h"
+
+/* Work that the driver does beside turns: what the workers of src/host do, in the same order. */
+struct sim_job {
+    struct sim_job *next;
+    uint64_t number;
+    enum moot_effect_kind kind;
+    enum sim_queue queue;
+    moot_ticket ticket, pin;
+    struct moot_arena arena;
+    struct moot_slice *keys;
+    struct moot_range *ranges;
+    uint32_t key_count, range_count;
+    uint64_t limit;
+    enum moot_ingest_step step;
+    struct moot_slice chunk;
+    struct moot_batch extra;
+    bool is_done;
+    int status;
+    struct moot_buffer result;
+};
+
+/* ---- the journal ---- */
+
+static void *aligned_copy(struct sim_world *world, struct moot_slice bytes)
+{
+    if (world->aligned_size < bytes.size) {
+        moot_free(world->aligned);
+        world->aligned = moot_alloc_aligned(MOOT_JOURNAL_ALIGN, bytes.size);
+        world->aligned_size = bytes.size;
+    }
+    memcpy(world->aligned, bytes.data, bytes.size);
+    return world->aligned;
+}
+
+static void do_journal(struct sim_world *world, struct sim_machine *machine,
+                       const struct moot_effect *effect)
+{
+    const struct sim_swarm *swarm = &world->swarm;
+    MOOT_ASSERT(effect->ticket == effect->journal.where.batch || effect->ticket == 0);
+    MOOT_ASSERT(machine->flight_count < SIM_FLIGHTS_MAX);
+    uint64_t flight = moot_disk_sim_begin(machine->disk);
+    int status = moot_journal_write_now(
+        moot_disk_sim_disk(machine->disk), swarm->segment_bytes, &effect->journal.where,
+        aligned_copy(world, effect->journal.bytes), effect->journal.bytes.size);
+    moot_disk_sim_end(machine->disk);
+    if (status != 0) {
+        sim__violation(world, "m%u: the journal's write failed: %s", machine->slot,
+                       moot_status_text(status));
+    }
+    machine->flights[machine->flight_count++] =
+        (struct sim_flight){effect->journal.where.batch, flight};
+    uint64_t takes =
+        swarm->disk_us * MOOT_USEC_NS + sim__below(world, swarm->disk_jitter_us * MOOT_USEC_NS + 1);
+    if (world->now < machine->disk_slow_until) {
+        takes *= 20;
+    }
+    machine->disk_free_at = moot_max_u64(machine->disk_free_at, world->now) + takes;
+    sim__at(world, machine->disk_free_at,
+            (struct sim_event){.kind = SIM_DURABLE,
+                               .machine = machine->slot,
+                               .epoch = machine->epoch,
+                               .number = effect->journal.where.batch});
+}
+
+void sim__durable(struct sim_world *world, struct sim_machine *machine, moot_ticket ticket)
+{
+    MOOT_ASSERT(machine->flight_count > 0 && machine->flights[0].ticket == ticket);
+    moot_disk_sim_complete(machine->disk, machine->flights[0].flight);
+    machine->flight_count--;
+    memmove(machine->flights, machine->flights + 1,
+            sizeof(machine->flights[0]) * machine->flight_count);
+    sim__input(world, machine, MOOT_INPUT_DURABLE, (struct moot_slice){NULL, 0})->ticket = ticket;
+}
+
+/* ---- jobs ---- */
+
+static struct sim_pin *find_pin(struct sim_machine *machine, moot_ticket ticket)
+{
+    for (size_t i = 0; i < machine->pin_count; i++) {
+        if (machine->pins[i].ticket == ticket) {
+            return &machine->pins[i];
+        }
+    }
+    return NULL;
+}
+
+static void pin_end(struct sim_machine *machine, struct sim_pin *pin)
+{
+    machine->store->ops->unpin(machine->store, pin->pin);
+    *pin = machine->pins[--machine->pin_count];
+}
+
+static int ingest(struct moot_store *store, struct sim_job *job)
+{
+    switch (job->step) {
+    case MOOT_INGEST_BEGIN:
+        return store->ops->ingest_begin(store, job->ranges, job->range_count);
+    case MOOT_INGEST_ADD: {
+        struct moot_snapshot_reader reader;
+        struct moot_slice key, value;
+        int status = moot_snapshot_read(&reader, job->chunk);
+        while (status == 0 && moot_snapshot_next(&reader, &key, &value)) {
+            status = store->ops->ingest_add(store, key, value);
+        }
+        return status;
+    }
+    case MOOT_INGEST_COMMIT:
+        return store->ops->ingest_commit(store, &job->extra);
+    case MOOT_INGEST_ABORT:
+        store->ops->ingest_abort(store);
+        return 0;
+    }
+    MOOT_UNREACHABLE();
+}
+
+static int fetch(struct moot_store *store, const struct sim_job *job)
+{
+    int status = 0;
+    for (uint32_t i = 0; i < job->key_count && (status == 0 || status == MOOT_ENOTFOUND); i++) {
+        status = store->ops->fetch(store, job->keys[i]);
+    }
+    for (uint32_t i = 0; i < job->range_count && (status == 0 || status == MOOT_ENOTFOUND); i++) {
+        status = store->ops->fetch_range(store, job->ranges[i], false, job->limit);
+    }
+    return status == MOOT_ENOTFOUND ? 0 : status;
+}
+
+static void do_job(struct sim_world *world, struct sim_machine *machine, struct sim_job *job)
+{
+    struct moot_store *store = machine->store;
+    MOOT_ASSERT(!job->is_done);
+    job->is_done = true;
+    if (job->kind == MOOT_EFFECT_FLUSH) {
+        job->status = store->ops->flush(store);
+        world->result->counts.flushes++;
+    } else if (job->kind == MOOT_EFFECT_FETCH) {
+        job->status = fetch(store, job);
+        world->result->counts.fetches++;
+    } else if (job->kind == MOOT_EFFECT_INGEST) {
+        job->status = ingest(store, job);
+        world->result->counts.installs += job->step == MOOT_INGEST_COMMIT;
+    } else {
+        struct sim_pin *pin = find_pin(machine, job->pin);
+        MOOT_ASSERT(pin != NULL);
+        job->status =
+            moot_snapshot_write(store, pin->pin, job->ranges[0], (size_t)job->limit, &job->result);
+    }
+    if (job->status != 0) {
+        sim__violation(world, "m%u: work beside turns failed: %s", machine->slot,
+                       moot_status_text(job->status));
+    }
+}
+
+static void job_free(struct sim_job *job)
+{
+    moot_arena_deinit(&job->arena);
+    moot_batch_deinit(&job->extra);
+    moot_buffer_deinit(&job->result);
+    moot_free(job);
+}
+
+static void copy_ranges(struct sim_job *job, const struct moot_range *ranges, uint32_t count)
+{
+    job->range_count = count;
+    job->ranges = moot_arena_alloc(&job->arena, count * sizeof(*ranges));
+    for (uint32_t i = 0; i < count; i++) {
+        job->ranges[i].from = moot_arena_copy(&job->arena, ranges[i].from);
+        job->ranges[i].to = moot_arena_copy(&job->arena, ranges[i].to);
+    }
+}
+
+static void copy_fetch(struct sim_job *job, const struct moot_effect *effect)
+{
+    job->key_count = effect->fetch.key_count;
+    job->keys = moot_arena_alloc(&job->arena, job->key_count * sizeof(*job->keys));
+    for (uint32_t i = 0; i < job->key_count; i++) {
+        job->keys[i] = moot_arena_copy(&job->arena, effect->fetch.keys[i]);
+    }
+    copy_ranges(job, effect->fetch.ranges, effect->fetch.range_count);
+    job->limit = effect->fetch.range_limit;
+}
+
+static void copy_ingest(struct sim_job *job, const struct moot_effect *effect)
+{
+    job->step = effect->ingest.step;
+    if (job->step == MOOT_INGEST_BEGIN) {
+        copy_ranges(job, effect->ingest.ranges, effect->ingest.range_count);
+    } else if (job->step == MOOT_INGEST_ADD) {
+        job->chunk = moot_arena_copy(&job->arena, effect->ingest.chunk);
+    } else if (job->step == MOOT_INGEST_COMMIT && effect->ingest.extra != NULL) {
+        moot_buffer_append_slice(&job->extra.bytes,
+                                 moot_buffer_slice(&effect->ingest.extra->bytes));
+        job->extra.count = effect->ingest.extra->count;
+    }
+}
+
+static void do_work(struct sim_world *world, struct sim_machine *machine,
+                    const struct moot_effect *effect)
+{
+    struct sim_job *job = moot_alloc_zero(sizeof(*job));
+    job->kind = effect->kind;
+    job->ticket = effect->ticket;
+    job->number = ++machine->job_number;
+    job->queue = effect->kind == MOOT_EFFECT_FETCH      ? SIM_QUEUE_FETCH
+                 : effect->kind == MOOT_EFFECT_PIN_READ ? SIM_QUEUE_PIN
+                                                        : SIM_QUEUE_STORE;
+    moot_arena_init(&job->arena);
+    moot_batch_init(&job->extra);
+    moot_buffer_init(&job->result);
+    if (effect->kind == MOOT_EFFECT_FETCH) {
+        copy_fetch(job, effect);
+    } else if (effect->kind == MOOT_EFFECT_INGEST) {
+        copy_ingest(job, effect);
+    } else if (effect->kind == MOOT_EFFECT_PIN_READ) {
+        copy_ranges(job, &effect->pin_read.range, 1);
+        job->limit = effect->pin_read.bytes_max;
+        job->pin = effect->pin_read.pin;
+        MOOT_ASSERT(find_pin(machine, job->pin) != NULL);
+        find_pin(machine, job->pin)->readers++;
+    }
+    struct sim_job **end = &machine->jobs;
+    while (*end != NULL) {
+        end = &(*end)->next;
+    }
+    *end = job;
+    uint64_t *free_at = &machine->queue_free_at[job->queue];
+    *free_at = moot_max_u64(*free_at, world->now) + sim__around(world, world->swarm.disk_us + 20);
+    sim__at(world, *free_at,
+            (struct sim_event){.kind = SIM_JOB,
+                               .machine = machine->slot,
+                               .epoch = machine->epoch,
+                               .number = job->number});
+}
+
+void sim__job_done(struct sim_world *world, struct sim_machine *machine, uint64_t number)
+{
+    struct sim_job **at = &machine->jobs;
+    while (*at != NULL && (*at)->number != number) {
+        at = &(*at)->next;
+    }
+    struct sim_job *job = *at;
+    MOOT_ASSERT(job != NULL);
+    if (!job->is_done) {
+        do_job(world, machine, job);
+    }
+    *at = job->next;
+    enum moot_input_kind kind = job->kind == MOOT_EFFECT_FETCH    ? MOOT_INPUT_FETCHED
+                                : job->kind == MOOT_EFFECT_FLUSH  ? MOOT_INPUT_FLUSHED
+                                : job->kind == MOOT_EFFECT_INGEST ? MOOT_INPUT_INGESTED
+                                                                  : MOOT_INPUT_CHUNK;
+    struct moot_input *input = sim__input(world, machine, kind, moot_buffer_slice(&job->result));
+    input->ticket = job->ticket;
+    input->status = job->status;
+    if (job->kind == MOOT_EFFECT_PIN_READ) {
+        struct sim_pin *pin = find_pin(machine, job->pin);
+        if (--pin->readers == 0 && pin->unpinned) {
+            pin_end(machine, pin);
+        }
+    }
+    job_free(job);
+}
+
+void sim__jobs_drop(struct sim_machine *machine)
+{
+    while (machine->jobs != NULL) {
+        struct sim_job *next = machine->jobs->next;
+        job_free(machine->jobs);
+        machine->jobs = next;
+    }
+    while (machine->pin_count > 0) {
+        pin_end(machine, &machine->pins[0]);
+    }
+    machine->flight_count = 0;
+    memset(machine->queue_free_at, 0, sizeof(machine->queue_free_at));
+}
+
+static void do_pin(struct sim_world *world, struct sim_machine *machine,
+                   const struct moot_effect *effect)
+{
+    (void)world;
+    MOOT_ASSERT(machine->pin_count < SIM_PINS_MAX);
+    MOOT_ASSERT(find_pin(machine, effect->ticket) == NULL);
+    machine->pins[machine->pin_count++] =
+        (struct sim_pin){.ticket = effect->ticket, .pin = machine->store->ops->pin(machine->store)};
+}
+
+static void do_unpin(struct sim_world *world, struct sim_machine *machine,
+                     const struct moot_effect *effect)
+{
+    (void)world;
+    struct sim_pin *pin = find_pin(machine, effect->ticket);
+    MOOT_ASSERT(pin != NULL && !pin->unpinned);
+    pin->unpinned = true;
+    if (pin->readers == 0) {
+        pin_end(machine, pin);
+    }
+}
+
+/* ---- the store ---- */
+
+/* A commit of a snapshot is performed before any later write, as on the host: the loop waits. */
+static void commit_first(struct sim_world *world, struct sim_machine *machine)
+{
+    struct sim_job *last = NULL;
+    for (struct sim_job *job = machine->jobs; job != NULL; job = job->next) {
+        if (!job->is_done && job->kind == MOOT_EFFECT_INGEST && job->step == MOOT_INGEST_COMMIT) {
+            last = job;
+        }
+    }
+    for (struct sim_job *job = machine->jobs; last != NULL; job = job->next) {
+        if (job->queue == SIM_QUEUE_STORE && !job->is_done) {
+            do_job(world, machine, job);
+        }
+        if (job == last) {
+            return;
+        }
+    }
+}
+
+static void do_store_write(struct sim_world *world, struct sim_machine *machine,
+                           const struct moot_effect *effect)
+{
+    commit_first(world, machine);
+    sim__note_bytes(world, moot_buffer_slice(&effect->batch->bytes));
+    int status = machine->store->ops->write(machine->store, effect->batch);
+    if (status != 0) {
+        sim__violation(world, "m%u: the store refused a batch: %s", machine->slot,
+                       moot_status_text(status));
+    }
+}
+
+/* ---- the rest ---- */
+
+static void do_log(struct sim_world *world, struct sim_machine *machine,
+                   const struct moot_effect *effect)
+{
+    sim__trace(world, "m%u says: %.*s", machine->slot, (int)effect->log.text.size,
+               (const char *)effect->log.text.data);
+}
+
+static void do_stop(struct sim_world *world, struct sim_machine *machine,
+                    const struct moot_effect *effect)
+{
+    if (effect->status != 0) {
+        sim__violation(world, "m%u ended itself: %s: %.*s", machine->slot,
+                       moot_status_text(effect->status), (int)effect->log.text.size,
+                       (const char *)effect->log.text.data);
+        return;
+    }
+    world->result->counts.stops++;
+    sim__machine_crash(world, machine, false);
+    sim__at(
+        world, world->now + sim__around(world, world->swarm.fault_us),
+        (struct sim_event){.kind = SIM_START, .machine = machine->slot, .epoch = machine->epoch});
+}
+
+typedef void (*perform_effect)(struct sim_world *world, struct sim_machine *machine,
+                               const struct moot_effect *effect);
+static const perform_effect PERFORMERS[MOOT_EFFECT_KINDS] = {
+    [MOOT_EFFECT_JOURNAL] = do_journal,
+    [MOOT_EFFECT_STORE_WRITE] = do_store_write,
+    [MOOT_EFFECT_FLUSH] = do_work,
+    [MOOT_EFFECT_FETCH] = do_work,
+    [MOOT_EFFECT_PIN] = do_pin,
+    [MOOT_EFFECT_UNPIN] = do_unpin,
+    [MOOT_EFFECT_PIN_READ] = do_work,
+    [MOOT_EFFECT_INGEST] = do_work,
+    [MOOT_EFFECT_SEND] = sim__send,
+    [MOOT_EFFECT_PEER] = sim__peer,
+    [MOOT_EFFECT_REPLY] = sim__reply,
+    [MOOT_EFFECT_CLIENT_PAUSE] = sim__client_pause,
+    [MOOT_EFFECT_CLIENT_CLOSE] = sim__client_close,
+    [MOOT_EFFECT_LOG] = do_log,
+    [MOOT_EFFECT_STOP] = do_stop,
+};
+
+void sim__perform(struct sim_world *world, struct sim_machine *machine,
+                  const struct moot_effect *effects, size_t count)
+{
+    static const char *const names[MOOT_EFFECT_KINDS] = {
+        "journal", "store-write", "flush", "fetch", "pin",   "unpin", "pin-read", "ingest",
+        "send",    "peer",        "reply", "pause", "close", "log",   "stop"};
+    uint64_t epoch = machine->epoch;
+    for (size_t i = 0; i < count && machine->epoch == epoch; i++) {
+        const struct moot_effect *effect = &effects[i];
+        MOOT_ASSERT(effect->kind < MOOT_EFFECT_KINDS);
+        sim__note(world, (uint64_t)effect->kind << 32 ^ effect->ticket);
+        sim__trace(world, "m%u -> %s ticket %llu", machine->slot, names[effect->kind],
+                   (unsigned long long)effect->ticket);
+        PERFORMERS[effect->kind](world, machine, effect);
+    }
+}

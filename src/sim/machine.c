@@ -1,0 +1,244 @@
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/status.h"
+#include "sim/world.h"
+#include "storage/store_memory.h"
+
+enum { MILLION = 1000000 };
+static const uint64_t WALL_BEGIN_MS = UINT64_C(1700000000000);
+
+/* ---- clocks ---- */
+
+static uint64_t local_ns(const struct sim_machine *machine, uint64_t at)
+{
+    __int128 elapsed = (__int128)at - machine->born;
+    return machine->origin + (uint64_t)(elapsed + elapsed * machine->drift_ppm / MILLION);
+}
+
+/* The first world time at which the machine's clock stands at `instant` or later. */
+static uint64_t world_ns(const struct sim_machine *machine, uint64_t instant)
+{
+    __int128 ahead = instant > machine->origin ? (__int128)instant - machine->origin : 0;
+    uint64_t at = machine->born + (uint64_t)(ahead * MILLION / (MILLION + machine->drift_ppm));
+    while (local_ns(machine, at) < instant) {
+        at++;
+    }
+    return at;
+}
+
+struct moot_now sim__machine_now(const struct sim_world *world, const struct sim_machine *machine)
+{
+    uint64_t local = local_ns(machine, world->now);
+    int64_t wall_ms = (int64_t)(WALL_BEGIN_MS + world->now / MOOT_MSEC_NS);
+    return (struct moot_now){{local}, (uint64_t)(wall_ms + machine->wall_offset_ms)};
+}
+
+/* ---- life ---- */
+
+struct sim_machine *sim__machine_make(struct sim_world *world, uint32_t slot)
+{
+    struct sim_machine *machine = moot_alloc_zero(sizeof(*machine));
+    machine->slot = slot;
+    machine->disk = moot_disk_sim_make(moot_rng_next(&world->rng));
+    struct moot_store_memory_options store = {.seed = moot_rng_next(&world->rng),
+                                              .wouldblock_one_in = world->swarm.wouldblock_one_in};
+    machine->store = moot_store_memory_open(&store);
+    moot_arena_init(&machine->arena);
+    return machine;
+}
+
+void sim__machine_free(struct sim_machine *machine)
+{
+    if (machine == NULL) {
+        return;
+    }
+    if (machine->node != NULL) {
+        moot_node_close(machine->node);
+    }
+    sim__jobs_drop(machine);
+    for (size_t i = 0; i < machine->connection_count; i++) {
+        moot_buffer_deinit(&machine->connections[i].backlog);
+    }
+    machine->store->ops->close(machine->store);
+    moot_disk_sim_free(machine->disk);
+    moot_arena_deinit(&machine->arena);
+    moot_free(machine);
+}
+
+static void set_clock(struct sim_world *world, struct sim_machine *machine)
+{
+    const struct sim_swarm *swarm = &world->swarm;
+    machine->born = world->now;
+    machine->origin = MOOT_SEC_NS + sim__below(world, 1000 * MOOT_SEC_NS);
+    machine->drift_ppm =
+        (int64_t)sim__below(world, 2 * (uint64_t)swarm->drift_ppm_max + 1) - swarm->drift_ppm_max;
+}
+
+void sim__machine_start(struct sim_world *world, struct sim_machine *machine)
+{
+    const struct sim_swarm *swarm = &world->swarm;
+    MOOT_ASSERT(!machine->running && machine->id != 0);
+    set_clock(world, machine);
+    struct moot_node_options options = {
+        .disk = moot_disk_sim_disk(machine->disk),
+        .store = machine->store,
+        .format = machine->starts == 0 || sim__one_in(world, 2) ? &machine->identity : NULL,
+        .now = sim__machine_now(world, machine),
+        .seed = moot_rng_next(&world->rng),
+        .journal = {.segment_bytes = swarm->segment_bytes, .segments_max = 16},
+        .chance = {.seed = moot_rng_next(&world->rng),
+                   .node = machine->id,
+                   .one_in = swarm->rarely_one_in},
+        .election_ms = swarm->election_ms,
+        .heartbeat_ms = swarm->heartbeat_ms,
+        .flush_bytes = swarm->flush_bytes,
+        .log_memory_bytes = swarm->log_memory_bytes};
+    char why[256] = "";
+    int status = moot_node_open(&options, &machine->node, why);
+    if (status != 0) {
+        sim__violation(world, "machine %u did not start: %s: %s", machine->slot,
+                       moot_status_text(status), why);
+        return;
+    }
+    machine->starts++;
+    machine->epoch++;
+    machine->running = true;
+    machine->doomed = false;
+    machine->busy_until = machine->paused_until = machine->disk_free_at = world->now;
+    world->result->counts.restarts += machine->starts > 1;
+    sim__trace(world, "m%u starts as node %u, incarnation %llu", machine->slot, machine->id,
+               (unsigned long long)moot_node_incarnation(machine->node));
+    sim__check_forget(machine);
+    sim__machine_came(world, machine);
+    sim__input(world, machine, MOOT_INPUT_TICK, (struct moot_slice){NULL, 0});
+}
+
+void sim__machine_crash(struct sim_world *world, struct sim_machine *machine, bool is_quiet)
+{
+    MOOT_ASSERT(machine->running);
+    sim__trace(world, "m%u is gone%s", machine->slot, is_quiet ? " without a word" : "");
+    machine->running = false;
+    machine->epoch++;
+    moot_node_close(machine->node);
+    machine->node = NULL;
+    machine->input_count = 0;
+    machine->turn_is_due = false;
+    moot_arena_reset(&machine->arena);
+    sim__jobs_drop(machine);
+    moot_store_memory_crash(machine->store);
+    moot_disk_sim_crash(machine->disk);
+    sim__connections_drop(world, machine, is_quiet);
+    sim__machine_gone(world, machine, is_quiet);
+}
+
+struct sim_machine *sim__machine_of(struct sim_world *world, moot_node_id id)
+{
+    for (uint32_t i = 0; i < world->machine_count; i++) {
+        if (world->machines[i] != NULL && world->machines[i]->id == id) {
+            return world->machines[i];
+        }
+    }
+    return NULL;
+}
+
+/* ---- turns ---- */
+
+void sim__arrange_turn(struct sim_world *world, struct sim_machine *machine)
+{
+    if (machine->turn_is_due) {
+        return;
+    }
+    machine->turn_is_due = true;
+    uint64_t at = world->now + 1 + sim__below(world, world->swarm.turn_us * MOOT_USEC_NS);
+    at = moot_max_u64(at, machine->busy_until);
+    sim__at(
+        world, at,
+        (struct sim_event){.kind = SIM_TURN, .machine = machine->slot, .epoch = machine->epoch});
+}
+
+struct moot_input *sim__input(struct sim_world *world, struct sim_machine *machine,
+                              enum moot_input_kind kind, struct moot_slice bytes)
+{
+    MOOT_ASSERT(machine->running);
+    MOOT_ASSERT(machine->input_count < SIM_INPUTS_MAX);
+    struct moot_input *input = &machine->inputs[machine->input_count++];
+    *input = (struct moot_input){.kind = kind};
+    if (bytes.size > 0) {
+        input->bytes = moot_arena_copy(&machine->arena, bytes);
+    }
+    sim__arrange_turn(world, machine);
+    return input;
+}
+
+void sim__machine_tick(struct sim_world *world, struct sim_machine *machine, uint64_t number)
+{
+    if (number == machine->deadline_number) {
+        sim__input(world, machine, MOOT_INPUT_TICK, (struct moot_slice){NULL, 0});
+    }
+}
+
+static void note_inputs(struct sim_world *world, const struct sim_machine *machine)
+{
+    static const char *const names[MOOT_INPUT_KINDS] = {
+        "tick",    "opened",  "bytes",   "sent",  "closed",   "peer-up", "peer-down", "message",
+        "durable", "fetched", "flushed", "chunk", "ingested", "space",   "stop"};
+    sim__note(world, world->now);
+    sim__note(world, machine->slot);
+    for (size_t i = 0; i < machine->input_count; i++) {
+        const struct moot_input *input = &machine->inputs[i];
+        sim__note(world, (uint64_t)input->kind << 32 ^ input->node ^ (uint64_t)input->status << 40);
+        sim__note(world, input->amount ^ input->ticket << 32);
+        sim__note_bytes(world, input->bytes);
+        sim__trace(world, "m%u <- %s node %u ticket %llu status %d, %zu bytes", machine->slot,
+                   names[input->kind], input->node, (unsigned long long)input->ticket,
+                   input->status, input->bytes.size);
+    }
+}
+
+static void arm(struct sim_world *world, struct sim_machine *machine, struct moot_instant deadline)
+{
+    machine->deadline_number++;
+    if (deadline.ns == MOOT_NEVER.ns) {
+        return;
+    }
+    uint64_t at = moot_max_u64(world_ns(machine, deadline.ns), world->now + MOOT_USEC_NS);
+    sim__at(world, at,
+            (struct sim_event){.kind = SIM_TICK,
+                               .machine = machine->slot,
+                               .epoch = machine->epoch,
+                               .number = machine->deadline_number});
+}
+
+void sim__machine_turn(struct sim_world *world, struct sim_machine *machine)
+{
+    if (machine->paused_until > world->now) {
+        uint64_t look = world->now + 20 * MOOT_MSEC_NS; /* The pause may end before its time. */
+        sim__at(world, moot_min_u64(look, machine->paused_until),
+                (struct sim_event){
+                    .kind = SIM_TURN, .machine = machine->slot, .epoch = machine->epoch});
+        return;
+    }
+    note_inputs(world, machine);
+    struct moot_effects effects;
+    moot_node_turn(machine->node, machine->inputs, machine->input_count,
+                   sim__machine_now(world, machine), &effects);
+    world->result->counts.turns++;
+    machine->input_count = 0;
+    machine->turn_is_due = false;
+    moot_arena_reset(&machine->arena);
+    machine->busy_until = world->now + MOOT_USEC_NS + sim__below(world, world->swarm.turn_us * 500);
+    sim__check(world, machine);
+    size_t count = effects.count;
+    if (machine->doomed) {
+        count = (size_t)sim__below(world, effects.count + 1);
+    }
+    arm(world, machine, effects.deadline);
+    bool doomed = machine->doomed;
+    uint64_t epoch = machine->epoch;
+    sim__perform(world, machine, effects.items, count);
+    if (doomed && machine->running && machine->epoch == epoch) {
+        sim__machine_crash(world, machine, false);
+    }
+}

@@ -1,0 +1,343 @@
+#include "base/assert.h"
+#include "base/hash.h"
+#include "sim/world.h"
+
+enum { PARTITIONS_MAX = 64, LENGTHS = 4 };
+
+/* ---- swarm: the first random stream (Groce et al., "Swarm Testing", ISSTA 2012) ---- */
+
+static uint64_t pick(struct moot_rng *rng, const uint64_t *choices, size_t count)
+{
+    return choices[moot_rng_below(rng, count)];
+}
+#define PICK(rng, ...)                                                                             \
+    pick((rng), (const uint64_t[]){__VA_ARGS__},                                                   \
+         sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
+
+static void draw_faults(struct sim_swarm *swarm, struct moot_rng *rng)
+{
+    bool any = moot_rng_chance(rng, 9, 10); /* One world in ten knows none. */
+    for (uint32_t i = 0; i < SIM_FAULTS; i++) {
+        bool on = moot_rng_chance(rng, 1, 2);
+        uint32_t weight = 1 + (uint32_t)moot_rng_below(rng, 8);
+        swarm->weights[i] = any && on ? weight : 0;
+    }
+    if (moot_rng_chance(rng, 1, 2)) { /* Rare even where they are. */
+        swarm->weights[SIM_FAULT_JOIN] = swarm->weights[SIM_FAULT_REMOVE] = 0;
+    }
+    swarm->fault_gap_us = PICK(rng, 50, 150, 400, 1000, 3000) * 1000;
+    swarm->fault_us = PICK(rng, 20, 200, 800, 2500) * 1000;
+    swarm->lose_ppm = any ? (uint32_t)PICK(rng, 0, 0, 1000, 20000, 100000) : 0;
+    swarm->repeat_ppm = any ? (uint32_t)PICK(rng, 0, 0, 1000, 50000) : 0;
+    swarm->reorders = any && moot_rng_chance(rng, 1, 3);
+}
+
+static void draw_machines(struct sim_swarm *swarm, struct moot_rng *rng)
+{
+    swarm->delay_us = PICK(rng, 20, 100, 500, 3000);
+    swarm->jitter_us = PICK(rng, 0, 50, 500, 5000);
+    swarm->late_one_in = PICK(rng, 0, 0, 50, 1000);
+    swarm->disk_us = PICK(rng, 20, 100, 1000, 8000);
+    swarm->disk_jitter_us = PICK(rng, 10, 200, 5000);
+    swarm->turn_us = PICK(rng, 1, 5, 50, 300);
+    swarm->drift_ppm_max = (int64_t)PICK(rng, 0, 100, 2000, 20000);
+    swarm->wouldblock_one_in = (uint32_t)PICK(rng, 0, 2, 10, 100);
+    swarm->rarely_one_in = (uint32_t)PICK(rng, 0, 20, 200, 2000);
+    swarm->election_ms = PICK(rng, 0, 150, 300, 1000);
+    swarm->heartbeat_ms = swarm->election_ms / 8;
+    swarm->flush_bytes = PICK(rng, 16, 64, 256, 2048) * 1024;
+    swarm->log_memory_bytes = PICK(rng, 0, 16, 64, 1024) * 1024;
+    swarm->segment_bytes = PICK(rng, 256, 512, 2048) * 1024;
+}
+
+void sim__swarm(struct sim_world *world)
+{
+    struct sim_swarm *swarm = &world->swarm;
+    struct moot_rng rng;
+    moot_rng_init(&rng, moot_hash_mix(world->options->seed, 0x5aa2));
+    *swarm = (struct sim_swarm){0};
+    draw_faults(swarm, &rng);
+    draw_machines(swarm, &rng);
+    swarm->nodes = (uint32_t)PICK(&rng, 1, 2, 3, 3, 3, 3, 4, 5, 5);
+    if (world->options->nodes != 0) {
+        swarm->nodes = world->options->nodes;
+    }
+    swarm->clients = 1 + (uint32_t)PICK(&rng, 1, 3, 5, 8, 16);
+    swarm->keys = (uint32_t)PICK(&rng, 1, 2, 4, SIM_KEYS_MAX);
+    swarm->workload = (uint32_t)moot_rng_below(&rng, sim__workload_count());
+    swarm->pipeline = (uint32_t)PICK(&rng, 1, 1, 3, 8);
+    swarm->think_us = PICK(&rng, 1, 5, 20, 80) * 1000;
+    swarm->patience_ms = PICK(&rng, 700, 3000, 8000);
+    swarm->tear_one_in = (uint32_t)PICK(&rng, 0, 10, 2);
+    swarm->database = (uint8_t)PICK(&rng, 0, 0, 0, 7, 15);
+    swarm->faults_end_us = PICK(&rng, 10, 20, 40) * 1000 * 1000;
+}
+
+/* ---- who is where ---- */
+
+moot_node_id sim__leader(struct sim_world *world, moot_group_id group)
+{
+    moot_node_id leader = 0;
+    moot_term term = 0;
+    for (uint32_t i = 0; i < world->machine_count; i++) {
+        const struct sim_machine *machine = world->machines[i];
+        struct moot_group_view view;
+        if (machine == NULL || !machine->running) {
+            continue;
+        }
+        moot_node_group(machine->node, group, &view);
+        if (view.leads && view.term >= term) {
+            leader = machine->id;
+            term = view.term;
+        }
+    }
+    return leader;
+}
+
+static struct sim_machine *any_running(struct sim_world *world)
+{
+    uint32_t first = (uint32_t)sim__below(world, world->machine_count);
+    for (uint32_t i = 0; i < world->machine_count; i++) {
+        struct sim_machine *machine = world->machines[(first + i) % world->machine_count];
+        if (machine != NULL && machine->running) {
+            return machine;
+        }
+    }
+    return NULL;
+}
+
+static struct sim_machine *leader_of_some_group(struct sim_world *world)
+{
+    moot_group_id group = sim__one_in(world, 4) ? MOOT_GROUP_SYSTEM : MOOT_GROUP_DB0;
+    moot_node_id leader = sim__leader(world, group);
+    return leader == 0 ? any_running(world) : sim__machine_of(world, leader);
+}
+
+/* ---- faults ---- */
+
+static uint64_t how_long(struct sim_world *world)
+{
+    return sim__around(world, sim__one_in(world, LENGTHS) ? world->swarm.fault_us * 3
+                                                          : world->swarm.fault_us);
+}
+
+static void crash(struct sim_world *world, struct sim_machine *machine)
+{
+    if (machine == NULL || machine->doomed) {
+        return;
+    }
+    world->result->counts.crashes++;
+    uint64_t back = world->now + MOOT_MSEC_NS + how_long(world);
+    if (sim__one_in(world, 3)) {
+        sim__machine_crash(world, machine, sim__one_in(world, 4));
+    } else { /* Between two effects of its next turn, which may take a while to come. */
+        machine->doomed = true;
+    }
+    sim__at(world, back, (struct sim_event){.kind = SIM_START, .machine = machine->slot});
+}
+
+static void power(struct sim_world *world)
+{
+    world->result->counts.crashes++;
+    for (uint32_t i = 0; i < world->machine_count; i++) {
+        struct sim_machine *machine = world->machines[i];
+        if (machine != NULL && machine->running) {
+            sim__machine_crash(world, machine, true);
+            sim__at(world, world->now + how_long(world),
+                    (struct sim_event){.kind = SIM_START, .machine = i});
+        }
+    }
+}
+
+static void partition(struct sim_world *world, uint32_t from, uint32_t to, bool both_ways)
+{
+    for (uint32_t i = 0; i + 1 < PARTITIONS_MAX; i += 2) {
+        if (world->partition_in_force[i] || world->partition_in_force[i + 1]) {
+            continue;
+        }
+        world->result->counts.partitions++;
+        sim__trace(world, "partition %x > %x%s", from, to, both_ways ? " both ways" : "");
+        for (uint32_t k = 0; k < (both_ways ? 2 : 1); k++) {
+            world->partitions[i + k][0] = k == 0 ? from : to;
+            world->partitions[i + k][1] = k == 0 ? to : from;
+            world->partition_in_force[i + k] = true;
+            sim__cut(world, world->partitions[i + k][0], world->partitions[i + k][1], true);
+        }
+        sim__at(world, world->now + how_long(world),
+                (struct sim_event){.kind = SIM_MEND, .number = i});
+        return;
+    }
+}
+
+void sim__mend(struct sim_world *world, uint64_t number)
+{
+    for (uint64_t i = number; i < number + 2; i++) {
+        if (world->partition_in_force[i]) {
+            world->partition_in_force[i] = false;
+            sim__cut(world, world->partitions[i][0], world->partitions[i][1], false);
+        }
+    }
+    sim__trace(world, "partition %llu mends", (unsigned long long)number);
+}
+
+/* Links across a partition end after a while, as kernels and heartbeats of links see to. */
+static void links_end(struct sim_world *world, uint32_t from, uint32_t to)
+{
+    if (sim__one_in(world, 2)) {
+        return;
+    }
+    for (uint32_t a = 0; a < world->machine_count; a++) {
+        for (uint32_t b = a + 1; b < world->machine_count; b++) {
+            bool apart = ((from >> a & 1) != 0 && (to >> b & 1) != 0) ||
+                         ((from >> b & 1) != 0 && (to >> a & 1) != 0);
+            if (apart) {
+                sim__link_break(world, a, b, -9, 1000 * 1000);
+            }
+        }
+    }
+}
+
+static void some_partition(struct sim_world *world, enum sim_fault fault)
+{
+    uint32_t all = (1U << world->machine_count) - 1;
+    uint32_t from = (uint32_t)sim__below(world, all + 1), to = all & ~from;
+    struct sim_machine *leader = leader_of_some_group(world);
+    if (fault == SIM_FAULT_ISOLATE_LEADER && leader != NULL) {
+        from = 1U << leader->slot;
+        to = all & ~from;
+    } else if (fault == SIM_FAULT_CUT) {
+        from = 1U << sim__below(world, world->machine_count);
+        to = 1U << sim__below(world, world->machine_count);
+        to &= ~from;
+    }
+    if (from != 0 && to != 0) {
+        partition(world, from, to, fault != SIM_FAULT_ONE_WAY);
+        links_end(world, from, to);
+    }
+}
+
+static void pause_one(struct sim_world *world, struct sim_machine *machine)
+{
+    world->result->counts.pauses++;
+    machine->paused_until = world->now + how_long(world);
+    sim__trace(world, "m%u pauses for %.3f s", machine->slot,
+               (double)(machine->paused_until - world->now) / 1e9);
+}
+
+static void jump_clock(struct sim_world *world, struct sim_machine *machine)
+{
+    world->result->counts.jumps++;
+    uint64_t most_ms = sim__one_in(world, 3) ? 60 * 1000 : 300;
+    machine->wall_offset_ms = (int64_t)sim__below(world, 2 * most_ms) - (int64_t)most_ms;
+    sim__trace(world, "m%u has a wall clock %lld ms off", machine->slot,
+               (long long)machine->wall_offset_ms);
+}
+
+static void break_link(struct sim_world *world)
+{
+    uint32_t a = (uint32_t)sim__below(world, world->machine_count);
+    uint32_t b = (uint32_t)sim__below(world, world->machine_count);
+    if (a != b) {
+        world->result->counts.breaks++;
+        sim__link_break(world, a, b, sim__one_in(world, 2) ? 0 : -9, 1000);
+    }
+}
+
+static void strike_machine(struct sim_world *world, enum sim_fault fault,
+                           struct sim_machine *machine)
+{
+    if (fault == SIM_FAULT_PAUSE) {
+        pause_one(world, machine);
+    } else if (fault == SIM_FAULT_CLOCK) {
+        jump_clock(world, machine);
+    } else if (fault == SIM_FAULT_SLOW_DISK) {
+        machine->disk_slow_until = world->now + how_long(world);
+    } else if (fault == SIM_FAULT_STOP && !machine->doomed) {
+        sim__input(world, machine, MOOT_INPUT_STOP, (struct moot_slice){NULL, 0});
+    } else if (fault == SIM_FAULT_CRASH) {
+        crash(world, machine);
+    }
+}
+
+static void strike_with(struct sim_world *world, enum sim_fault fault)
+{
+    struct sim_machine *machine = any_running(world);
+    switch (fault) {
+    case SIM_FAULT_CRASH_LEADER:
+        crash(world, leader_of_some_group(world));
+        return;
+    case SIM_FAULT_POWER:
+        if (sim__one_in(world, 4)) {
+            power(world);
+        }
+        return;
+    case SIM_FAULT_PARTITION:
+    case SIM_FAULT_ISOLATE_LEADER:
+    case SIM_FAULT_ONE_WAY:
+    case SIM_FAULT_CUT:
+        some_partition(world, fault);
+        return;
+    case SIM_FAULT_BREAK_LINK:
+        break_link(world);
+        return;
+    case SIM_FAULT_BREAK_CLIENT:
+        sim__client_break(world, &world->clients[sim__below(world, world->swarm.clients)]);
+        return;
+    case SIM_FAULT_JOIN:
+    case SIM_FAULT_REMOVE:
+    case SIM_FAULT_TRANSFER:
+        world->admin_wish = fault; /* One at a time; the last wish counts. */
+        return;
+    default:
+        if (machine != NULL) {
+            strike_machine(world, fault, machine);
+        }
+        return;
+    }
+}
+
+void sim__strike(struct sim_world *world)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < SIM_FAULTS; i++) {
+        sum += world->swarm.weights[i];
+    }
+    if (sum == 0 || world->phase != SIM_PHASE_FAULTS) {
+        return;
+    }
+    uint64_t at = sim__below(world, sum);
+    uint32_t fault = 0;
+    while (at >= world->swarm.weights[fault]) {
+        at -= world->swarm.weights[fault++];
+    }
+    strike_with(world, (enum sim_fault)fault);
+    sim__at(world, world->now + sim__around(world, world->swarm.fault_gap_us),
+            (struct sim_event){.kind = SIM_NEMESIS});
+}
+
+/* From now on nothing fails. Whoever is down starts; clocks are set. */
+void sim__heal(struct sim_world *world)
+{
+    for (uint64_t i = 0; i < PARTITIONS_MAX; i += 2) {
+        sim__mend(world, i);
+    }
+    for (uint32_t i = 0; i < world->machine_count; i++) {
+        struct sim_machine *machine = world->machines[i];
+        if (machine == NULL) {
+            continue;
+        }
+        machine->doomed = false;
+        machine->disk_slow_until = 0;
+        machine->wall_offset_ms = 0;
+        machine->paused_until = moot_min_u64(machine->paused_until, world->now);
+        if (machine->running) {
+            sim__input(world, machine, MOOT_INPUT_TICK, (struct moot_slice){NULL, 0});
+        } else if (machine->id != 0) {
+            sim__at(world, world->now + sim__around(world, 1000),
+                    (struct sim_event){.kind = SIM_START, .machine = i});
+        }
+    }
+    world->swarm.late_one_in = 0;
+    world->swarm.rarely_one_in = 0;
+    world->admin_wish = SIM_FAULTS;
+}

@@ -1,0 +1,276 @@
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/status.h"
+#include "sim/world.h"
+
+/* The pair's own fields stand at [lower][higher]. */
+static struct sim_link *pair_of(struct sim_world *world, uint32_t a, uint32_t b)
+{
+    MOOT_ASSERT(a != b);
+    return a < b ? &world->links[a][b] : &world->links[b][a];
+}
+
+static bool is_running(const struct sim_world *world, uint32_t slot)
+{
+    return world->machines[slot] != NULL && world->machines[slot]->running;
+}
+
+/* ---- links ---- */
+
+/* Of two nodes the lower id dials. */
+static bool wants_link(const struct sim_world *world, uint32_t a, uint32_t b)
+{
+    if (!is_running(world, a) || !is_running(world, b)) {
+        return false;
+    }
+    bool a_dials = world->machines[a]->id < world->machines[b]->id;
+    uint32_t dialer = a_dials ? a : b, other = a_dials ? b : a;
+    return world->links[dialer][other].wish == SIM_WISH_LINK &&
+           world->links[other][dialer].wish != SIM_WISH_REFUSE;
+}
+
+static void dial_later(struct sim_world *world, uint32_t a, uint32_t b, uint64_t delay_us)
+{
+    struct sim_link *pair = pair_of(world, a, b);
+    if (!pair->dial_is_due) {
+        pair->dial_is_due = true;
+        sim__at(world, world->now + sim__around(world, delay_us),
+                (struct sim_event){.kind = SIM_DIAL, .machine = a, .other = b});
+    }
+}
+
+static uint64_t delay_ns(struct sim_world *world)
+{
+    const struct sim_swarm *swarm = &world->swarm;
+    uint64_t delay =
+        swarm->delay_us * MOOT_USEC_NS + sim__below(world, swarm->jitter_us * MOOT_USEC_NS + 1);
+    return sim__one_in(world, swarm->late_one_in) ? delay * 50 : delay + 1;
+}
+
+void sim__dial(struct sim_world *world, const struct sim_event *event)
+{
+    uint32_t a = event->machine, b = event->other;
+    struct sim_link *pair = pair_of(world, a, b);
+    pair->dial_is_due = false;
+    if (pair->up || !wants_link(world, a, b)) {
+        return; /* Whoever starts, or is told an address, dials again. */
+    }
+    if (world->links[a][b].cuts > 0 || world->links[b][a].cuts > 0) {
+        dial_later(world, a, b, 100 * 1000);
+        return;
+    }
+    pair->up = true;
+    pair->link = ++world->link_number;
+    const uint32_t ends[2][2] = {{a, b}, {b, a}};
+    for (int i = 0; i < 2; i++) {
+        world->links[ends[i][0]][ends[i][1]].last_at[0] = 0;
+        world->links[ends[i][0]][ends[i][1]].last_at[1] = 0;
+        sim__at(world, world->now + delay_ns(world),
+                (struct sim_event){.kind = SIM_LINK_UP,
+                                   .machine = ends[i][0],
+                                   .other = ends[i][1],
+                                   .epoch = pair->link});
+    }
+}
+
+static void tell(struct sim_world *world, uint32_t to, uint32_t about, enum moot_input_kind kind,
+                 int status)
+{
+    struct moot_input *input =
+        sim__input(world, world->machines[to], kind, (struct moot_slice){NULL, 0});
+    input->node = world->machines[about]->id;
+    input->status = status;
+    if (kind == MOOT_INPUT_PEER_UP) {
+        input->amount = moot_node_incarnation(world->machines[about]->node);
+    }
+}
+
+void sim__link_up(struct sim_world *world, const struct sim_event *event)
+{
+    uint32_t to = event->machine, about = event->other;
+    struct sim_link *mine = &world->links[to][about];
+    const struct sim_link *pair = pair_of(world, to, about);
+    if (!pair->up || pair->link != event->epoch || mine->told == event->epoch) {
+        return;
+    }
+    MOOT_ASSERT(is_running(world, to) && is_running(world, about));
+    if (mine->told != 0) {
+        tell(world, to, about, MOOT_INPUT_PEER_DOWN, 0);
+    }
+    mine->told = event->epoch;
+    tell(world, to, about, MOOT_INPUT_PEER_UP, 0);
+}
+
+void sim__link_down(struct sim_world *world, const struct sim_event *event)
+{
+    struct sim_link *mine = &world->links[event->machine][event->other];
+    if (mine->told == event->epoch && is_running(world, event->machine)) {
+        mine->told = 0;
+        tell(world, event->machine, event->other, MOOT_INPUT_PEER_DOWN, -(int)event->number);
+    }
+    dial_later(world, event->machine, event->other, 5 * 1000);
+}
+
+static void end_side(struct sim_world *world, uint32_t to, uint32_t about, uint64_t link,
+                     int status, uint64_t delay_us)
+{
+    sim__at(world, world->now + sim__around(world, delay_us),
+            (struct sim_event){.kind = SIM_LINK_DOWN,
+                               .machine = to,
+                               .other = about,
+                               .epoch = link,
+                               .number = (uint64_t)-status});
+}
+
+void sim__link_break(struct sim_world *world, uint32_t a, uint32_t b, int status, uint64_t delay_us)
+{
+    struct sim_link *pair = pair_of(world, a, b);
+    if (!pair->up) {
+        return;
+    }
+    pair->up = false;
+    end_side(world, a, b, pair->link, status, delay_us);
+    end_side(world, b, a, pair->link, status, delay_us);
+}
+
+/* Those who want a link to it find it again. */
+void sim__machine_came(struct sim_world *world, struct sim_machine *machine)
+{
+    for (uint32_t other = 0; other < world->machine_count; other++) {
+        if (other != machine->slot && is_running(world, other)) {
+            dial_later(world, machine->slot, other, 50 * 1000);
+        }
+    }
+}
+
+void sim__machine_gone(struct sim_world *world, struct sim_machine *machine, bool is_quiet)
+{
+    for (uint32_t other = 0; other < SIM_MACHINES_MAX; other++) {
+        if (other == machine->slot) {
+            continue;
+        }
+        struct sim_link *mine = &world->links[machine->slot][other];
+        mine->told = 0;
+        mine->wish = SIM_WISH_NONE;
+        if (is_quiet) {
+            sim__link_break(world, machine->slot, other, MOOT_EIO, 2000 * 1000);
+        } else {
+            sim__link_break(world, machine->slot, other, 0, 500);
+        }
+    }
+}
+
+static uint32_t slot_of(struct moot_slice address)
+{
+    uint32_t slot = 0;
+    size_t i = 1; /* m12:1 */
+    while (i < address.size && address.data[i] >= '0' && address.data[i] <= '9') {
+        slot = slot * 10 + (uint32_t)(address.data[i++] - '0');
+    }
+    MOOT_ASSERT(address.data[0] == 'm' && slot < SIM_MACHINES_MAX);
+    return slot;
+}
+
+void sim__peer(struct sim_world *world, struct sim_machine *machine,
+               const struct moot_effect *effect)
+{
+    struct sim_machine *peer = sim__machine_of(world, effect->peer.node);
+    if (effect->peer.node == machine->id || peer == NULL) {
+        return; /* A node that has not heard of its own joining. */
+    }
+    bool wanted = effect->peer.address.size > 0;
+    MOOT_ASSERT(!wanted || slot_of(effect->peer.address) == peer->slot);
+    struct sim_link *mine = &world->links[machine->slot][peer->slot];
+    mine->wish = wanted ? SIM_WISH_LINK : SIM_WISH_REFUSE;
+    if (wanted) {
+        dial_later(world, machine->slot, peer->slot, 500);
+    } else {
+        sim__link_break(world, machine->slot, peer->slot, MOOT_EREFUSED, 100);
+    }
+}
+
+/* ---- messages ---- */
+
+static struct moot_block *put_together(const struct moot_effect *effect)
+{
+    size_t size = 0;
+    for (uint32_t i = 0; i < effect->send.part_count; i++) {
+        size += effect->send.parts[i].bytes.size;
+    }
+    struct moot_block *block = moot_block_make(size);
+    size = 0;
+    for (uint32_t i = 0; i < effect->send.part_count; i++) {
+        struct moot_slice part = effect->send.parts[i].bytes;
+        if (part.size > 0) {
+            memcpy(block->data + size, part.data, part.size);
+        }
+        size += part.size;
+    }
+    return block;
+}
+
+void sim__send(struct sim_world *world, struct sim_machine *machine,
+               const struct moot_effect *effect)
+{
+    const struct sim_swarm *swarm = &world->swarm;
+    /* Nothing leaves before what it depends on is durable. */
+    MOOT_ASSERT(machine->flight_count == 0 || effect->send.after < machine->flights[0].ticket);
+    struct sim_machine *to = sim__machine_of(world, effect->send.node);
+    struct moot_block *block = put_together(effect);
+    sim__note_bytes(world, moot_block_slice(block));
+    struct sim_link *way = to == NULL ? NULL : &world->links[machine->slot][to->slot];
+    bool is_lost = way == NULL || way->told == 0 || way->cuts > 0;
+    if (!is_lost) {
+        const struct sim_link *pair = pair_of(world, machine->slot, to->slot);
+        is_lost = !pair->up || pair->link != way->told;
+    }
+    bool faulty = world->phase == SIM_PHASE_FAULTS;
+    is_lost = is_lost || (faulty && sim__below(world, 1000000) < swarm->lose_ppm);
+    world->result->counts.messages++;
+    world->result->counts.lost += is_lost;
+    uint32_t copies = is_lost ? 0 : 1 + (faulty && sim__below(world, 1000000) < swarm->repeat_ppm);
+    for (uint32_t i = 0; i < copies; i++) {
+        uint64_t at = world->now + delay_ns(world);
+        if (!swarm->reorders || !faulty) {
+            uint64_t *last = &way->last_at[effect->send.urgent];
+            at = *last = moot_max_u64(at, *last);
+        }
+        sim__at(world, at,
+                (struct sim_event){.kind = SIM_MESSAGE,
+                                   .machine = to->slot,
+                                   .other = machine->slot,
+                                   .epoch = way->told,
+                                   .block = moot_block_retain(block)});
+    }
+    moot_block_release(block);
+}
+
+void sim__message(struct sim_world *world, const struct sim_event *event)
+{
+    const struct sim_link *mine = &world->links[event->machine][event->other];
+    if (!is_running(world, event->machine)) {
+        return;
+    }
+    if (mine->told != event->epoch) {
+        sim__link_up(world, event); /* It was ready before its first message came. */
+    }
+    if (mine->told == event->epoch) {
+        struct moot_input *input =
+            sim__input(world, world->machines[event->machine], MOOT_INPUT_PEER_MESSAGE,
+                       moot_block_slice(event->block));
+        input->node = world->machines[event->other]->id;
+    }
+}
+
+void sim__cut(struct sim_world *world, uint32_t from, uint32_t to, bool on)
+{
+    for (uint32_t a = 0; a < SIM_MACHINES_MAX; a++) {
+        for (uint32_t b = 0; b < SIM_MACHINES_MAX; b++) {
+            if (a != b && (from >> a & 1) != 0 && (to >> b & 1) != 0) {
+                MOOT_ASSERT(on || world->links[a][b].cuts > 0);
+                world->links[a][b].cuts += on ? 1 : UINT32_MAX;
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+/* One whole cluster in one thread: production nodes, virtual time, and faults; one seed decides
+ * everything.
+ *
+ * The simulator is the other driver of database/turn.h (the first is src/host). It gives nodes
+ * their inputs and performs their effects in order, on disks that lose what was not synced, over a
+ * network that loses, delays, repeats and reorders, under clocks that drift and jump; it kills
+ * processes between any two effects. Clients speak bytes. What they asked and were told is judged
+ * by src/check, and what the nodes hold is compared after every turn (invariants.c).
+ *
+ * A run has four phases: faults; then everything is healed, and all clients must finish; then all
+ * replicas must come to hold the same; then last reads of every key join the history.
+ *
+ * The links' handshake is not simulated: PEER_UP comes with the right identity. Memory is not
+ * limited, and disks never rot (only what was not synced is lost). */
+#ifndef MOOT_SIM_SIM_H
+#define MOOT_SIM_SIM_H
+
+#include <stdio.h>
+
+#include "base/buffer.h"
+#include "base/memory.h"
+#include "moot/base.h"
+
+struct moot_sim_options {
+    uint64_t seed;
+    uint32_t nodes; /* First members; 0: the seed says. */
+    uint64_t operations;
+    FILE *trace; /* NULL: none. Every input and effect, a line each. */
+};
+
+struct moot_sim_counts {
+    uint64_t operations, ok, failed, in_doubt;
+    uint64_t turns, messages, lost, crashes, restarts, partitions, pauses, jumps, breaks, stops;
+    uint64_t joins, removals, transfers, flushes, installs, fetches, elections;
+    uint64_t unknown; /* 1: the judge ran out of budget. */
+};
+
+struct moot_sim_result {
+    bool violated;
+    uint64_t virtual_ns;
+    uint64_t hash; /* Over all inputs and effects: their kinds, times and bytes. */
+    uint32_t nodes;
+    const char *workload;
+    struct moot_sim_counts counts;
+    struct moot_buffer words; /* What is wrong; empty when nothing is. */
+};
+
+void moot_sim_result_init(struct moot_sim_result *result);
+void moot_sim_result_deinit(struct moot_sim_result *result);
+
+/* Same options, same result, bit for bit. A failed assertion ends the process. */
+void moot_sim_run(const struct moot_sim_options *options, struct moot_sim_result *result);
+
+#endif

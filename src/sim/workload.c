@@ -1,0 +1,528 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/status.h"
+#include "check/linearizability.h"
+#include "check/set.h"
+#include "sim/world.h"
+#include "wire/resp.h"
+
+enum workload { REGISTER, COUNTER, LIST, SET, QUEUE, WORKLOADS };
+static const char *const NAMES[WORKLOADS] = {"register", "counter", "list", "set", "queue"};
+enum { CONFIGURATIONS_MAX = 300 * 1000, FAILS_MAX = 2 };
+
+const char *sim__workload_name(uint32_t workload) { return NAMES[workload]; }
+uint32_t sim__workload_count(void) { return WORKLOADS; }
+
+/* ---- asking ---- */
+
+static struct moot_slice key_name(uint32_t key)
+{
+    static const char names[SIM_KEYS_MAX][4] = {"k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7"};
+    return moot_slice_text(names[key]);
+}
+
+/* Every value is written once in a run. */
+static struct moot_slice unique(struct sim_world *world, char text[SIM_VALUE_MAX])
+{
+    int size = snprintf(text, SIM_VALUE_MAX, "v%llu", (unsigned long long)++world->values);
+    uint64_t padding = sim__one_in(world, 4) ? sim__below(world, 32) : 0;
+    while (padding-- > 0) {
+        text[size++] = '.';
+    }
+    return moot_slice_make(text, (size_t)size);
+}
+
+static struct moot_instant now_of(const struct sim_world *world)
+{
+    return (struct moot_instant){world->now};
+}
+
+/* One command that is one operation. */
+struct ask {
+    enum moot_operation_kind kind;
+    const char *words[4]; /* NULL: ends. "$key" and "$value" stand for those. */
+    bool has_integer;
+    int64_t integer;
+};
+
+static void ask_one(struct sim_world *world, struct sim_client *client, const struct ask *ask,
+                    uint32_t key)
+{
+    char text[SIM_VALUE_MAX], digits[24];
+    struct moot_slice args[4], value = {NULL, 0};
+    struct moot_history_value argument = moot_history_none();
+    uint32_t argc = 0;
+    for (uint32_t i = 0; i < MOOT_ARRAY_LEN(ask->words) && ask->words[i] != NULL; i++) {
+        args[argc] = moot_slice_text(ask->words[i]);
+        if (strcmp(ask->words[i], "$key") == 0) {
+            args[argc] = key_name(key);
+        } else if (strcmp(ask->words[i], "$value") == 0) {
+            value = unique(world, text);
+            args[argc] = value;
+            argument = moot_history_bytes(value);
+        } else if (strcmp(ask->words[i], "$integer") == 0) {
+            args[argc] = moot_slice_make(digits, moot_text_i64(digits, ask->integer));
+        }
+        argc++;
+    }
+    if (ask->has_integer) {
+        argument = moot_history_integer(ask->integer);
+    }
+    size_t operation = moot_history_call(&world->history, client->process, ask->kind, key_name(key),
+                                         argument, now_of(world));
+    world->result->counts.operations++;
+    sim__trace(world, "c%u asks m%u: %s %s %.*s", client->number, client->machine, ask->words[0],
+               (const char *)key_name(key).data, (int)value.size, (const char *)value.data);
+    sim__command(client, args, argc, (struct sim_expected){SIM_STEP_OPERATION, operation, key});
+}
+
+struct choice {
+    uint32_t weight;
+    struct ask ask;
+};
+static const struct choice REGISTER_CHOICES[] = {
+    {8, {MOOT_OPERATION_READ, {"GET", "$key"}, false, 0}},
+    {7, {MOOT_OPERATION_WRITE, {"SET", "$key", "$value"}, false, 0}},
+    {1, {MOOT_OPERATION_DELETE, {"DEL", "$key"}, false, 0}},
+    {2, {MOOT_OPERATION_SWAP, {"GETSET", "$key", "$value"}, false, 0}},
+};
+static const struct choice COUNTER_CHOICES[] = {
+    {2, {MOOT_OPERATION_INCREMENT, {"INCRBY", "$key", "$integer"}, true, 1}},
+    {2, {MOOT_OPERATION_INCREMENT, {"INCRBY", "$key", "$integer"}, true, 7}},
+    {1, {MOOT_OPERATION_INCREMENT, {"DECRBY", "$key", "3"}, true, -3}},
+    {3, {MOOT_OPERATION_READ, {"GET", "$key"}, false, 0}},
+};
+static const struct choice LIST_CHOICES[] = {
+    {5, {MOOT_OPERATION_PUSH, {"RPUSH", "$key", "$value"}, false, 0}},
+    {3, {MOOT_OPERATION_PUSH_FRONT, {"LPUSH", "$key", "$value"}, false, 0}},
+    {3, {MOOT_OPERATION_POP, {"LPOP", "$key"}, false, 0}},
+    {3, {MOOT_OPERATION_POP_BACK, {"RPOP", "$key"}, false, 0}},
+    {2, {MOOT_OPERATION_LENGTH, {"LLEN", "$key"}, false, 0}},
+    {4, {MOOT_OPERATION_READ, {"LRANGE", "$key", "0", "-1"}, false, 0}},
+};
+static const struct choice SET_CHOICES[] = {
+    {4, {MOOT_OPERATION_ADD, {"HSET", "$key", "$value", "1"}, false, 0}},
+    {1, {MOOT_OPERATION_READ, {"HGETALL", "$key"}, false, 0}},
+};
+static const struct choice QUEUE_CHOICES[] = {
+    {5, {MOOT_OPERATION_PUSH, {"RPUSH", "$key", "$value"}, false, 0}},
+    {3, {MOOT_OPERATION_POP, {"BLPOP", "$key", "0.05"}, false, 0}},
+    {2, {MOOT_OPERATION_POP, {"BLPOP", "$key", "1.5"}, false, 0}},
+};
+static const struct {
+    const struct choice *choices;
+    size_t count;
+    struct ask last; /* The last read of a key. */
+} ASKED[WORKLOADS] = {
+    {REGISTER_CHOICES,
+     MOOT_ARRAY_LEN(REGISTER_CHOICES),
+     {MOOT_OPERATION_READ, {"GET", "$key"}, false, 0}},
+    {COUNTER_CHOICES,
+     MOOT_ARRAY_LEN(COUNTER_CHOICES),
+     {MOOT_OPERATION_READ, {"GET", "$key"}, false, 0}},
+    {LIST_CHOICES,
+     MOOT_ARRAY_LEN(LIST_CHOICES),
+     {MOOT_OPERATION_READ, {"LRANGE", "$key", "0", "-1"}, false, 0}},
+    {SET_CHOICES,
+     MOOT_ARRAY_LEN(SET_CHOICES),
+     {MOOT_OPERATION_READ, {"HGETALL", "$key"}, false, 0}},
+    {QUEUE_CHOICES,
+     MOOT_ARRAY_LEN(QUEUE_CHOICES),
+     {MOOT_OPERATION_READ, {"LRANGE", "$key", "0", "-1"}, false, 0}},
+};
+
+static void ask_some(struct sim_world *world, struct sim_client *client)
+{
+    const struct choice *choices = ASKED[world->swarm.workload].choices;
+    uint64_t sum = 0, at;
+    for (size_t i = 0; i < ASKED[world->swarm.workload].count; i++) {
+        sum += choices[i].weight;
+    }
+    for (at = sim__below(world, sum); at >= choices->weight; choices++) {
+        at -= choices->weight;
+    }
+    ask_one(world, client, &choices->ask, (uint32_t)sim__below(world, world->swarm.keys));
+}
+
+/* Compare-and-set: WATCH and GET; then, when both are answered, MULTI SET EXEC. */
+static void ask_watch(struct sim_world *world, struct sim_client *client)
+{
+    uint32_t key = (uint32_t)sim__below(world, world->swarm.keys);
+    struct moot_slice watch[] = {MOOT_SLICE_LITERAL("WATCH"), key_name(key)};
+    static const struct ask read = {MOOT_OPERATION_READ, {"GET", "$key"}, false, 0};
+    client->watch_failed = false;
+    client->watched_known = false;
+    sim__command(client, watch, 2, (struct sim_expected){SIM_STEP_WATCH, SIZE_MAX, key});
+    ask_one(world, client, &read, key);
+    client->expected[client->expected_count - 1].step = SIM_STEP_WATCHED_READ;
+}
+
+static void ask_exec(struct sim_world *world, struct sim_client *client)
+{
+    char text[SIM_VALUE_MAX];
+    uint32_t key = client->watched_key;
+    struct moot_slice value = unique(world, text);
+    struct moot_slice multi = MOOT_SLICE_LITERAL("MULTI"), exec = MOOT_SLICE_LITERAL("EXEC");
+    struct moot_slice set[] = {MOOT_SLICE_LITERAL("SET"), key_name(key), value};
+    struct moot_slice was = {client->watched, client->watched_size};
+    client->watched_known = false;
+    size_t operation =
+        moot_history_call_cas(&world->history, client->process, key_name(key),
+                              was.size == 0 ? moot_history_nil() : moot_history_bytes(was),
+                              moot_history_bytes(value), now_of(world));
+    world->result->counts.operations++;
+    sim__command(client, &multi, 1, (struct sim_expected){SIM_STEP_READY, SIZE_MAX, key});
+    sim__command(client, set, 3, (struct sim_expected){SIM_STEP_READY, SIZE_MAX, key});
+    sim__command(client, &exec, 1, (struct sim_expected){SIM_STEP_EXEC, operation, key});
+}
+
+static void ask_join(struct sim_world *world, struct sim_client *client)
+{
+    char peer[16], public[16];
+    if (world->machine_count == SIM_MACHINES_MAX) {
+        return;
+    }
+    uint32_t slot = world->machine_count++;
+    snprintf(peer, sizeof(peer), "m%u:1", slot);
+    snprintf(public, sizeof(public), "m%u:2", slot);
+    struct moot_slice args[] = {MOOT_SLICE_LITERAL("MOOT"), MOOT_SLICE_LITERAL("JOIN"),
+                                moot_slice_text(peer), moot_slice_text(public)};
+    sim__command(client, args, 4, (struct sim_expected){SIM_STEP_JOIN, SIZE_MAX, slot});
+}
+
+static void ask_remove(struct sim_world *world, struct sim_client *client)
+{
+    uint32_t members = 0, chosen = UINT32_MAX;
+    for (uint32_t i = 0; i < world->machine_count; i++) {
+        const struct sim_machine *machine = world->machines[i];
+        if (machine != NULL && machine->id != 0 && !machine->removed) {
+            members++;
+            chosen = sim__one_in(world, members) ? i : chosen;
+        }
+    }
+    if (members <= 2) {
+        return;
+    }
+    char digits[24];
+    struct moot_slice args[] = {MOOT_SLICE_LITERAL("MOOT"),
+                                MOOT_SLICE_LITERAL("CLUSTER"),
+                                MOOT_SLICE_LITERAL("REMOVE"),
+                                {NULL, 0}};
+    args[3] = moot_slice_make(digits, moot_text_u64(digits, world->machines[chosen]->id));
+    sim__command(client, args, 4, (struct sim_expected){SIM_STEP_REMOVE, SIZE_MAX, chosen});
+}
+
+static bool ask_admin(struct sim_world *world, struct sim_client *client)
+{
+    enum sim_fault wish = world->admin_wish;
+    world->admin_wish = SIM_FAULTS;
+    if (wish == SIM_FAULT_JOIN) {
+        ask_join(world, client);
+    } else if (wish == SIM_FAULT_REMOVE) {
+        ask_remove(world, client);
+    } else if (wish == SIM_FAULT_TRANSFER) {
+        struct moot_slice args[] = {MOOT_SLICE_LITERAL("MOOT"), MOOT_SLICE_LITERAL("CLUSTER"),
+                                    MOOT_SLICE_LITERAL("TRANSFER")};
+        world->result->counts.transfers++;
+        sim__command(client, args, 3, (struct sim_expected){SIM_STEP_SKIM, SIZE_MAX, 0});
+    }
+    return client->expected_count > 0;
+}
+
+static void ask_about(struct sim_world *world, struct sim_client *client)
+{
+    static const char *const words[][2] = {
+        {"PING", NULL}, {"INFO", NULL}, {"MOOT", "STATUS"}, {"ROLE", NULL}, {"CLUSTER", "SLOTS"}};
+    const char *const *chosen = words[sim__below(world, MOOT_ARRAY_LEN(words))];
+    struct moot_slice args[2] = {moot_slice_text(chosen[0]), {NULL, 0}};
+    if (chosen[1] != NULL) {
+        args[1] = moot_slice_text(chosen[1]);
+    }
+    sim__command(client, args, chosen[1] != NULL ? 2 : 1,
+                 (struct sim_expected){SIM_STEP_SKIM, SIZE_MAX, 0});
+}
+
+bool sim__ask(struct sim_world *world, struct sim_client *client)
+{
+    MOOT_ASSERT(client->expected_count == 0);
+    if (client->is_admin) {
+        return ask_admin(world, client);
+    }
+    if (client->fails >= FAILS_MAX) { /* Perhaps another node serves. */
+        client->fails = 0;
+        sim__client_break(world, client);
+        return false;
+    }
+    if (world->phase == SIM_PHASE_LAST_READS) {
+        if (client->last_reads < world->swarm.keys) {
+            ask_one(world, client, &ASKED[world->swarm.workload].last, client->last_reads);
+        }
+        return client->expected_count > 0;
+    }
+    if (world->result->counts.operations >= world->options->operations) {
+        return false;
+    }
+    if (client->watched_known) {
+        ask_exec(world, client);
+    } else if (world->swarm.workload == REGISTER && sim__one_in(world, 5)) {
+        ask_watch(world, client);
+    } else {
+        if (sim__one_in(world, 50)) {
+            ask_about(world, client);
+        }
+        uint64_t count = 1 + sim__below(world, world->swarm.pipeline);
+        while (count-- > 0) {
+            ask_some(world, client);
+        }
+    }
+    return true;
+}
+
+/* ---- answers ---- */
+
+/* An error says of itself what happened; anything else that a client is told here is wrong. */
+static bool outcome_of_error(struct moot_slice text, enum moot_outcome *outcome)
+{
+    static const char *const not_done[] = {"CLUSTERDOWN ", "TRYAGAIN ", "OVERLOADED ", "LOADING "};
+    if (moot_slice_starts_with(text, MOOT_SLICE_LITERAL("INDOUBT "))) {
+        *outcome = MOOT_OUTCOME_INDOUBT;
+        return true;
+    }
+    *outcome = MOOT_OUTCOME_FAIL;
+    for (size_t i = 0; i < MOOT_ARRAY_LEN(not_done); i++) {
+        if (moot_slice_starts_with(text, moot_slice_text(not_done[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static size_t read_head(struct moot_slice bytes, size_t at, struct moot_resp_value *value)
+{
+    size_t consumed;
+    int status =
+        moot_resp_read((struct moot_slice){bytes.data + at, bytes.size - at}, value, &consumed);
+    MOOT_ASSERT(status == 0); /* moot_resp_skip has been over it. */
+    return at + consumed;
+}
+
+/* An aggregate as a list; of pairs only the first. */
+static struct moot_history_value read_list(struct sim_world *world, struct moot_slice reply,
+                                           size_t at, const struct moot_resp_value *head)
+{
+    bool pairs = world->swarm.workload == SET;
+    size_t count = (size_t)head->integer * (head->type == MOOT_RESP_MAP ? 2 : 1);
+    struct moot_slice *items =
+        moot_arena_alloc(&world->history.arena, sizeof(*items) * (count + 1));
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct moot_resp_value value;
+        at = read_head(reply, at, &value);
+        if (!pairs || i % 2 == 0) {
+            items[kept++] = value.text;
+        }
+    }
+    return moot_history_list(items, kept);
+}
+
+static struct moot_history_value read_value(struct sim_world *world, struct moot_slice reply,
+                                            const struct moot_operation *operation)
+{
+    struct moot_resp_value head, value;
+    size_t at = read_head(reply, 0, &head);
+    int64_t integer;
+    switch (head.type) {
+    case MOOT_RESP_INTEGER:
+        if (operation->kind == MOOT_OPERATION_ADD && head.integer != 1) {
+            sim__violation(world, "a field that was never there before was there already");
+        }
+        return operation->kind == MOOT_OPERATION_ADD ? moot_history_none()
+                                                     : moot_history_integer(head.integer);
+    case MOOT_RESP_NULL:
+        return moot_history_nil();
+    case MOOT_RESP_BULK:
+        if (world->swarm.workload == COUNTER && moot_slice_to_i64(head.text, &integer)) {
+            return moot_history_integer(integer);
+        }
+        return moot_history_bytes(head.text);
+    case MOOT_RESP_ARRAY:
+    case MOOT_RESP_MAP:
+    case MOOT_RESP_SET:
+        if (operation->kind == MOOT_OPERATION_POP) { /* BLPOP: key and element */
+            at = read_head(reply, at, &value);
+            read_head(reply, at, &value);
+            return moot_history_bytes(value.text);
+        }
+        return read_list(world, reply, at, &head);
+    default:
+        return moot_history_none();
+    }
+}
+
+static void settle(struct sim_world *world, struct sim_client *client, size_t operation,
+                   enum moot_outcome outcome, struct moot_history_value result)
+{
+    struct moot_sim_counts *counts = &world->result->counts;
+    moot_history_return(&world->history, operation, outcome, result, now_of(world));
+    counts->ok += outcome == MOOT_OUTCOME_OK;
+    counts->failed += outcome == MOOT_OUTCOME_FAIL;
+    counts->in_doubt += outcome == MOOT_OUTCOME_INDOUBT;
+    if (outcome == MOOT_OUTCOME_INDOUBT) { /* It may still be at it: another process goes on. */
+        client->process += SIM_CLIENTS_MAX;
+    }
+}
+
+static void on_joined(struct sim_world *world, uint32_t slot, struct moot_slice hex)
+{
+    uint8_t bytes[2 * sizeof(struct moot_identity)];
+    size_t size = 0;
+    for (size_t i = 0; i + 1 < hex.size && size < sizeof(bytes); i += 2) {
+        unsigned byte = 0;
+        char pair[3] = {(char)hex.data[i], (char)hex.data[i + 1], '\0'};
+        (void)sscanf(pair, "%2x", &byte);
+        bytes[size++] = (uint8_t)byte;
+    }
+    struct sim_machine *machine = sim__machine_make(world, slot);
+    world->machines[slot] = machine;
+    if (moot_identity_decode(moot_slice_make(bytes, size), &machine->identity) != 0) {
+        sim__violation(world, "MOOT JOIN answered something that is no identity");
+        return;
+    }
+    machine->id = machine->identity.node;
+    world->result->counts.joins++;
+    sim__trace(world, "m%u joined as node %u", slot, machine->id);
+    sim__at(world, world->now + sim__around(world, 20 * 1000),
+            (struct sim_event){.kind = SIM_START, .machine = slot});
+}
+
+static void on_watched(struct sim_world *world, struct sim_client *client,
+                       const struct sim_expected *expected, const struct moot_history_value *value)
+{
+    if (client->watch_failed || client->expected_count > 0) {
+        return;
+    }
+    client->watched_known = true;
+    client->watched_key = expected->number;
+    client->watched_size = value->kind == MOOT_HISTORY_NIL ? 0 : value->bytes.size;
+    MOOT_ASSERT(client->watched_size <= sizeof(client->watched));
+    if (client->watched_size > 0) {
+        memcpy(client->watched, value->bytes.data, client->watched_size);
+    }
+    (void)world;
+}
+
+static void on_operation(struct sim_world *world, struct sim_client *client,
+                         const struct sim_expected *expected, struct moot_slice reply)
+{
+    const struct moot_operation *operation = &world->history.operations[expected->operation];
+    struct moot_history_value value = read_value(world, reply, operation);
+    enum moot_outcome outcome = MOOT_OUTCOME_OK;
+    if (expected->step == SIM_STEP_EXEC) { /* A refusal may be because of any write: no result. */
+        outcome = value.kind == MOOT_HISTORY_NIL ? MOOT_OUTCOME_FAIL : MOOT_OUTCOME_OK;
+        value = moot_history_integer(1);
+    } else if (expected->step == SIM_STEP_WATCHED_READ) {
+        on_watched(world, client, expected, &value);
+    } else if (world->phase == SIM_PHASE_LAST_READS) {
+        client->last_reads++;
+    }
+    client->fails = 0;
+    settle(world, client, expected->operation, outcome, value);
+}
+
+static void on_error(struct sim_world *world, struct sim_client *client,
+                     const struct sim_expected *expected, struct moot_slice text)
+{
+    enum moot_outcome outcome;
+    if (!outcome_of_error(text, &outcome)) {
+        sim__violation(world, "m%u answered client %u: %.*s", client->machine, client->number,
+                       (int)text.size, (const char *)text.data);
+        return;
+    }
+    client->fails++;
+    client->watch_failed = client->watch_failed || expected->step == SIM_STEP_WATCH ||
+                           expected->step == SIM_STEP_WATCHED_READ;
+    if (expected->operation != SIZE_MAX) {
+        settle(world, client, expected->operation, outcome, moot_history_none());
+    }
+}
+
+/* Refusals of an administrator's wish are allowed. */
+static void on_admin(struct sim_world *world, const struct sim_expected *expected,
+                     const struct moot_resp_value *head)
+{
+    if (expected->step == SIM_STEP_JOIN && head->type == MOOT_RESP_BULK) {
+        on_joined(world, expected->number, head->text);
+    } else if (expected->step == SIM_STEP_REMOVE && head->type != MOOT_RESP_ERROR) {
+        world->result->counts.removals++;
+        world->machines[expected->number]->removed = true;
+        sim__trace(world, "m%u is to be removed", expected->number);
+    }
+}
+
+void sim__answer(struct sim_world *world, struct sim_client *client,
+                 const struct sim_expected *expected, struct moot_slice reply)
+{
+    struct moot_resp_value head;
+    (void)read_head(reply, 0, &head);
+    if (client->is_admin) {
+        on_admin(world, expected, &head);
+    } else if (expected->step == SIM_STEP_SKIM) {
+        return;
+    } else if (head.type == MOOT_RESP_ERROR) {
+        on_error(world, client, expected, head.text);
+    } else if (expected->operation != SIZE_MAX) {
+        on_operation(world, client, expected, reply);
+    }
+}
+
+void sim__unanswered(struct sim_world *world, struct sim_client *client)
+{
+    for (size_t i = 0; i < client->expected_count; i++) {
+        if (client->expected[i].operation != SIZE_MAX) {
+            settle(world, client, client->expected[i].operation, MOOT_OUTCOME_INDOUBT,
+                   moot_history_none());
+        }
+    }
+    client->expected_count = 0;
+    client->watched_known = false;
+    client->watch_failed = true;
+    client->fails = 0;
+}
+
+bool sim__has_finished(const struct sim_world *world, const struct sim_client *client)
+{
+    if (world->phase == SIM_PHASE_LAST_READS) {
+        return client->is_admin || client->last_reads == world->swarm.keys;
+    }
+    return client->expected_count == 0 &&
+           (client->is_admin || world->result->counts.operations >= world->options->operations);
+}
+
+/* ---- the judgement ---- */
+
+void sim__judge(struct sim_world *world)
+{
+    static const struct moot_model *const models[WORKLOADS] = {
+        &moot_model_register, &moot_model_counter, &moot_model_append, NULL, NULL};
+    struct moot_linearizability_options how = {.configurations_max = CONFIGURATIONS_MAX};
+    struct moot_verdict verdict;
+    moot_verdict_init(&verdict);
+    const struct moot_model *model = models[world->swarm.workload];
+    if (world->history.count == 0) {
+        verdict.judgement = MOOT_JUDGEMENT_VALID;
+    } else if (model != NULL) {
+        moot_check_linearizable(&world->history, model, &how, &verdict);
+    } else if (world->swarm.workload == SET) {
+        moot_check_set(&world->history, &verdict);
+    } else {
+        moot_check_queue(&world->history, &verdict);
+    }
+    if (verdict.judgement == MOOT_JUDGEMENT_VIOLATION) {
+        sim__violation(world, "the history of the %s is wrong:\n%.*s", NAMES[world->swarm.workload],
+                       (int)verdict.words.size, (const char *)verdict.words.data);
+    }
+    world->result->counts.unknown += verdict.judgement == MOOT_JUDGEMENT_UNKNOWN;
+    moot_verdict_deinit(&verdict);
+}

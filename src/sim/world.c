@@ -1,0 +1,329 @@
+#include "sim/world.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/hash.h"
+
+enum {
+    WATCH_MS = 20,
+    HEALED_MAX_S = 40,   /* After it all clients must have their answers, */
+    CONVERGE_MAX_S = 30, /* all replicas hold the same, */
+    READS_MAX_S = 30,    /* and the last reads be done. */
+};
+
+/* ---- small services ---- */
+
+void sim__trace(struct sim_world *world, const char *format, ...)
+{
+    if (world->options->trace == NULL) {
+        return;
+    }
+    va_list args;
+    va_start(args, format);
+    fprintf(world->options->trace, "%12.6f ", (double)world->now / 1e9);
+    vfprintf(world->options->trace, format, args);
+    fputc('\n', world->options->trace);
+    va_end(args);
+}
+
+void sim__violation(struct sim_world *world, const char *format, ...)
+{
+    struct moot_sim_result *result = world->result;
+    if (result->violated) {
+        return;
+    }
+    result->violated = true;
+    char text[4096];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    moot_buffer_append_text(&result->words, text);
+    sim__trace(world, "VIOLATION %s", text);
+}
+
+void sim__note(struct sim_world *world, uint64_t word)
+{
+    world->result->hash = moot_hash_mix(world->result->hash, word);
+}
+
+void sim__note_bytes(struct sim_world *world, struct moot_slice bytes)
+{
+    world->result->hash =
+        bytes.size == 0 ? world->result->hash : moot_hash64(bytes, world->result->hash);
+}
+
+void sim__at(struct sim_world *world, uint64_t at, struct sim_event event)
+{
+    event.at = moot_max_u64(at, world->now);
+    sim_events_add(&world->events, &event);
+}
+
+uint64_t sim__below(struct sim_world *world, uint64_t bound)
+{
+    return bound == 0 ? 0 : moot_rng_below(&world->rng, bound);
+}
+
+bool sim__one_in(struct sim_world *world, uint64_t n)
+{
+    return n != 0 && moot_rng_below(&world->rng, n) == 0;
+}
+
+/* A geometric number of halvings, so that there is a tail, without libm. */
+uint64_t sim__around(struct sim_world *world, uint64_t mean_us)
+{
+    uint64_t span = mean_us * MOOT_USEC_NS;
+    while (sim__one_in(world, 4)) {
+        span *= 2;
+    }
+    return 1 + sim__below(world, span);
+}
+
+/* ---- beginning and end ---- */
+
+static void address_of(uint32_t slot, struct moot_address *address)
+{
+    *address = (struct moot_address){.node = slot + 1};
+    snprintf(address->peer, sizeof(address->peer), "m%u:1", slot);
+    snprintf(address->client, sizeof(address->client), "m%u:2", slot);
+}
+
+static void populate(struct sim_world *world)
+{
+    struct moot_identity identity = {.initial_count = world->swarm.nodes};
+    for (uint32_t slot = 0; slot < world->swarm.nodes; slot++) {
+        address_of(slot, &identity.initial[slot]);
+    }
+    memset(identity.cluster, 0x6d, sizeof(identity.cluster));
+    for (uint32_t slot = 0; slot < world->swarm.nodes; slot++) {
+        struct sim_machine *machine = sim__machine_make(world, slot);
+        identity.node = slot + 1;
+        identity.self = identity.initial[slot];
+        machine->identity = identity;
+        machine->id = identity.node;
+        world->machines[slot] = machine;
+        sim__at(world, sim__around(world, 2000),
+                (struct sim_event){.kind = SIM_START, .machine = slot});
+    }
+    world->machine_count = world->swarm.nodes;
+    for (uint32_t i = 0; i < world->swarm.clients; i++) {
+        sim__client_init(world, i, i == 0);
+    }
+    sim__at(world, sim__around(world, world->swarm.fault_gap_us),
+            (struct sim_event){.kind = SIM_NEMESIS});
+    sim__at(world, 1, (struct sim_event){.kind = SIM_WATCH});
+}
+
+static void depopulate(struct sim_world *world)
+{
+    for (uint32_t i = 0; i < SIM_MACHINES_MAX; i++) {
+        sim__machine_free(world->machines[i]);
+    }
+    for (uint32_t i = 0; i < world->swarm.clients; i++) {
+        sim__client_deinit(&world->clients[i]);
+    }
+    for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
+        moot_free(world->groups[group].committed);
+        moot_free(world->groups[group].applied);
+        moot_free(world->groups[group].leaders);
+    }
+    sim_events_deinit(&world->events);
+    moot_history_deinit(&world->history);
+    moot_free(world->aligned);
+}
+
+/* ---- phases ---- */
+
+static void enter(struct sim_world *world, enum sim_phase phase)
+{
+    static const char *const names[] = {"faults", "healed", "converge", "last reads", "done"};
+    world->phase = phase;
+    world->phase_since = world->now;
+    sim__trace(world, "phase: %s", names[phase]);
+    if (phase == SIM_PHASE_HEALED) {
+        sim__heal(world);
+    }
+    for (uint32_t i = 0; i < world->swarm.clients && phase == SIM_PHASE_LAST_READS; i++) {
+        if (world->clients[i].expected_count == 0) {
+            sim__client_wake(world, &world->clients[i], 1 + sim__around(world, 100));
+        }
+    }
+}
+
+static bool have_all_finished(const struct sim_world *world)
+{
+    for (uint32_t i = 0; i < world->swarm.clients; i++) {
+        if (!sim__has_finished(world, &world->clients[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void watch(struct sim_world *world)
+{
+    uint64_t seconds = (world->now - world->phase_since) / MOOT_SEC_NS;
+    const char *why = "";
+    sim__at(world, world->now + WATCH_MS * MOOT_MSEC_NS, (struct sim_event){.kind = SIM_WATCH});
+    switch (world->phase) {
+    case SIM_PHASE_FAULTS:
+        if (world->result->counts.operations >= world->options->operations ||
+            world->now >= world->swarm.faults_end_us * MOOT_USEC_NS) {
+            enter(world, SIM_PHASE_HEALED);
+        }
+        return;
+    case SIM_PHASE_HEALED:
+        if (have_all_finished(world)) {
+            enter(world, SIM_PHASE_CONVERGE);
+        } else if (seconds > HEALED_MAX_S + world->options->operations / 50) {
+            sim__violation(world, "liveness: clients have not finished after all was healed");
+        }
+        return;
+    case SIM_PHASE_CONVERGE:
+        if (sim__has_converged(world, &why)) {
+            enter(world, SIM_PHASE_LAST_READS);
+        } else if (seconds > CONVERGE_MAX_S) {
+            sim__violation(world, "liveness: replicas do not come to hold the same: %s", why);
+        }
+        return;
+    case SIM_PHASE_LAST_READS:
+        if (have_all_finished(world)) {
+            enter(world, SIM_PHASE_DONE);
+        } else if (seconds > READS_MAX_S) {
+            sim__violation(world, "liveness: the last reads do not end");
+        }
+        return;
+    case SIM_PHASE_DONE:
+        return;
+    }
+}
+
+/* ---- events ---- */
+
+static void on_machine(struct sim_world *world, const struct sim_event *event)
+{
+    struct sim_machine *machine = world->machines[event->machine];
+    if (event->kind == SIM_START) {
+        if (machine->running && machine->doomed) { /* It has not died yet. */
+            sim__at(world, world->now + 10 * MOOT_MSEC_NS, *event);
+        } else if (!machine->running) {
+            sim__machine_start(world, machine);
+        }
+        return;
+    }
+    if (!machine->running || machine->epoch != event->epoch) {
+        return;
+    }
+    switch (event->kind) {
+    case SIM_TURN:
+        sim__machine_turn(world, machine);
+        return;
+    case SIM_TICK:
+        sim__machine_tick(world, machine, event->number);
+        return;
+    case SIM_DURABLE:
+        sim__durable(world, machine, event->number);
+        return;
+    case SIM_JOB:
+        sim__job_done(world, machine, event->number);
+        return;
+    case SIM_TO_NODE:
+        sim__to_node(world, event);
+        return;
+    default:
+        MOOT_UNREACHABLE();
+    }
+}
+
+static void on_client(struct sim_world *world, const struct sim_event *event)
+{
+    struct sim_client *client = &world->clients[event->machine];
+    if (event->kind == SIM_TO_CLIENT) {
+        if (sim__client_of(world, event->number) == client) {
+            sim__client_bytes(world, client, event);
+        }
+    } else if (event->epoch == client->epoch && event->kind == SIM_CLIENT) {
+        sim__client_act(world, client);
+    } else if (event->epoch == client->epoch) {
+        sim__client_give_up(world, client);
+    }
+}
+
+static void on_event(struct sim_world *world, const struct sim_event *event)
+{
+    switch (event->kind) {
+    case SIM_TURN:
+    case SIM_TICK:
+    case SIM_START:
+    case SIM_DURABLE:
+    case SIM_JOB:
+    case SIM_TO_NODE:
+        on_machine(world, event);
+        return;
+    case SIM_DIAL:
+        sim__dial(world, event);
+        return;
+    case SIM_LINK_UP:
+        sim__link_up(world, event);
+        return;
+    case SIM_LINK_DOWN:
+        sim__link_down(world, event);
+        return;
+    case SIM_MESSAGE:
+        sim__message(world, event);
+        return;
+    case SIM_TO_CLIENT:
+    case SIM_CLIENT:
+    case SIM_CLIENT_GIVEUP:
+        on_client(world, event);
+        return;
+    case SIM_NEMESIS:
+        sim__strike(world);
+        return;
+    case SIM_MEND:
+        sim__mend(world, event->number);
+        return;
+    case SIM_WATCH:
+        watch(world);
+        return;
+    }
+    MOOT_UNREACHABLE();
+}
+
+void moot_sim_result_init(struct moot_sim_result *result)
+{
+    *result = (struct moot_sim_result){0};
+    moot_buffer_init(&result->words);
+}
+
+void moot_sim_result_deinit(struct moot_sim_result *result) { moot_buffer_deinit(&result->words); }
+
+void moot_sim_run(const struct moot_sim_options *options, struct moot_sim_result *result)
+{
+    struct sim_world *world = moot_alloc_zero(sizeof(*world));
+    world->options = options;
+    world->result = result;
+    world->admin_wish = SIM_FAULTS;
+    moot_history_init(&world->history);
+    moot_rng_init(&world->rng, moot_hash_mix(options->seed, 0xe7e27));
+    sim__swarm(world);
+    result->nodes = world->swarm.nodes;
+    result->workload = sim__workload_name(world->swarm.workload);
+    populate(world);
+    struct sim_event event;
+    while (world->phase != SIM_PHASE_DONE && !result->violated) {
+        bool some = sim_events_take(&world->events, &event);
+        MOOT_ASSERT(some); /* The watch never ends. */
+        world->now = event.at;
+        on_event(world, &event);
+        moot_block_release(event.block);
+    }
+    if (!result->violated) {
+        sim__judge(world);
+    }
+    result->virtual_ns = world->now;
+    depopulate(world);
+    moot_free(world);
+}

@@ -1,0 +1,356 @@
+/* The parts of the world, shared by its files:
+ *
+ *   world.c       time, phases, verdict
+ *   machine.c     a process with its disk, store and clock: starts, turns, crashes
+ *   effect.c      what a turn wants done
+ *   network.c     links and messages
+ *   client.c      connections, bytes, replies
+ *   workload.c    what clients ask, and what the answers mean
+ *   nemesis.c     which faults there are (swarm), and when they strike
+ *   invariants.c  what must hold between nodes after every turn
+ *
+ * Machines are slots, 0 and up; node ids are 1 and up, and given by the cluster to those that join.
+ */
+#ifndef MOOT_SIM_WORLD_H
+#define MOOT_SIM_WORLD_H
+
+#include "base/rng.h"
+#include "base/slice.h"
+#include "check/history.h"
+#include "database/node.h"
+#include "sim/disk_sim.h"
+#include "sim/event.h"
+#include "sim/sim.h"
+
+enum {
+    SIM_MACHINES_MAX = 12,
+    SIM_CLIENTS_MAX = 24,
+    SIM_KEYS_MAX = 8,
+    SIM_EXPECTED_MAX = 32, /* Unanswered commands of one client. */
+    SIM_VALUE_MAX = 48,
+};
+
+/* ---- swarm: what one seed's world is like ---- */
+
+enum sim_fault {
+    SIM_FAULT_CRASH,
+    SIM_FAULT_CRASH_LEADER,
+    SIM_FAULT_POWER, /* All at once. */
+    SIM_FAULT_PARTITION,
+    SIM_FAULT_ISOLATE_LEADER,
+    SIM_FAULT_ONE_WAY,
+    SIM_FAULT_CUT, /* One pair, both ways: a partial partition. */
+    SIM_FAULT_PAUSE,
+    SIM_FAULT_CLOCK,
+    SIM_FAULT_BREAK_LINK,
+    SIM_FAULT_BREAK_CLIENT,
+    SIM_FAULT_SLOW_DISK,
+    SIM_FAULT_STOP, /* Graceful. */
+    SIM_FAULT_JOIN,
+    SIM_FAULT_REMOVE,
+    SIM_FAULT_TRANSFER,
+    SIM_FAULTS,
+};
+
+struct sim_swarm {
+    uint32_t weights[SIM_FAULTS];
+    uint64_t fault_gap_us, fault_us, faults_end_us; /* Mean gap, mean length, end of the phase. */
+    uint32_t lose_ppm, repeat_ppm;
+    bool reorders;
+    uint64_t delay_us, jitter_us, late_one_in; /* Of messages; a late one takes 50 times as long. */
+    uint64_t disk_us, disk_jitter_us;
+    uint64_t turn_us;
+    int64_t drift_ppm_max;
+    uint32_t wouldblock_one_in, rarely_one_in;
+    uint64_t election_ms, heartbeat_ms, flush_bytes, log_memory_bytes, segment_bytes;
+    uint32_t nodes, clients, keys, workload, pipeline;
+    uint64_t think_us, patience_ms;
+    uint32_t tear_one_in; /* Client bytes are cut at random places one time in so many. */
+    uint8_t database;
+};
+
+/* ---- a machine ---- */
+
+struct sim_job;
+struct sim_pin {
+    moot_ticket ticket;
+    struct moot_store_pin *pin;
+    uint32_t readers;
+    bool unpinned;
+};
+struct sim_flight { /* A journal batch on its way to the disk. */
+    moot_ticket ticket;
+    uint64_t flight;
+};
+struct sim_connection { /* As the node's kernel sees it. */
+    uint64_t id;
+    bool paused;
+    struct moot_buffer backlog;
+};
+enum {
+    SIM_PINS_MAX = 64,
+    SIM_FLIGHTS_MAX = 64,
+    SIM_CONNECTIONS_MAX = 4 * SIM_CLIENTS_MAX,
+    SIM_INPUTS_MAX = 4096
+};
+enum sim_queue { SIM_QUEUE_FETCH, SIM_QUEUE_STORE, SIM_QUEUE_PIN, SIM_QUEUES };
+
+/* What invariants.c remembers of one process and group. */
+struct sim_seen {
+    moot_term term;
+    moot_index commit, applied, checked;
+    bool led;
+    moot_term led_term;
+};
+
+struct sim_machine {
+    uint32_t slot;
+    moot_node_id id; /* 0: not a node yet. */
+    bool running;
+    bool removed;   /* The cluster was told to do without it. */
+    uint64_t epoch; /* Raised by every start and crash. */
+    struct moot_identity identity;
+    struct moot_disk_sim *disk;
+    struct moot_store *store;
+    struct moot_node *node;
+    uint64_t starts;
+
+    struct moot_input inputs[SIM_INPUTS_MAX];
+    size_t input_count;
+    struct moot_arena arena; /* Bytes of the inputs. */
+    bool turn_is_due;
+    uint64_t busy_until, paused_until;
+    uint64_t deadline_number;
+    bool doomed; /* Dies within its next turn. */
+
+    uint64_t born;   /* World time at which this process's clock stood at `origin`. */
+    uint64_t origin; /* ns */
+    int64_t drift_ppm;
+    int64_t wall_offset_ms;
+
+    uint64_t disk_free_at, disk_slow_until;
+    struct sim_flight flights[SIM_FLIGHTS_MAX];
+    size_t flight_count;
+    struct sim_job *jobs; /* Oldest first. */
+    uint64_t job_number;
+    uint64_t queue_free_at[SIM_QUEUES];
+    struct sim_pin pins[SIM_PINS_MAX];
+    size_t pin_count;
+    struct sim_connection connections[SIM_CONNECTIONS_MAX];
+    size_t connection_count;
+    struct sim_seen seen[MOOT_GROUPS_MAX];
+};
+
+/* ---- the network ---- */
+
+enum sim_wish { SIM_WISH_NONE, SIM_WISH_LINK, SIM_WISH_REFUSE };
+struct sim_link {        /* One way; [from][to]. */
+    enum sim_wish wish;  /* What `from` was told by its brain. */
+    uint32_t cuts;       /* Partitions that swallow what goes this way. */
+    uint64_t told;       /* The link that `from` knows to be up; 0: none. */
+    uint64_t last_at[2]; /* Delivery of the last message, by lane. */
+    uint64_t link;       /* Of the pair, kept at [lower][higher]: the last one made. */
+    bool up;             /* The same. */
+    bool dial_is_due;    /* The same. */
+};
+
+/* ---- clients ---- */
+
+enum sim_step {
+    SIM_STEP_READY,     /* Anything but an error. */
+    SIM_STEP_SKIM,      /* Anything. */
+    SIM_STEP_OPERATION, /* The answer of an operation. */
+    SIM_STEP_WATCH,
+    SIM_STEP_WATCHED_READ,
+    SIM_STEP_EXEC,
+    SIM_STEP_JOIN,
+    SIM_STEP_REMOVE,
+};
+struct sim_expected {
+    enum sim_step step;
+    size_t operation; /* In the history; SIZE_MAX: none. */
+    uint32_t number;  /* Of a key, a slot or a node. */
+};
+
+struct sim_client {
+    uint32_t number;
+    uint32_t process; /* In the history. */
+    bool is_admin, connected, connecting;
+    uint32_t machine;
+    uint64_t machine_epoch;
+    uint64_t connection; /* Never used again. */
+    uint64_t connections;
+    uint8_t protocol;
+    struct moot_buffer in, out;
+    uint64_t to_node_at, to_client_at; /* Bytes arrive in order. */
+    struct sim_expected expected[SIM_EXPECTED_MAX];
+    size_t expected_count;
+    uint64_t epoch; /* Of what it waits for. */
+    bool watch_failed;
+    bool watched_known;
+    uint8_t watched[SIM_VALUE_MAX];
+    size_t watched_size;
+    uint32_t watched_key;
+    uint32_t last_reads; /* Keys read in the last phase. */
+    uint64_t fails;      /* In a row. */
+};
+
+/* ---- the world ---- */
+
+enum sim_phase {
+    SIM_PHASE_FAULTS,
+    SIM_PHASE_HEALED,
+    SIM_PHASE_CONVERGE,
+    SIM_PHASE_LAST_READS,
+    SIM_PHASE_DONE
+};
+
+struct sim_committed {
+    moot_term term; /* 0: nobody knows yet. */
+    uint64_t hash;
+};
+struct sim_applied {
+    uint64_t chain, digest;
+    bool known;
+};
+struct sim_group {
+    struct sim_committed *committed; /* By index. */
+    size_t committed_capacity;
+    moot_index committed_last;
+    struct sim_applied *applied; /* By index. */
+    size_t applied_capacity;
+    moot_node_id *leaders; /* By term. */
+    size_t leaders_capacity;
+};
+
+struct sim_world {
+    const struct moot_sim_options *options;
+    struct moot_sim_result *result;
+    struct sim_swarm swarm;
+    struct moot_rng rng;
+    uint64_t now; /* ns since the world began */
+    struct sim_events events;
+    enum sim_phase phase;
+    uint64_t phase_since;
+    struct sim_machine *machines[SIM_MACHINES_MAX];
+    uint32_t machine_count; /* Slots in use, also of those that only asked to join. */
+    struct sim_link links[SIM_MACHINES_MAX][SIM_MACHINES_MAX];
+    uint64_t link_number;
+    struct sim_client clients[SIM_CLIENTS_MAX];
+    uint64_t connection_number;
+    struct moot_history history;
+    uint64_t values; /* Unique ones made. */
+    uint64_t pushed;
+    enum sim_fault admin_wish;  /* SIM_FAULTS: none. */
+    uint32_t partitions[64][2]; /* Masks of the partitions that are in force: from, to. */
+    bool partition_in_force[64];
+    struct sim_group groups[MOOT_GROUPS_MAX];
+    void *aligned; /* For disk writes. */
+    size_t aligned_size;
+};
+
+/* world.c */
+/* The first violation counts; the run ends after this event. */
+void sim__violation(struct sim_world *world, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void sim__trace(struct sim_world *world, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Into the trace hash. */
+void sim__note(struct sim_world *world, uint64_t word);
+void sim__note_bytes(struct sim_world *world, struct moot_slice bytes);
+void sim__at(struct sim_world *world, uint64_t at, struct sim_event event);
+uint64_t sim__below(struct sim_world *world, uint64_t bound); /* 0 when the bound is 0 */
+bool sim__one_in(struct sim_world *world, uint64_t n);        /* n 0: never */
+/* Microseconds around `mean_us`, as nanoseconds; exponential-like, never 0. */
+uint64_t sim__around(struct sim_world *world, uint64_t mean_us);
+
+/* machine.c */
+struct sim_machine *sim__machine_make(struct sim_world *world, uint32_t slot);
+void sim__machine_free(struct sim_machine *machine);
+void sim__machine_start(struct sim_world *world, struct sim_machine *machine);
+/* `is_quiet`: others do not see their links and connections close (the power failed). */
+void sim__machine_crash(struct sim_world *world, struct sim_machine *machine, bool is_quiet);
+void sim__machine_turn(struct sim_world *world, struct sim_machine *machine);
+void sim__machine_tick(struct sim_world *world, struct sim_machine *machine, uint64_t number);
+/* For its next turn, which is arranged for; bytes are copied. */
+struct moot_input *sim__input(struct sim_world *world, struct sim_machine *machine,
+                              enum moot_input_kind kind, struct moot_slice bytes);
+void sim__arrange_turn(struct sim_world *world, struct sim_machine *machine);
+struct moot_now sim__machine_now(const struct sim_world *world, const struct sim_machine *machine);
+struct sim_machine *sim__machine_of(struct sim_world *world, moot_node_id id); /* or NULL */
+
+/* effect.c */
+/* Performs effects[0..count); stops when the machine has gone. */
+void sim__perform(struct sim_world *world, struct sim_machine *machine,
+                  const struct moot_effect *effects, size_t count);
+void sim__durable(struct sim_world *world, struct sim_machine *machine, moot_ticket ticket);
+void sim__job_done(struct sim_world *world, struct sim_machine *machine, uint64_t number);
+void sim__jobs_drop(struct sim_machine *machine); /* And pins, and flights. */
+
+/* network.c */
+void sim__peer(struct sim_world *world, struct sim_machine *machine,
+               const struct moot_effect *effect);
+void sim__send(struct sim_world *world, struct sim_machine *machine,
+               const struct moot_effect *effect);
+void sim__dial(struct sim_world *world, const struct sim_event *event);
+void sim__link_up(struct sim_world *world, const struct sim_event *event);
+void sim__link_down(struct sim_world *world, const struct sim_event *event);
+void sim__message(struct sim_world *world, const struct sim_event *event);
+/* The link between two, if there is one, ends; both are told within `delay_us`. */
+void sim__link_break(struct sim_world *world, uint32_t a, uint32_t b, int status,
+                     uint64_t delay_us);
+void sim__machine_came(struct sim_world *world, struct sim_machine *machine);
+void sim__machine_gone(struct sim_world *world, struct sim_machine *machine, bool is_quiet);
+/* From every machine in `from` to every one in `to`. */
+void sim__cut(struct sim_world *world, uint32_t from, uint32_t to, bool on);
+
+/* client.c */
+void sim__client_init(struct sim_world *world, uint32_t number, bool is_admin);
+void sim__client_deinit(struct sim_client *client);
+void sim__client_act(struct sim_world *world, struct sim_client *client);
+void sim__client_give_up(struct sim_world *world, struct sim_client *client);
+void sim__client_bytes(struct sim_world *world, struct sim_client *client,
+                       const struct sim_event *event);
+void sim__client_break(struct sim_world *world, struct sim_client *client);
+bool sim__client_is_idle(const struct sim_client *client);
+void sim__client_wake(struct sim_world *world, struct sim_client *client, uint64_t delay_ns);
+/* A command into `out`; its answer is expected. */
+void sim__command(struct sim_client *client, const struct moot_slice *args, uint32_t argc,
+                  struct sim_expected expected);
+struct sim_client *sim__client_of(struct sim_world *world, uint64_t connection); /* or NULL */
+/* The node's side. */
+void sim__to_node(struct sim_world *world, const struct sim_event *event);
+void sim__reply(struct sim_world *world, struct sim_machine *machine,
+                const struct moot_effect *effect);
+void sim__client_pause(struct sim_world *world, struct sim_machine *machine,
+                       const struct moot_effect *effect);
+void sim__client_close(struct sim_world *world, struct sim_machine *machine,
+                       const struct moot_effect *effect);
+void sim__connections_drop(struct sim_world *world, struct sim_machine *machine, bool is_quiet);
+
+/* workload.c */
+/* Puts the next commands into client->out; false when it has nothing to ask any more. */
+bool sim__ask(struct sim_world *world, struct sim_client *client);
+void sim__answer(struct sim_world *world, struct sim_client *client,
+                 const struct sim_expected *expected, struct moot_slice reply);
+/* The connection is gone: what was expected is in doubt. */
+void sim__unanswered(struct sim_world *world, struct sim_client *client);
+bool sim__has_finished(const struct sim_world *world, const struct sim_client *client);
+const char *sim__workload_name(uint32_t workload);
+uint32_t sim__workload_count(void);
+void sim__judge(struct sim_world *world);
+
+/* nemesis.c */
+void sim__swarm(struct sim_world *world);
+void sim__strike(struct sim_world *world);
+void sim__mend(struct sim_world *world, uint64_t number);
+void sim__heal(struct sim_world *world);
+moot_node_id sim__leader(struct sim_world *world, moot_group_id group); /* 0: none */
+
+/* invariants.c */
+void sim__check(struct sim_world *world, struct sim_machine *machine);
+void sim__check_forget(struct sim_machine *machine); /* The process has gone. */
+/* Every member of both groups runs and holds the same; else `why` says what is missing. */
+bool sim__has_converged(struct sim_world *world, const char **why);
+
+#endif
