@@ -489,9 +489,10 @@ static void tell_applied(struct moot_group *group)
 {
     struct moot_raft_status raft;
     moot_raft_status(group->raft, &raft);
-    if (raft.applied < group->applied) {
+    moot_index applied = moot_min_u64(group->applied, raft.commit);
+    if (raft.applied < applied) {
         struct moot_raft_event event = {.kind = MOOT_RAFT_EVENT_APPLIED};
-        event.applied = group->applied;
+        event.applied = applied;
         int status = group__step(group, &event);
         MOOT_ASSERT(status == 0);
     }

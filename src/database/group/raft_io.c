@@ -160,8 +160,8 @@ static void perform(const struct step *step, const struct moot_raft_effect *effe
         on_send(group, effect);
         return;
     case MOOT_RAFT_EFFECT_COMMIT:
-        MOOT_ASSERT(effect->commit >= group->commit);
-        group->commit = effect->commit;
+        /* After an install the group may know of more than the core has counted yet. */
+        group->commit = moot_max_u64(group->commit, effect->commit);
         return;
     case MOOT_RAFT_EFFECT_STATE:
         on_state(group, effect);
