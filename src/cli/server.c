@@ -209,53 +209,93 @@ static void identity_alone(const struct moot_address *address, struct moot_ident
     identity->initial_count = 1;
 }
 
-/* One wish to join. 1: refused for now, and surely not done. */
-static int ask_to_join(const char *at, const struct moot_address *address,
-                       struct moot_identity *identity, char why[256])
+/* Refused: 1 when it may be asked again. */
+static int join_refused(const char *at, struct moot_slice text, char why[256])
 {
-    const char *const words[] = {"MOOT", "JOIN", address->peer, address->client};
-    struct cli_client client;
-    struct moot_resp_value reply;
-    if (cli_connect(&client, at, JOIN_MS, why) != 0) {
-        return -cli_fail("%s. Name the client port of a running node with --join", why);
+    snprintf(why, 256, "%.*s", (int)moot_min_u64(text.size, 250), (const char *)text.data);
+    bool later = moot_slice_starts_with(text, MOOT_SLICE_LITERAL("CLUSTERDOWN")) ||
+                 moot_slice_starts_with(text, MOOT_SLICE_LITERAL("TRYAGAIN")) ||
+                 moot_slice_starts_with(text, MOOT_SLICE_LITERAL("OVERLOADED"));
+    return later ? 1 : -cli_fail("%s refused: %s", at, why);
+}
+
+/* The reply to the nonce that was asked for becomes a proof of the cluster's secret. */
+static bool prove(const struct moot_admission *admission, const struct moot_resp_value *reply,
+                  const struct moot_address *address, char proof[MOOT_ADMISSION_HEX + 1])
+{
+    uint8_t nonce[MOOT_MAC_BYTES], sealed[MOOT_MAC_BYTES];
+    if (reply->type != MOOT_RESP_BULK || !moot_admission_from_hex(reply->text, nonce)) {
+        return false;
     }
-    if (cli_command(&client, 4, words, JOIN_MS, &reply, why) != 0) {
-        return -cli_fail(
-            "%s did not answer the wish to join: %s. Try again; an id given in vain is "
-            "never used",
-            at, why);
-    }
-    uint8_t *bytes = moot_alloc(reply.text.size / 2);
-    struct moot_slice encoded = {bytes, reply.text.size / 2};
+    moot_admission_proof(admission, nonce, moot_slice_text(address->peer),
+                         moot_slice_text(address->client), sealed);
+    moot_admission_to_hex(sealed, proof);
+    proof[MOOT_ADMISSION_HEX] = '\0';
+    return true;
+}
+
+static int take_identity(const char *at, const struct moot_resp_value *reply,
+                         struct moot_identity *identity, char why[256])
+{
+    uint8_t *bytes = moot_alloc(reply->text.size / 2);
+    struct moot_slice encoded = {bytes, reply->text.size / 2};
     int result = 0;
-    if (reply.type == MOOT_RESP_ERROR) {
-        snprintf(why, 256, "%.*s", (int)moot_min_u64(reply.text.size, 250),
-                 (const char *)reply.text.data);
-        result = moot_slice_starts_with(reply.text, MOOT_SLICE_LITERAL("CLUSTERDOWN")) ||
-                         moot_slice_starts_with(reply.text, MOOT_SLICE_LITERAL("TRYAGAIN")) ||
-                         moot_slice_starts_with(reply.text, MOOT_SLICE_LITERAL("OVERLOADED"))
-                     ? 1
-                     : -cli_fail("%s refused: %s", at, why);
-    } else if (reply.type != MOOT_RESP_BULK ||
-               !from_hex((const char *)reply.text.data, reply.text.size, bytes, encoded.size) ||
+    if (reply->type == MOOT_RESP_ERROR) {
+        result = join_refused(at, reply->text, why);
+    } else if (reply->type != MOOT_RESP_BULK ||
+               !from_hex((const char *)reply->text.data, reply->text.size, bytes, encoded.size) ||
                moot_identity_decode(encoded, identity) != MOOT_OK) {
         result = -cli_fail("%s answered with something that is no identity: is it a moot of this "
                            "version?",
                            at);
     }
     moot_free(bytes);
+    return result;
+}
+
+/* One wish to join, in two steps: a nonce is asked for, then its proof is shown. 1: refused for
+ * now, and surely not done. */
+static int ask_to_join(const char *at, const struct moot_admission *admission,
+                       const struct moot_address *address, struct moot_identity *identity,
+                       char why[256])
+{
+    char proof[MOOT_ADMISSION_HEX + 1];
+    const char *const words[] = {"MOOT", "JOIN", address->peer, address->client, proof};
+    struct cli_client client;
+    struct moot_resp_value reply;
+    if (cli_connect(&client, at, JOIN_MS, why) != 0) {
+        return -cli_fail("%s. Name the client port of a running node with --join", why);
+    }
+    int result;
+    if (cli_command(&client, 2, words, JOIN_MS, &reply, why) != 0) {
+        return -cli_fail("%s did not answer the wish to join: %s. Try again", at, why);
+    }
+    if (reply.type == MOOT_RESP_ERROR) {
+        result = join_refused(at, reply.text, why);
+    } else if (!prove(admission, &reply, address, proof)) {
+        result =
+            -cli_fail("%s asked for no proof of the secret: is it a moot of this version?", at);
+    } else if (cli_command(&client, 5, words, JOIN_MS, &reply, why) != 0) {
+        return -cli_fail(
+            "%s did not answer the wish to join: %s. Try again; an id given in vain is "
+            "never used",
+            at, why);
+    } else {
+        result = take_identity(at, &reply, identity, why);
+    }
     cli_disconnect(&client);
     return result;
 }
 
 /* A node of the cluster gives the new one an id and the cluster's first membership. While the
  * cluster has no leader it says so, and is asked again. */
-static int identity_joined(const char *at, const struct moot_address *address,
+static int identity_joined(const char *at, const struct moot_server *server,
                            struct moot_identity *identity)
 {
     char why[256] = "";
+    struct moot_admission admission = moot_server_admission(server);
     for (int waited_ms = 0; waited_ms < JOIN_MS; waited_ms += JOIN_AGAIN_MS) {
-        int result = ask_to_join(at, address, identity, why);
+        int result = ask_to_join(at, &admission, moot_server_address(server), identity, why);
         if (result != 1) {
             return result == 0 ? CLI_OK : CLI_FAILED;
         }
@@ -276,7 +316,7 @@ static int choose_identity(const struct options *options, const struct moot_serv
             options->server.dir);
     }
     if (options->join != NULL) {
-        return identity_joined(options->join, moot_server_address(server), identity);
+        return identity_joined(options->join, server, identity);
     }
     if (options->id != 0 || options->cluster != NULL || options->initial != NULL) {
         return identity_given(options, identity);

@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "base/rule.h"
 #include "database/turn.h"
+#include "wire/admission.h"
 
 /* Where a node listens. */
 struct moot_address {
@@ -44,6 +45,7 @@ struct moot_node_options {
     uint64_t election_ms, heartbeat_ms; /* 0: from limits.h */
     uint64_t flush_bytes;               /* 0: from limits.h */
     uint64_t log_memory_bytes;          /* 0: from limits.h */
+    struct moot_admission admission;    /* Who may join; all zeros: nobody. */
     bool raft_trace;                    /* Decisions of Raft as LOG effects. */
 };
 

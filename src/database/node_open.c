@@ -272,6 +272,7 @@ static int open_parts(struct moot_node *node, const struct moot_node_options *op
                                                 .chance = &node->chance};
     moot_edge_init(&node->edge, &node->outbox, &node->identity, node->incarnation, &node->directory,
                    options->now);
+    node->edge.admission = options->admission;
     status = open_groups(node, options, restore, why);
     if (status == 0) {
         say(why, "the journal cannot be written");

@@ -19,6 +19,7 @@
 #include "base/status.h"
 #include "host/disk_posix.h"
 #include "host/folder.h"
+#include "host/handshake_mac.h"
 #include "host/listen.h"
 #include "host/loop.h"
 #include "host/say.h"
@@ -206,6 +207,11 @@ const struct moot_address *moot_server_address(const struct moot_server *server)
     return &server->address;
 }
 
+struct moot_admission moot_server_admission(const struct moot_server *server)
+{
+    return (struct moot_admission){moot_buffer_slice(&server->secret), moot_host_mac()};
+}
+
 /* ---- starting ---- */
 
 static void on_store_report(void *context, const char *text)
@@ -261,6 +267,7 @@ static int open_node(struct moot_server *server, const struct moot_identity *for
         .journal = {MOOT_JOURNAL_SEGMENT_BYTES, MOOT_JOURNAL_SEGMENTS_MAX},
         .election_ms = server->options.election_ms,
         .heartbeat_ms = server->options.heartbeat_ms,
+        .admission = moot_server_admission(server),
         .raft_trace = server->options.raft_trace,
     };
     ssize_t got = getrandom(&options.seed, sizeof(options.seed), 0);

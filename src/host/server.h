@@ -37,6 +37,8 @@ int moot_server_open(const struct moot_server_options *options, struct moot_serv
                      char why[MOOT_WHY_BYTES]) MOOT_MUST_USE;
 /* Where it listens: what its identity should say. `node` in it is 0. */
 const struct moot_address *moot_server_address(const struct moot_server *server);
+/* What proves to a node of the cluster that this one knows the secret. Valid until close. */
+struct moot_admission moot_server_admission(const struct moot_server *server);
 /* Opens disk, store and brain. MOOT_ENOTFOUND: the folder is empty and `format` is NULL: call again
  * with an identity. A formatted folder ignores `format`. */
 int moot_server_start(struct moot_server *server, const struct moot_identity *format,

@@ -12,6 +12,8 @@
 #include <cmocka.h>
 
 #include "base/assert.h"
+#include "base/codec.h"
+#include "base/hash.h"
 #include "base/memory.h"
 #include "base/status.h"
 #include "database/node.h"
@@ -51,6 +53,22 @@ struct cluster {
 static const struct moot_journal_options JOURNAL = {.segment_bytes = MOOT_JOURNAL_SEGMENT_BYTES,
                                                     .segments_max = 4};
 
+/* Not a secure MAC; enough to differ whenever key or message do. */
+static void cluster_mac(void *context, struct moot_slice key, struct moot_slice message,
+                        uint8_t out[MOOT_MAC_BYTES])
+{
+    (void)context;
+    for (uint64_t i = 0; i < MOOT_MAC_BYTES / 8; i++) {
+        moot_store_le64(out + 8 * i, moot_hash64(message, moot_hash64(key, i)));
+    }
+}
+
+static struct moot_admission cluster_admission(void)
+{
+    return (struct moot_admission){MOOT_SLICE_LITERAL("the secret of the cluster"),
+                                   {cluster_mac, NULL}};
+}
+
 static void cluster_input(struct cluster_node *at, struct moot_input input,
                           struct moot_arena *arena)
 {
@@ -80,7 +98,8 @@ static void cluster_open(struct cluster *cluster, uint32_t id, uint32_t wouldblo
                                         .format = &identity,
                                         .now = cluster->now,
                                         .seed = id * 77,
-                                        .journal = JOURNAL};
+                                        .journal = JOURNAL,
+                                        .admission = cluster_admission()};
     char why[256];
     int status = moot_node_open(&options, &at->node, why);
     if (status != 0) {

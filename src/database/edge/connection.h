@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "database/execute/head.h"
 #include "database/turn.h"
+#include "wire/admission.h"
 #include "wire/resp.h"
 
 enum { MOOT_NAME_MAX = 128, MOOT_PEERNAME_MAX = 64 };
@@ -58,6 +59,8 @@ struct moot_connection {
 
     struct moot_block *with_id; /* WITH ID ..., for the next command. */
     bool has_with;
+    uint8_t nonce[MOOT_MAC_BYTES]; /* Given by MOOT JOIN, for one proof. */
+    bool has_nonce;
     uint64_t
         building[MOOT_GROUPS_MAX]; /* Generation of the write batch it last has a command in. */
 };

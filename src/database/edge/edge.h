@@ -13,6 +13,7 @@
  *   answers.c    what comes back from groups; blocked clients
  *   multi.c      MULTI, EXEC, WATCH
  *   local.c      commands that the edge answers itself
+ *   join.c       MOOT JOIN: a new node proves that it knows the cluster's secret
  *   info.c       INFO, ROLE, CLUSTER, MOOT STATUS: what a node says of itself
  */
 #ifndef MOOT_DATABASE_EDGE_EDGE_H
@@ -23,6 +24,7 @@
 #include "database/edge/stream.h"
 #include "database/node.h"
 #include "database/system/directory.h"
+#include "wire/admission.h"
 
 /* A client that waits for a list to grow. */
 struct moot_blocked {
@@ -64,6 +66,8 @@ struct moot_edge {
     uint32_t peer_count;
     struct moot_edge_counts counts;
     bool refuse_growth, is_stopping;
+    struct moot_admission admission; /* Whom to take in. */
+    uint64_t nonces_given;
     uint64_t key_counts[MOOT_DATABASES]; /* For INFO; as of a moment ago. */
     uint64_t free_bytes;
 
@@ -150,6 +154,8 @@ void edge__info(struct moot_edge *edge, struct moot_connection *connection,
 void edge__role(struct moot_edge *edge, struct moot_connection *connection);
 void edge__cluster(struct moot_edge *edge, struct moot_connection *connection,
                    const struct moot_slice *args, uint32_t argc);
+void edge__join(struct moot_edge *edge, struct moot_connection *connection,
+                const struct moot_slice *args, uint32_t argc);
 void edge__moot(struct moot_edge *edge, struct moot_connection *connection,
                 const struct moot_slice *args, uint32_t argc);
 

@@ -638,13 +638,12 @@ void edge__moot(struct moot_edge *edge, struct moot_connection *connection,
 {
     if (moot_slice_equal_nocase(args[1], "status")) {
         status(edge, connection);
-    } else if (moot_slice_equal_nocase(args[1], "join") && argc == 4) {
-        struct moot_slice join[3] = {MOOT_SLICE_LITERAL("moot.join"), args[2], args[3]};
-        edge__submit(edge, connection, MOOT_GROUP_SYSTEM, true, 0, 0, join, 3, MOOT_REF_REPLY);
+    } else if (moot_slice_equal_nocase(args[1], "join")) {
+        edge__join(edge, connection, args, argc);
     } else if (moot_slice_equal_nocase(args[1], "cluster") && argc >= 3) {
         order(edge, connection, args, argc);
     } else {
         edge__error(edge, connection,
-                    "ERR usage: MOOT STATUS | MOOT JOIN peer client | MOOT CLUSTER ...");
+                    "ERR usage: MOOT STATUS | MOOT JOIN [peer client proof] | MOOT CLUSTER ...");
     }
 }
