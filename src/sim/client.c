@@ -198,7 +198,10 @@ void sim__client_bytes(struct sim_world *world, struct sim_client *client,
         done += consumed;
     }
     moot_buffer_consume(&client->in, done);
-    if (client->connected && client->expected_count == 0) {
+    if (client->connected && client->out.size > 0) { /* The answer led to a further command. */
+        send_out(world, client);
+        expect_answer(world, client);
+    } else if (client->connected && client->expected_count == 0) {
         sim__client_wake(world, client,
                          1 + sim__around(world, world->phase == SIM_PHASE_FAULTS
                                                     ? world->swarm.think_us

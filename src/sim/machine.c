@@ -91,6 +91,7 @@ void sim__machine_start(struct sim_world *world, struct sim_machine *machine)
         .chance = {.seed = moot_rng_next(&world->rng),
                    .node = machine->id,
                    .one_in = swarm->rarely_one_in},
+        .admission = sim__admission(),
         .election_ms = swarm->election_ms,
         .heartbeat_ms = swarm->heartbeat_ms,
         .flush_bytes = swarm->flush_bytes,

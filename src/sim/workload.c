@@ -178,20 +178,6 @@ static void ask_exec(struct sim_world *world, struct sim_client *client)
     sim__command(client, &exec, 1, (struct sim_expected){SIM_STEP_EXEC, operation, key});
 }
 
-static void ask_join(struct sim_world *world, struct sim_client *client)
-{
-    char peer[16], public[16];
-    if (world->machine_count == SIM_MACHINES_MAX) {
-        return;
-    }
-    uint32_t slot = world->machine_count++;
-    snprintf(peer, sizeof(peer), "m%u:1", slot);
-    snprintf(public, sizeof(public), "m%u:2", slot);
-    struct moot_slice args[] = {MOOT_SLICE_LITERAL("MOOT"), MOOT_SLICE_LITERAL("JOIN"),
-                                moot_slice_text(peer), moot_slice_text(public)};
-    sim__command(client, args, 4, (struct sim_expected){SIM_STEP_JOIN, SIZE_MAX, slot});
-}
-
 static void ask_remove(struct sim_world *world, struct sim_client *client)
 {
     uint32_t members = 0, chosen = UINT32_MAX;
@@ -219,7 +205,7 @@ static bool ask_admin(struct sim_world *world, struct sim_client *client)
     enum sim_fault wish = world->admin_wish;
     world->admin_wish = SIM_FAULTS;
     if (wish == SIM_FAULT_JOIN) {
-        ask_join(world, client);
+        sim__ask_join(world, client);
     } else if (wish == SIM_FAULT_REMOVE) {
         ask_remove(world, client);
     } else if (wish == SIM_FAULT_TRANSFER) {
@@ -374,29 +360,6 @@ static void settle(struct sim_world *world, struct sim_client *client, size_t op
     }
 }
 
-static void on_joined(struct sim_world *world, uint32_t slot, struct moot_slice hex)
-{
-    uint8_t bytes[2 * sizeof(struct moot_identity)];
-    size_t size = 0;
-    for (size_t i = 0; i + 1 < hex.size && size < sizeof(bytes); i += 2) {
-        unsigned byte = 0;
-        char pair[3] = {(char)hex.data[i], (char)hex.data[i + 1], '\0'};
-        (void)sscanf(pair, "%2x", &byte);
-        bytes[size++] = (uint8_t)byte;
-    }
-    struct sim_machine *machine = sim__machine_make(world, slot);
-    world->machines[slot] = machine;
-    if (moot_identity_decode(moot_slice_make(bytes, size), &machine->identity) != 0) {
-        sim__violation(world, "MOOT JOIN answered something that is no identity");
-        return;
-    }
-    machine->id = machine->identity.node;
-    world->result->counts.joins++;
-    sim__trace(world, "m%u joined as node %u", slot, machine->id);
-    sim__at(world, world->now + sim__around(world, 20 * 1000),
-            (struct sim_event){.kind = SIM_START, .machine = slot});
-}
-
 static void on_watched(struct sim_world *world, struct sim_client *client,
                        const struct sim_expected *expected, const struct moot_history_value *value)
 {
@@ -449,11 +412,13 @@ static void on_error(struct sim_world *world, struct sim_client *client,
 }
 
 /* Refusals of an administrator's wish are allowed. */
-static void on_admin(struct sim_world *world, const struct sim_expected *expected,
-                     const struct moot_resp_value *head)
+static void on_admin(struct sim_world *world, struct sim_client *client,
+                     const struct sim_expected *expected, const struct moot_resp_value *head)
 {
-    if (expected->step == SIM_STEP_JOIN && head->type == MOOT_RESP_BULK) {
-        on_joined(world, expected->number, head->text);
+    if (expected->step == SIM_STEP_NONCE && head->type == MOOT_RESP_BULK) {
+        sim__on_nonce(world, client, expected->number, head->text);
+    } else if (expected->step == SIM_STEP_JOIN && head->type == MOOT_RESP_BULK) {
+        sim__on_joined(world, expected->number, head->text);
     } else if (expected->step == SIM_STEP_REMOVE && head->type != MOOT_RESP_ERROR) {
         world->result->counts.removals++;
         world->machines[expected->number]->removed = true;
@@ -467,7 +432,7 @@ void sim__answer(struct sim_world *world, struct sim_client *client,
     struct moot_resp_value head;
     (void)read_head(reply, 0, &head);
     if (client->is_admin) {
-        on_admin(world, expected, &head);
+        on_admin(world, client, expected, &head);
     } else if (expected->step == SIM_STEP_SKIM) {
         return;
     } else if (head.type == MOOT_RESP_ERROR) {

@@ -163,6 +163,7 @@ enum sim_step {
     SIM_STEP_WATCH,
     SIM_STEP_WATCHED_READ,
     SIM_STEP_EXEC,
+    SIM_STEP_NONCE, /* The first half of joining. */
     SIM_STEP_JOIN,
     SIM_STEP_REMOVE,
 };
@@ -328,6 +329,12 @@ void sim__client_close(struct sim_world *world, struct sim_machine *machine,
                        const struct moot_effect *effect);
 void sim__connections_drop(struct sim_world *world, struct sim_machine *machine, bool is_quiet);
 
+/* admission.c: joining, with the cluster's secret or with another. */
+struct moot_admission sim__admission(void);
+void sim__ask_join(struct sim_world *world, struct sim_client *client);
+void sim__on_nonce(struct sim_world *world, struct sim_client *client, uint32_t slot,
+                   struct moot_slice nonce);
+void sim__on_joined(struct sim_world *world, uint32_t slot, struct moot_slice hex);
 /* workload.c */
 /* Puts the next commands into client->out; false when it has nothing to ask any more. */
 bool sim__ask(struct sim_world *world, struct sim_client *client);
