@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "database/group/entry.h"
 #include "database/group/group.h"
+#include "protocol/raft/trace.h"
 
 /* What a step is about: the bytes of the entries being received. */
 struct step {
@@ -127,14 +128,21 @@ static void on_state(struct moot_group *group, const struct moot_raft_effect *ef
     bool led = group->role == MOOT_RAFT_LEADER;
     bool leads = effect->state.role == MOOT_RAFT_LEADER;
     moot_term before = group->term;
+    moot_node_id leader = group->leader;
     group->role = effect->state.role;
     group->term = effect->state.term;
     group->leader = effect->state.leader;
     if (led && (!leads || before != group->term)) {
+        group__log(group, MOOT_LOG_INFO, "no longer leads, now in term ", group->term, ", commit ",
+                   group->commit);
         group__follow(group);
     }
     if (leads && (!led || before != group->term)) {
+        group__log(group, MOOT_LOG_INFO, "leads term ", group->term, ", log ends at ",
+                   moot_log_last(&group->log));
         group__lead(group);
+    } else if (!leads && group->leader != 0 && (leader != group->leader || before != group->term)) {
+        group__log(group, MOOT_LOG_INFO, "follows node ", group->leader, " in term ", group->term);
     }
 }
 
@@ -144,6 +152,16 @@ static void on_done(struct moot_group *group, const struct moot_raft_effect *eff
         group->transfers++;
         group->transfer_status = effect->done.status;
     }
+}
+
+static void on_trace(struct moot_group *group, const struct moot_raft_effect *effect)
+{
+    struct moot_buffer line;
+    moot_buffer_init(&line);
+    moot_buffer_append_text(&line, group->id == MOOT_GROUP_SYSTEM ? "system raft: " : "db0 raft: ");
+    moot_raft_trace_render(&effect->trace, &line);
+    moot_outbox_log(group->context->outbox, MOOT_LOG_INFO, moot_buffer_slice(&line));
+    moot_buffer_deinit(&line);
 }
 
 static void perform(const struct step *step, const struct moot_raft_effect *effect)
@@ -185,6 +203,7 @@ static void perform(const struct step *step, const struct moot_raft_effect *effe
         on_done(group, effect);
         return;
     case MOOT_RAFT_EFFECT_TRACE:
+        on_trace(group, effect);
         return;
     }
     MOOT_UNREACHABLE();
