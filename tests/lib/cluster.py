@@ -184,7 +184,10 @@ class Cluster:
             return int(file.read().split()[0])
 
     def is_running(self, node):
-        return is_running(self.pid(node))
+        try:
+            return is_running(self.pid(node))
+        except FileNotFoundError:  # It has stopped by itself.
+            return False
 
     def kill(self, node):
         pid = self.pid(node)
@@ -225,9 +228,10 @@ class Cluster:
                 return False
         wait_for(has_pid, START_SECONDS, f"node {node} has written its pid")
 
-    def join(self, node, through):
-        """Starts a further node that joins the cluster of node `through`."""
-        port, peer = free_ports(2)
+    def join(self, node, through, port=0):
+        """Starts a further node, which gets the number `node`, that joins the cluster of node `through`."""
+        free, peer = free_ports(2)
+        port = port or free
         self.ports += [port] * (node - len(self.ports))
         self.ports[node - 1] = port
         folder = self.node_folder(node)
@@ -235,6 +239,19 @@ class Cluster:
                 "--peer-port", str(peer)]
         self.commands[node] = base + ["--no-format"]
         self.spawn(node, base + ["--join", f"127.0.0.1:{self.port(through)}"])
+
+    def change(self, through, *words):
+        """`moot cluster ...`, waited for; its output."""
+        done = subprocess.run([MOOT, "cluster", *words, "--port", str(self.port(through))], timeout=START_SECONDS,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        text = done.stdout.decode(errors="replace")
+        if done.returncode != 0:
+            raise RuntimeError(f"moot cluster {' '.join(words)}: {text}")
+        return text
+
+    def role(self, through, node):
+        view = self.status(through) or {"nodes": []}
+        return {each["node"]: each["role"] for each in view["nodes"]}.get(node, "unknown")
 
     def reap(self):
         self.children = [child for child in self.children if child.poll() is None]

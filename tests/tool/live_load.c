@@ -286,9 +286,12 @@ static void compare_and_set(struct client *client, const char *key, const char *
 
 /* ---- the workload ---- */
 
-static void make_key(char out[WORD_BYTES], enum model model, uint64_t epoch, uint64_t i)
+/* With the seed, because keys must be new: a second run may follow on the same cluster. */
+static void make_key(const struct client *client, char out[WORD_BYTES], enum model model,
+                     uint64_t epoch, uint64_t i)
 {
-    snprintf(out, WORD_BYTES, "%s:%llu:%llu", model_names[model], (unsigned long long)epoch,
+    snprintf(out, WORD_BYTES, "%s:%llu:%llu:%llu", model_names[model],
+             (unsigned long long)client->settings->seed, (unsigned long long)epoch,
              (unsigned long long)i);
 }
 
@@ -380,7 +383,7 @@ static void one_operation(struct client *client)
     char key[WORD_BYTES], value[WORD_BYTES];
     enum model model = (enum model)moot_rng_below(&client->rng, MODELS_COUNT);
     uint64_t epoch = (now_ns() - start_ns) / 1000000000u / EPOCH_S;
-    make_key(key, model, epoch, moot_rng_below(&client->rng, KEYS));
+    make_key(client, key, model, epoch, moot_rng_below(&client->rng, KEYS));
     snprintf(value, sizeof(value), "%u.%llu", client->id, (unsigned long long)client->written++);
     struct operation operation = choose(client, model, key, value);
     if (operation.kind == MOOT_OPERATION_CAS) {
@@ -412,7 +415,7 @@ static void *run_last_reads(void *argument)
     for (uint32_t at = 0; at < epochs * MODELS_COUNT * KEYS; at++) {
         char key[WORD_BYTES];
         enum model model = (enum model)(at % MODELS_COUNT);
-        make_key(key, model, at / MODELS_COUNT / KEYS, at / MODELS_COUNT % KEYS);
+        make_key(client, key, model, at / MODELS_COUNT / KEYS, at / MODELS_COUNT % KEYS);
         const char *const *command = commands[model];
         struct operation operation = {model,
                                       MOOT_OPERATION_READ,
