@@ -45,15 +45,21 @@ void node__tell_peers(struct moot_node *node)
     node->peers_told = true;
     for (uint32_t i = 0; i < node->directory.count; i++) {
         const struct moot_directory_node *peer = &node->directory.nodes[i];
-        if (peer->address.node == node->identity.node) {
+        moot_node_id id = peer->address.node;
+        bool wanted = is_wanted(node, peer);
+        bool same = id <= MOOT_NODES_MAX && node->peer_known[id] && node->peer_wanted[id] == wanted;
+        if (id == node->identity.node || same) {
             continue;
         }
-        bool wanted = is_wanted(node, peer);
+        if (id <=
+            MOOT_NODES_MAX) { /* A node's address never changes: whoever moves gets a new id. */
+            node->peer_known[id] = true;
+            node->peer_wanted[id] = wanted;
+        }
         struct moot_effect *effect = moot_outbox_effect(&node->outbox, MOOT_EFFECT_PEER);
-        effect->peer.node = peer->address.node;
+        effect->peer.node = id;
         effect->peer.address =
             wanted ? moot_slice_text(peer->address.peer) : (struct moot_slice){NULL, 0};
-        node->peers_told = node->peers_told && (wanted || peer->state == MOOT_NODE_REMOVED);
     }
 }
 
