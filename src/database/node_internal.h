@@ -26,7 +26,9 @@ struct moot_node {
     bool rotten;              /* The journal was opened with rot that is not repaired yet. */
     bool flushing;
     moot_ticket flush_ticket;
-    bool peers_told;                /* The driver knows the directory's addresses. */
+    bool peers_told; /* The driver knows the directory's addresses. */
+    /* As the driver was told last, by node id. */
+    bool peer_wanted[MOOT_NODES_MAX + 1], peer_known[MOOT_NODES_MAX + 1];
     bool links[MOOT_NODES_MAX + 1]; /* By node id: a link is up. */
     struct moot_instant reconcile_next, form_next, mark_due;
     bool mark_wanted; /* A closing mark, once the journal has been idle for a while. */
