@@ -2,8 +2,11 @@
  *
  * Of two nodes the one with the lower id dials, so that there is one link, not two or none; it
  * dials until it succeeds, with exponential back-off and full jitter, so that a node that comes
- * back is not met by everybody at once. A link that is accepted replaces an older one from the same
- * node: the other side knows better whether that one still lives. */
+ * back is not met by everybody at once. The other one dials only after a long silence: the lower id
+ * may not know its address. (A node that restarts knows whom it had applied; a newer member stands
+ * in its log only, and its vote may be what is needed to commit that.) A link that is accepted
+ * replaces an older one from the same node: the other side knows better whether that one still
+ * lives. */
 #include <string.h>
 
 #include "base/assert.h"
@@ -59,13 +62,13 @@ static struct peer *add_peer(struct moot_loop *loop, moot_node_id node)
 
 static bool is_ours_to_dial(const struct peer *peer)
 {
-    return peer->address[0] != '\0' && peer->loop->options.identity->node < peer->node;
+    return peer->loop->options.identity->node < peer->node;
 }
 
 static void on_redial(uv_timer_t *timer)
 {
     struct peer *peer = timer->data;
-    if (peer->up == NULL && peer->dialing == NULL && is_ours_to_dial(peer)) {
+    if (peer->up == NULL && peer->dialing == NULL && peer->address[0] != '\0') {
         peer->dialing = link__dial(peer->loop, peer, peer->node, peer->address);
     }
 }
@@ -74,7 +77,7 @@ static void on_redial(uv_timer_t *timer)
  */
 static void dial_later(struct peer *peer)
 {
-    if (!is_ours_to_dial(peer)) {
+    if (peer->address[0] == '\0') {
         return;
     }
     uint64_t cap_ms = MOOT_REDIAL_MAX_MS;
@@ -82,6 +85,9 @@ static void dial_later(struct peer *peer)
         cap_ms = moot_min_u64(cap_ms, (uint64_t)MOOT_REDIAL_MIN_MS << peer->attempts);
     }
     uint64_t wait_ms = peer->attempts == 0 ? 0 : moot_rng_below(&peer->loop->rng, cap_ms) + 1;
+    if (!is_ours_to_dial(peer)) {
+        wait_ms += MOOT_REDIAL_SILENCE_MS;
+    }
     peer->attempts++;
     uv_timer_start(&peer->redial, on_redial, wait_ms, 0);
 }

@@ -301,6 +301,17 @@ void sim__client_close(struct sim_world *world, struct sim_machine *machine,
     }
 }
 
+/* Who still holds a connection to the process that was here before is told so. */
+void sim__connections_reset(struct sim_world *world, struct sim_machine *machine)
+{
+    for (uint32_t i = 0; i < world->swarm.clients; i++) {
+        const struct sim_client *client = &world->clients[i];
+        if (client->connected && client->machine == machine->slot) {
+            to_client(world, client->connection, NULL, sim__around(world, 200 * 1000));
+        }
+    }
+}
+
 void sim__connections_drop(struct sim_world *world, struct sim_machine *machine, bool is_quiet)
 {
     for (size_t i = 0; i < machine->connection_count; i++) {

@@ -113,6 +113,7 @@ void sim__machine_start(struct sim_world *world, struct sim_machine *machine)
                (unsigned long long)moot_node_incarnation(machine->node));
     sim__check_forget(machine);
     sim__machine_came(world, machine);
+    sim__connections_reset(world, machine);
     sim__input(world, machine, MOOT_INPUT_TICK, (struct moot_slice){NULL, 0});
 }
 

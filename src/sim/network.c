@@ -18,16 +18,18 @@ static bool is_running(const struct sim_world *world, uint32_t slot)
 
 /* ---- links ---- */
 
-/* Of two nodes the lower id dials. */
+static enum sim_wish wish_of(const struct sim_world *world, uint32_t a, uint32_t b, bool lower)
+{
+    bool a_is_lower = world->machines[a]->id < world->machines[b]->id;
+    return a_is_lower == lower ? world->links[a][b].wish : world->links[b][a].wish;
+}
+
 static bool wants_link(const struct sim_world *world, uint32_t a, uint32_t b)
 {
-    if (!is_running(world, a) || !is_running(world, b)) {
-        return false;
-    }
-    bool a_dials = world->machines[a]->id < world->machines[b]->id;
-    uint32_t dialer = a_dials ? a : b, other = a_dials ? b : a;
-    return world->links[dialer][other].wish == SIM_WISH_LINK &&
-           world->links[other][dialer].wish != SIM_WISH_REFUSE;
+    enum sim_wish wishes[2] = {world->links[a][b].wish, world->links[b][a].wish};
+    return is_running(world, a) && is_running(world, b) &&
+           (wishes[0] == SIM_WISH_LINK || wishes[1] == SIM_WISH_LINK) &&
+           wishes[0] != SIM_WISH_REFUSE && wishes[1] != SIM_WISH_REFUSE;
 }
 
 static void dial_later(struct sim_world *world, uint32_t a, uint32_t b, uint64_t delay_us)
@@ -55,6 +57,12 @@ void sim__dial(struct sim_world *world, const struct sim_event *event)
     pair->dial_is_due = false;
     if (pair->up || !wants_link(world, a, b)) {
         return; /* Whoever starts, or is told an address, dials again. */
+    }
+    if (wish_of(world, a, b, true) != SIM_WISH_LINK && event->number == 0) {
+        pair->dial_is_due = true; /* The lower id should dial; after a while the other one does. */
+        sim__at(world, world->now + sim__around(world, 2000 * 1000),
+                (struct sim_event){.kind = SIM_DIAL, .machine = a, .other = b, .number = 1});
+        return;
     }
     if (world->links[a][b].cuts > 0 || world->links[b][a].cuts > 0) {
         dial_later(world, a, b, 100 * 1000);
@@ -176,17 +184,18 @@ void sim__peer(struct sim_world *world, struct sim_machine *machine,
                const struct moot_effect *effect)
 {
     struct sim_machine *peer = sim__machine_of(world, effect->peer.node);
-    if (effect->peer.node == machine->id || peer == NULL) {
-        return; /* A node that has not heard of its own joining. */
-    }
     bool wanted = effect->peer.address.size > 0;
-    MOOT_ASSERT(!wanted || slot_of(effect->peer.address) == peer->slot);
-    struct sim_link *mine = &world->links[machine->slot][peer->slot];
-    mine->wish = wanted ? SIM_WISH_LINK : SIM_WISH_REFUSE;
+    if (effect->peer.node == machine->id || (peer == NULL && !wanted)) {
+        return;
+    }
+    /* The cluster may know of one that has not heard of its own joining: by its address. */
+    uint32_t slot = wanted ? slot_of(effect->peer.address) : peer->slot;
+    MOOT_ASSERT(peer == NULL || slot == peer->slot);
+    world->links[machine->slot][slot].wish = wanted ? SIM_WISH_LINK : SIM_WISH_REFUSE;
     if (wanted) {
-        dial_later(world, machine->slot, peer->slot, 500);
+        dial_later(world, machine->slot, slot, 500);
     } else {
-        sim__link_break(world, machine->slot, peer->slot, MOOT_EREFUSED, 100);
+        sim__link_break(world, machine->slot, slot, MOOT_EREFUSED, 100);
     }
 }
 
@@ -227,6 +236,13 @@ void sim__send(struct sim_world *world, struct sim_machine *machine,
     }
     bool faulty = world->phase == SIM_PHASE_FAULTS;
     is_lost = is_lost || (faulty && sim__below(world, 1000000) < swarm->lose_ppm);
+    if (is_lost) {
+        sim__trace(world, "m%u: lost on the way to node %u%s", machine->slot, effect->send.node,
+                   way == NULL      ? ": nobody knows it"
+                   : way->told == 0 ? ": no link"
+                   : way->cuts > 0  ? ": partition"
+                                    : "");
+    }
     world->result->counts.messages++;
     world->result->counts.lost += is_lost;
     uint32_t copies = is_lost ? 0 : 1 + (faulty && sim__below(world, 1000000) < swarm->repeat_ppm);

@@ -10,7 +10,7 @@
 
 enum workload { REGISTER, COUNTER, LIST, SET, QUEUE, WORKLOADS };
 static const char *const NAMES[WORKLOADS] = {"register", "counter", "list", "set", "queue"};
-enum { CONFIGURATIONS_MAX = 300 * 1000, FAILS_MAX = 2 };
+enum { CONFIGURATIONS_MAX = 20 * 1000, FAILS_MAX = 2 };
 
 const char *sim__workload_name(uint32_t workload) { return NAMES[workload]; }
 uint32_t sim__workload_count(void) { return WORKLOADS; }

@@ -162,8 +162,32 @@ static bool have_all_finished(const struct sim_world *world)
     return true;
 }
 
+static void trace_views(struct sim_world *world)
+{
+    for (uint32_t i = 0; i < world->machine_count && world->options->trace != NULL; i++) {
+        const struct sim_machine *machine = world->machines[i];
+        for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
+            struct moot_group_view view;
+            if (machine == NULL || !machine->running) {
+                continue;
+            }
+            moot_node_group(machine->node, group, &view);
+            sim__trace(world,
+                       "m%u group %u: leader %u%s term %llu first %llu last %llu durable %llu "
+                       "commit %llu applied %llu voters %u learners %u%s",
+                       i, group, view.leader, view.leads ? " (leads)" : "",
+                       (unsigned long long)view.term, (unsigned long long)view.first,
+                       (unsigned long long)view.last, (unsigned long long)view.durable,
+                       (unsigned long long)view.commit, (unsigned long long)view.applied,
+                       view.members.voter_count, view.members.learner_count,
+                       view.changing ? " changing" : "");
+        }
+    }
+}
+
 static void watch(struct sim_world *world)
 {
+    trace_views(world);
     uint64_t seconds = (world->now - world->phase_since) / MOOT_SEC_NS;
     const char *why = "";
     sim__at(world, world->now + WATCH_MS * MOOT_MSEC_NS, (struct sim_event){.kind = SIM_WATCH});

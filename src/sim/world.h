@@ -327,6 +327,7 @@ void sim__client_pause(struct sim_world *world, struct sim_machine *machine,
                        const struct moot_effect *effect);
 void sim__client_close(struct sim_world *world, struct sim_machine *machine,
                        const struct moot_effect *effect);
+void sim__connections_reset(struct sim_world *world, struct sim_machine *machine);
 void sim__connections_drop(struct sim_world *world, struct sim_machine *machine, bool is_quiet);
 
 /* admission.c: joining, with the cluster's secret or with another. */

@@ -165,8 +165,6 @@ static bool apply_entry(struct moot_group *group)
         moot_hash_mix(group->chain, moot_view_take_hash(moot_engine_view(group->engine)));
     group->chains[index % MOOT_CHAIN_WINDOW].index = index;
     group->chains[index % MOOT_CHAIN_WINDOW].chain = group->chain;
-    group->chains[index % MOOT_CHAIN_WINDOW].digest =
-        moot_engine_shared(group->engine)->contents_digest;
     if (!group->dirty) {
         group->dirty = true;
         group->dirty_since = group->context->now.instant;

@@ -234,17 +234,16 @@ void group__fence(struct moot_group *group, const char *why)
 
 /* ---- inputs ---- */
 
-/* A follower compares the leader's hashes at an index with its own. */
+/* A follower compares the leader's hash at an index with its own. */
 static void on_chain(struct moot_group *group, const struct moot_message *message)
 {
     moot_index index = message->chain.index;
     bool known = group->chains[index % MOOT_CHAIN_WINDOW].index == index;
-    bool chain = !known || group->chains[index % MOOT_CHAIN_WINDOW].chain == message->chain.chain;
-    bool digest =
-        !known || group->chains[index % MOOT_CHAIN_WINDOW].digest == message->chain.digest;
-    if (!MOOT_RULE(chain_equal_or_fenced, chain) || !MOOT_RULE(digest_equal_or_fenced, digest)) {
-        group__fence(group, "its contents differ from the leader's at the same index: a bug or a "
-                            "broken disk; replace this replica");
+    bool same = !known || group->chains[index % MOOT_CHAIN_WINDOW].chain == message->chain.chain;
+    if (!MOOT_RULE(chain_equal_or_fenced, same)) {
+        group__fence(group,
+                     "its contents differ from the leader's at the same index: a bug or a broken "
+                     "disk; replace this replica");
     }
 }
 
@@ -456,7 +455,6 @@ static void send_chain(struct moot_group *group)
             struct moot_message message = {.kind = MOOT_MESSAGE_CHAIN, .group = group->id};
             message.chain.index = group->applied;
             message.chain.chain = group->chain;
-            message.chain.digest = moot_engine_shared(group->engine)->contents_digest;
             group__post(group, all[i], &message, NULL);
         }
     }

@@ -135,8 +135,7 @@ struct moot_group {
     struct moot_ring ring;
     struct {
         moot_index index;
-        uint64_t chain;  /* Over the write sets of all entries up to index. */
-        uint64_t digest; /* Of the contents then. */
+        uint64_t chain;
     } chains[MOOT_CHAIN_WINDOW];
     moot_index flushed;  /* Applied index that is durable in the store. */
     moot_index flushing; /* ... that the flush under way will make durable. */

@@ -23,9 +23,9 @@ enum moot_message_kind {
     MOOT_MESSAGE_ANSWER = 3, /* leader -> edge: the replies of one batch */
     MOOT_MESSAGE_NACK =
         4, /* leader or not -> edge: this session is void; begin a new one with the leader named */
-    MOOT_MESSAGE_WAKE = 5,           /* leader -> edge: this waiter may try again */
-    MOOT_MESSAGE_DECLINE = 6,        /* edge -> leader: the waiter is gone; wake the next */
-    MOOT_MESSAGE_CHAIN = 7,          /* leader -> followers: both hashes at an index, to compare */
+    MOOT_MESSAGE_WAKE = 5,    /* leader -> edge: this waiter may try again */
+    MOOT_MESSAGE_DECLINE = 6, /* edge -> leader: the waiter is gone; wake the next */
+    MOOT_MESSAGE_CHAIN = 7,   /* leader -> followers: the chain hash at an index, to compare */
     MOOT_MESSAGE_SNAPSHOT_CHUNK = 8, /* leader -> follower */
     MOOT_MESSAGE_SNAPSHOT_ACK = 9,   /* follower -> leader: go on, or failed */
     MOOT_MESSAGE_TRANSFER = 10,      /* any node -> leader: hand leadership over */
@@ -72,7 +72,7 @@ struct moot_message {
         } wake; /* WAKE, DECLINE */
         struct {
             moot_index index;
-            uint64_t chain, digest;
+            uint64_t chain;
         } chain;
         struct {
             moot_index index;

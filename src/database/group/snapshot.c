@@ -84,15 +84,24 @@ static void read_next(struct moot_group *group)
     send->read_in_flight = true;
 }
 
+/* One that is not there would only keep others waiting. */
+static bool is_active(const struct moot_group *group, moot_node_id node)
+{
+    struct moot_raft_progress progress;
+    return moot_raft_progress(group->raft, node, &progress) && progress.active;
+}
+
 /* Runs after this turn's store batch is in the outbox: the pin is exactly at group->applied. */
 static void begin_sending(struct moot_group *group)
 {
     struct moot_snapshot_send *send = &group->send;
-    moot_node_id node = group->snapshot_wanted[--group->snapshot_wanted_count];
+    moot_node_id node = group->snapshot_wanted[0]; /* First come, first served: nobody starves. */
+    memmove(group->snapshot_wanted, group->snapshot_wanted + 1,
+            sizeof(group->snapshot_wanted[0]) * --group->snapshot_wanted_count);
     struct moot_message message = {.kind = MOOT_MESSAGE_RAFT, .group = group->id};
     int status = moot_raft_snapshot_message(group->raft, node, group->applied, group->applied_term,
                                             &group->applied_members, &message.raft.message);
-    if (status != 0 || group->applied == 0) {
+    if (status != 0 || group->applied == 0 || !is_active(group, node)) {
         struct moot_raft_event failed = {.kind = MOOT_RAFT_EVENT_SNAPSHOT_FAILED};
         failed.node = node;
         status = group__step(group, &failed);
@@ -195,7 +204,9 @@ void group__snapshot_ack(struct moot_group *group, moot_node_id from,
     send->sequence++;
     moot_buffer_reset(&send->chunk, MOOT_SNAPSHOT_CHUNK_BYTES * 2);
     if (send->chunk_is_last) {
-        stop_sending(group); /* The core hears of the end by SNAPSHOT_REPLY. */
+        /* The core hears of the end by SNAPSHOT_REPLY. If that is lost, nothing else would end its
+         * waiting: let it probe, which finds out as well. */
+        fail_sending(group);
         return;
     }
     read_next(group);
@@ -400,7 +411,7 @@ void group__snapshot_tick(struct moot_group *group)
     if (send->node != 0 && !send->read_in_flight && send->chunk.size > 0 &&
         !moot_instant_before(now, moot_instant_add(send->sent_at, moot_ms(RESEND_MS)))) {
         MOOT_SOMETIMES(true, "a snapshot chunk was sent again");
-        if (++send->resends > RESENDS_MAX) {
+        if (++send->resends > RESENDS_MAX || !is_active(group, send->node)) {
             fail_sending(group);
         } else {
             struct moot_message message = {.kind = MOOT_MESSAGE_RAFT, .group = group->id};
