@@ -11,6 +11,9 @@ enum {
     MOOT_NODES_MAX = 64,   /* Nodes a node keeps links to. */
     MOOT_GROUPS_MAX = 2,   /* `system` and `db0`, until sharded keyspaces come. */
     MOOT_CLUSTER_ID_BYTES = 16,
+    /* The rules that this release executes by. A group has the level that an entry of its log gave
+     * it; a replica that does not know that level stops, rather than diverge. */
+    MOOT_FEATURE_LEVEL = 1,
     MOOT_ADDRESS_MAX = 262, /* host name (255), colon, port, NUL. */
 
     /* Values and keys */

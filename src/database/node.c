@@ -394,7 +394,8 @@ void moot_node_group(const struct moot_node *node, moot_group_id id, struct moot
                                     .changing = raft.changing,
                                     .members = group->members,
                                     .log_bytes = group->log.bytes,
-                                    .waiters = group->waiters.count};
+                                    .waiters = group->waiters.count,
+                                    .feature_level = group->feature_level};
 }
 
 bool moot_node_entry(const struct moot_node *node, moot_group_id id, moot_index index,

@@ -46,6 +46,7 @@ struct moot_node_options {
     uint64_t flush_bytes;               /* 0: from limits.h */
     uint64_t log_memory_bytes;          /* 0: from limits.h */
     struct moot_admission admission;    /* Who may join; all zeros: nobody. */
+    uint32_t feature_level;             /* 0: from limits.h */
     bool raft_trace;                    /* Decisions of Raft as LOG effects. */
 };
 
@@ -79,6 +80,7 @@ struct moot_group_view {
     bool fenced, impaired, changing;
     struct moot_members members;
     uint64_t log_bytes, waiters;
+    uint32_t feature_level; /* 0: its first leader has not set it yet. */
 };
 void moot_node_group(const struct moot_node *node, moot_group_id group,
                      struct moot_group_view *out);

@@ -263,13 +263,15 @@ static int open_parts(struct moot_node *node, const struct moot_node_options *op
     node->incarnation = restore->incarnation + 1;
     moot_outbox_init(&node->outbox, node->identity.node);
     moot_directory_from_identity(&node->directory, &node->identity);
-    node->context = (struct moot_group_context){.outbox = &node->outbox,
-                                                .store = options->store,
-                                                .now = options->now,
-                                                .self = node->identity.node,
-                                                .self_incarnation = node->incarnation,
-                                                .rng = &node->rng,
-                                                .chance = &node->chance};
+    node->context = (struct moot_group_context){
+        .outbox = &node->outbox,
+        .store = options->store,
+        .now = options->now,
+        .self = node->identity.node,
+        .feature_level = options->feature_level != 0 ? options->feature_level : MOOT_FEATURE_LEVEL,
+        .self_incarnation = node->incarnation,
+        .rng = &node->rng,
+        .chance = &node->chance};
     moot_edge_init(&node->edge, &node->outbox, &node->identity, node->incarnation, &node->directory,
                    options->now);
     node->edge.admission = options->admission;

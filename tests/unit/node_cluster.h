@@ -48,6 +48,7 @@ struct cluster {
     struct moot_now now;
     struct moot_arena arena;
     bool quiet;
+    uint32_t feature_level[CLUSTER_MAX + 1]; /* That a node knows; 0: this release's. */
 };
 
 static const struct moot_journal_options JOURNAL = {.segment_bytes = MOOT_JOURNAL_SEGMENT_BYTES,
@@ -99,6 +100,7 @@ static void cluster_open(struct cluster *cluster, uint32_t id, uint32_t wouldblo
                                         .now = cluster->now,
                                         .seed = id * 77,
                                         .journal = JOURNAL,
+                                        .feature_level = cluster->feature_level[id],
                                         .admission = cluster_admission()};
     char why[256];
     int status = moot_node_open(&options, &at->node, why);

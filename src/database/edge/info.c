@@ -106,6 +106,7 @@ static void info_replication(const struct moot_edge *edge, struct moot_buffer *o
     field(out, "moot_last", db0->last);
     field(out, "moot_log_bytes", db0->log_bytes);
     field(out, "moot_waiters", db0->waiters);
+    field(out, "moot_feature_level", db0->feature_level);
     field_text(out, "moot_fenced", db0->fenced ? "1" : "0");
     field_text(out, "moot_impaired", db0->impaired ? "1" : "0");
 }
@@ -463,10 +464,15 @@ static void status_group(const struct moot_group_view *view, const char *name,
     const struct {
         const char *name;
         uint64_t value;
-    } numbers[] = {{"leader", view->leader},   {"term", view->term},
-                   {"first", view->first},     {"last", view->last},
-                   {"durable", view->durable}, {"commit", view->commit},
-                   {"applied", view->applied}, {"log_bytes", view->log_bytes}};
+    } numbers[] = {{"leader", view->leader},
+                   {"term", view->term},
+                   {"first", view->first},
+                   {"last", view->last},
+                   {"durable", view->durable},
+                   {"commit", view->commit},
+                   {"applied", view->applied},
+                   {"log_bytes", view->log_bytes},
+                   {"feature_level", view->feature_level}};
     for (size_t i = 0; i < MOOT_ARRAY_LEN(numbers); i++) {
         moot_buffer_append_text(out, ",");
         json_number(out, numbers[i].name, numbers[i].value);

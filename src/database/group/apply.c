@@ -118,6 +118,17 @@ static bool apply_members(struct moot_group *group, const struct moot_entry *ent
     return true;
 }
 
+/* Never lower: an old leader's wish may come late. */
+static bool apply_level(struct moot_group *group, uint32_t level)
+{
+    if (!group__knows_level(group, level)) {
+        group__fence(group, GROUP_UPGRADE_TEXT);
+        return false;
+    }
+    group->feature_level = level > group->feature_level ? level : group->feature_level;
+    return true;
+}
+
 static bool apply_body(struct moot_group *group, moot_index index, const struct moot_entry *entry)
 {
     switch (entry->kind) {
@@ -129,8 +140,8 @@ static bool apply_body(struct moot_group *group, moot_index index, const struct 
         return apply_members(group, entry);
     case MOOT_ENTRY_FEATURE_LEVEL: {
         struct moot_reader reader = moot_reader_make(entry->body);
-        group->feature_level = moot_get_u32(&reader);
-        return true;
+        uint32_t level = moot_get_u32(&reader);
+        return apply_level(group, level);
     }
     case MOOT_ENTRY_NOOP:
     case MOOT_ENTRY_SETTINGS:
@@ -141,7 +152,8 @@ static bool apply_body(struct moot_group *group, moot_index index, const struct 
     case MOOT_ENTRY_CUT:
         break; /* Of a later release: this one must not guess. */
     }
-    return handle(group, MOOT_FAIL(MOOT_EVERSION));
+    group__fence(group, GROUP_UPGRADE_TEXT);
+    return false;
 }
 
 static bool apply_entry(struct moot_group *group)

@@ -149,6 +149,9 @@ int moot_group_open(struct moot_group_context *context, moot_group_id id,
     moot_log_init(&group->log, group->applied + 1);
     moot_hlc_init(&group->clock, MOOT_CLOCK_BOUND_MS, group->applied_stamp);
     group->engine = moot_engine_make(context->store, id);
+    if (status == MOOT_EVERSION) {
+        *why = GROUP_UPGRADE_TEXT;
+    }
     if (status == 0 && group->engine == NULL) {
         status = MOOT_FAIL(MOOT_ECORRUPT);
     }
@@ -498,6 +501,26 @@ static void tell_applied(struct moot_group *group)
     }
 }
 
+bool group__knows_level(const struct moot_group *group, uint32_t level)
+{
+    return MOOT_RULE(feature_level_known, level <= group->context->feature_level);
+}
+
+/* A group that is new has no level: its first leader gives it its own. A level that is there is
+ * raised only on demand, when all replicas know the next one. */
+static void give_level(struct moot_group *group)
+{
+    if (group->feature_level != 0 || group->feature_asked) {
+        return;
+    }
+    uint8_t body[4];
+    moot_store_le32(body, group->context->feature_level);
+    moot_index index;
+    struct moot_block *block =
+        group__entry_block(group, MOOT_ENTRY_FEATURE_LEVEL, moot_slice_make(body, sizeof(body)));
+    group->feature_asked = group__append(group, block, &index) == 0;
+}
+
 bool moot_group_progress(struct moot_group *group)
 {
     bool again = false;
@@ -511,6 +534,7 @@ bool moot_group_progress(struct moot_group *group)
         MOOT_ASSERT(status == 0);
     }
     if (group__leads(group)) {
+        give_level(group);
         expire(group);
         send_chain(group);
         wake_again(group);

@@ -36,6 +36,7 @@ struct moot_group_context {
     uint64_t self_incarnation;
     struct moot_rng *rng;
     struct moot_chance *chance;
+    uint32_t feature_level;             /* The highest that this node knows. */
     uint64_t next_ticket;               /* For fetches, pins, ingests: counted by the node. */
     const struct moot_group *ingesting; /* The store takes one snapshot at a time; or NULL. */
     bool refuse_growth;                 /* The disk is below its low-water mark. */
@@ -144,6 +145,7 @@ struct moot_group {
     struct moot_placed_read *reads; /* FIFO */
     size_t read_count, read_capacity;
     struct moot_waiters waiters;
+    bool feature_asked;        /* A FEATURE_LEVEL entry under way. */
     moot_index expire_pending; /* An EXPIRE entry under way. */
     struct moot_instant expire_next;
     struct moot_instant chain_next;
@@ -241,6 +243,11 @@ void group__answer(struct moot_group *group, moot_node_id edge, enum moot_submit
 void group__serve_waiters(struct moot_group *group);
 void group__wake_keys(struct moot_group *group, struct moot_waiter *waiter);
 struct moot_stream *group__stream(struct moot_group *group, moot_node_id edge);
+/* What to do about a level that this release does not know. */
+#define GROUP_UPGRADE_TEXT                                                                         \
+    "the group runs by rules of a newer release than this program: upgrade moot on this node, "    \
+    "then start it again"
+bool group__knows_level(const struct moot_group *group, uint32_t level);
 void group__fence(struct moot_group *group, const char *why);
 bool group__leads(const struct moot_group *group);
 void group__log(struct moot_group *group, enum moot_log_level level, const char *text, uint64_t a,

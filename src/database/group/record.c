@@ -69,7 +69,7 @@ static int decode_record(struct moot_group *group, struct moot_slice bytes)
     if (!moot_members_decode(&reader, &group->applied_members) || reader.failed) {
         return MOOT_FAIL(MOOT_ECORRUPT);
     }
-    return 0;
+    return group__knows_level(group, group->feature_level) ? 0 : MOOT_FAIL(MOOT_EVERSION);
 }
 
 static int decode_stream(struct moot_group *group, struct moot_slice key, struct moot_slice value,
@@ -116,7 +116,7 @@ int group__record_load(struct moot_group *group, const struct moot_members *init
     group->applied_term = 0;
     group->applied_stamp = 0;
     group->chain = 0;
-    group->feature_level = 1;
+    group->feature_level = 0;
     group->applied_members = *initial;
     group->stream_count = 0;
     int status = get_now(store, moot_key_group(arena, group->id, KIND_RECORD, none), arena, &value);

@@ -324,6 +324,10 @@ static void installed(struct moot_group *group)
     moot_view_reset(moot_engine_view(group->engine));
     moot_engine_reset(group->engine);
     int status = group__record_load(group, &done.members);
+    if (status == MOOT_EVERSION) {
+        group__fence(group, GROUP_UPGRADE_TEXT);
+        return;
+    }
     if (status != 0 || group->applied != done.index) {
         group__fence(group, "a snapshot was installed that is not what was offered");
         return;

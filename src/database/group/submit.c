@@ -374,6 +374,7 @@ void group__lead(struct moot_group *group)
             stream->appended = moot_max_u64(stream->appended, entry.batch);
         }
     }
+    group->feature_asked = false;
     group->expire_pending = 0;
     group->expire_next = group->context->now.instant;
     group->chain_next = group->context->now.instant;
