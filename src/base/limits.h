@@ -74,6 +74,8 @@ enum {
     MOOT_UNSTORED_MS = 200,
     MOOT_RECENT_BYTES = 256 * 1024 * 1024, /* Values remembered above the store, of one group. */
     MOOT_MISSES_MAX = 4096,                /* Keys that one run asks to be fetched. */
+    MOOT_FETCH_ENTRIES = 4096, /* Of a range that was missed; of its rest four times as many, */
+    MOOT_FETCH_ENTRIES_MAX = 1024 * 1024, /* up to this. */
     MOOT_COLLECT_AT_ONCE = 64, /* Elements that a deletion removes itself; more become garbage. */
     MOOT_COLLECT_MAX = 64,     /* Elements of garbage that one run removes, beside ... */
     MOOT_COLLECT_FOR_EACH = 4, /* ... these for each of its commands. */
@@ -137,6 +139,8 @@ _Static_assert(MOOT_JOURNAL_BATCH_BYTES_MAX >= MOOT_ENTRY_BYTES_MAX + 65536,
                "the largest entry must fit a journal batch");
 _Static_assert(MOOT_JOURNAL_SEGMENT_BYTES >= MOOT_JOURNAL_BATCH_BYTES_MAX + MOOT_JOURNAL_ALIGN,
                "a batch must fit a segment");
+_Static_assert(MOOT_FETCH_ENTRIES_MAX >= 2 * MOOT_READ_ELEMENTS_MAX,
+               "a fetch can bring all that one command may touch");
 _Static_assert(MOOT_LOG_UNCOMMITTED_BYTES < MOOT_LOG_MEMORY_BYTES,
                "what is not committed must be in memory");
 _Static_assert(MOOT_STORE_WRITE_BUFFER_BYTES >= 2 * MOOT_STORE_FLUSH_BYTES,

@@ -117,6 +117,7 @@ struct moot_effect {
         struct {
             const struct moot_slice *keys;
             const struct moot_range *ranges;
+            const bool *reverse; /* Of each range: is its end wanted first? */
             uint32_t key_count, range_count;
             uint64_t range_limit; /* Entries to warm of each range. */
         } fetch;

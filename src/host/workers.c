@@ -28,6 +28,7 @@ struct job {
     struct moot_arena arena; /* What the job needs of the effect. */
     struct moot_slice *keys;
     struct moot_range *ranges;
+    bool *reverse; /* FETCH: of each range. */
     uint32_t key_count, range_count;
     uint64_t limit;
     enum moot_ingest_step step;
@@ -69,7 +70,7 @@ static int do_fetch(struct moot_store *store, const struct job *job)
         }
     }
     for (uint32_t i = 0; i < job->range_count && status == MOOT_OK; i++) {
-        status = store->ops->fetch_range(store, job->ranges[i], false, job->limit);
+        status = store->ops->fetch_range(store, job->ranges[i], job->reverse[i], job->limit);
         if (status == MOOT_ENOTFOUND) {
             status = MOOT_OK;
         }
@@ -195,6 +196,10 @@ static void job_copy_fetch(struct job *job, const struct moot_effect *effect)
         job->keys[i] = moot_arena_copy(&job->arena, effect->fetch.keys[i]);
     }
     job_copy_ranges(job, effect->fetch.ranges, effect->fetch.range_count);
+    job->reverse = moot_arena_alloc(&job->arena, job->range_count + 1);
+    for (uint32_t i = 0; i < job->range_count; i++) {
+        job->reverse[i] = effect->fetch.reverse[i];
+    }
     job->limit = effect->fetch.range_limit;
 }
 

@@ -16,6 +16,7 @@ struct sim_job {
     struct moot_arena arena;
     struct moot_slice *keys;
     struct moot_range *ranges;
+    bool *reverse; /* FETCH: of each range. */
     uint32_t key_count, range_count;
     uint64_t limit;
     enum moot_ingest_step step;
@@ -127,7 +128,7 @@ static int fetch(struct moot_store *store, const struct sim_job *job)
         status = store->ops->fetch(store, job->keys[i]);
     }
     for (uint32_t i = 0; i < job->range_count && (status == 0 || status == MOOT_ENOTFOUND); i++) {
-        status = store->ops->fetch_range(store, job->ranges[i], false, job->limit);
+        status = store->ops->fetch_range(store, job->ranges[i], job->reverse[i], job->limit);
     }
     return status == MOOT_ENOTFOUND ? 0 : status;
 }
@@ -184,6 +185,10 @@ static void copy_fetch(struct sim_job *job, const struct moot_effect *effect)
         job->keys[i] = moot_arena_copy(&job->arena, effect->fetch.keys[i]);
     }
     copy_ranges(job, effect->fetch.ranges, effect->fetch.range_count);
+    job->reverse = moot_arena_alloc(&job->arena, job->range_count + 1);
+    for (uint32_t i = 0; i < job->range_count; i++) {
+        job->reverse[i] = effect->fetch.reverse[i];
+    }
     job->limit = effect->fetch.range_limit;
 }
 

@@ -48,7 +48,8 @@ struct cluster {
     struct moot_now now;
     struct moot_arena arena;
     bool quiet;
-    uint32_t feature_level[CLUSTER_MAX + 1]; /* That a node knows; 0: this release's. */
+    void (*watch)(const struct moot_effect *effect); /* NULL, or sees every effect. */
+    uint32_t feature_level[CLUSTER_MAX + 1];         /* That a node knows; 0: this release's. */
 };
 
 static const struct moot_journal_options JOURNAL = {.segment_bytes = MOOT_JOURNAL_SEGMENT_BYTES,
@@ -138,6 +139,9 @@ static void cluster_perform(struct cluster *cluster, struct cluster_node *at,
 {
     struct moot_input answer = {.ticket = effect->ticket};
     const struct moot_store_ops *ops = at->store->ops;
+    if (cluster->watch != NULL) {
+        cluster->watch(effect);
+    }
     switch (effect->kind) {
     case MOOT_EFFECT_JOURNAL: {
         void *aligned = moot_alloc_aligned(MOOT_JOURNAL_ALIGN, effect->journal.bytes.size);
@@ -165,8 +169,8 @@ static void cluster_perform(struct cluster *cluster, struct cluster_node *at,
             assert_true(status == 0 || status == MOOT_ENOTFOUND);
         }
         for (uint32_t i = 0; i < effect->fetch.range_count; i++) {
-            assert_int_equal(ops->fetch_range(at->store, effect->fetch.ranges[i], false,
-                                              effect->fetch.range_limit),
+            assert_int_equal(ops->fetch_range(at->store, effect->fetch.ranges[i],
+                                              effect->fetch.reverse[i], effect->fetch.range_limit),
                              0);
         }
         answer.kind = MOOT_INPUT_FETCHED;

@@ -214,6 +214,65 @@ static void an_unknown_feature_level_fences(void **state)
     cluster_deinit(cluster);
 }
 
+static struct {
+    uint32_t fetches;
+    uint64_t most;
+} fetched;
+
+static void count_fetches(const struct moot_effect *effect)
+{
+    if (effect->kind == MOOT_EFFECT_FETCH && effect->fetch.range_count > 0) {
+        fetched.fetches++;
+        fetched.most = moot_max_u64(fetched.most, effect->fetch.range_limit);
+        assert_non_null(effect->fetch.reverse);
+        assert_false(effect->fetch.reverse[0]);
+    }
+}
+
+/* Goal: a long range that is in no memory is read in few fetches, each larger than the one before.
+ * Method: a hash of 60,000 fields, read by a node that has just started. */
+static void a_long_range_takes_few_fetches(void **state)
+{
+    (void)state;
+    enum { FIELDS = 60000, AT_ONCE = 1000 };
+    struct cluster *cluster = make(1, 1);
+    cluster->quiet = true;
+    struct moot_buffer command;
+    moot_buffer_init(&command);
+    for (uint32_t i = 0; i < FIELDS; i += AT_ONCE) {
+        moot_buffer_reset(&command, 1 << 20);
+        moot_buffer_append_text(&command, "HSET h");
+        for (uint32_t k = i; k < i + AT_ONCE; k++) {
+            moot_buffer_append_text(&command, " field");
+            moot_buffer_append_u64(&command, k);
+            moot_buffer_append_text(&command, " v");
+        }
+        moot_buffer_append(&command, "\r\n", 3);
+        cluster_expect(cluster, 1, (char *)command.data, ":1000\r\n");
+    }
+    moot_buffer_deinit(&command);
+    for (int i = 0; i < 2000; i++) { /* What was written reaches the store. */
+        cluster_step(cluster);
+    }
+    moot_node_close(cluster->nodes[1].node);
+    moot_buffer_deinit(&cluster->nodes[1].replies);
+    cluster->nodes[1].input_count = 0;
+    cluster_open(cluster, 1, 1);
+    cluster->watch = count_fetches;
+    cluster_expect(cluster, 1, "HLEN h\r\n", ":60000\r\n");
+    memset(&fetched, 0, sizeof(fetched));
+    cluster_send(cluster, 1, "HVALS h\r\n");
+    size_t size = strlen("*60000\r\n") + FIELDS * strlen("$1\r\nv\r\n");
+    for (int i = 0; i < 200000 && cluster->nodes[1].replies.size < size; i++) {
+        cluster_step(cluster);
+    }
+    assert_int_equal(cluster->nodes[1].replies.size, size);
+    assert_true(fetched.fetches >= 2);
+    assert_true(fetched.fetches <= 5);
+    assert_true(fetched.most > MOOT_FETCH_ENTRIES);
+    cluster_deinit(cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -223,6 +282,7 @@ int main(void)
         cmocka_unit_test(blocked_client_is_served),
         cmocka_unit_test(leader_dies_and_a_write_goes_on),
         cmocka_unit_test(joining_takes_the_secret),
+        cmocka_unit_test(a_long_range_takes_few_fetches),
         cmocka_unit_test(an_unknown_feature_level_fences),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,22 @@
 #include "database/group/entry.h"
 #include "database/group/group.h"
 
+/* Who comes back at the same place of the log for the rest of a range (its far end is the same)
+ * found it longer than what was fetched of it. */
+static uint64_t fetch_limit(struct moot_group *group, const struct moot_view_misses *misses)
+{
+    uint64_t hash = group->applied;
+    for (uint32_t i = 0; i < misses->range_count; i++) {
+        bool reverse = misses->range_reverse[i];
+        hash = moot_hash64(reverse ? misses->ranges[i].from : misses->ranges[i].to, hash + reverse);
+    }
+    bool again = misses->range_count > 0 && hash == group->fetch_ranges;
+    group->fetch_ranges = hash;
+    group->fetch_limit = again ? moot_min_u64(4 * group->fetch_limit, MOOT_FETCH_ENTRIES_MAX)
+                               : (uint64_t)MOOT_FETCH_ENTRIES;
+    return group->fetch_limit;
+}
+
 /* Execution needs what is not in memory: ask for it, and stop until it is there. */
 void group__stick(struct moot_group *group)
 {
@@ -19,20 +35,23 @@ void group__stick(struct moot_group *group)
     struct moot_slice *keys = moot_arena_alloc(arena, sizeof(*keys) * (misses->key_count + 1));
     struct moot_range *ranges =
         moot_arena_alloc(arena, sizeof(*ranges) * (misses->range_count + 1));
+    bool *reverse = moot_arena_alloc(arena, misses->range_count + 1);
     for (uint32_t i = 0; i < misses->key_count; i++) {
         keys[i] = moot_arena_copy(arena, misses->keys[i]);
     }
     for (uint32_t i = 0; i < misses->range_count; i++) {
         ranges[i].from = moot_arena_copy(arena, misses->ranges[i].from);
         ranges[i].to = moot_arena_copy(arena, misses->ranges[i].to);
+        reverse[i] = misses->range_reverse[i];
     }
     struct moot_effect *effect = moot_outbox_effect(group->context->outbox, MOOT_EFFECT_FETCH);
     effect->ticket = group->fetch = ++group->context->next_ticket;
     effect->fetch.keys = keys;
     effect->fetch.ranges = ranges;
+    effect->fetch.reverse = reverse;
     effect->fetch.key_count = misses->key_count;
     effect->fetch.range_count = misses->range_count;
-    effect->fetch.range_limit = 4096; /* Enough that a long iteration gets on in few steps. */
+    effect->fetch.range_limit = fetch_limit(group, misses);
     moot_view_forget_misses(moot_engine_view(group->engine));
     group->stuck = true;
     MOOT_SOMETIMES(true, "execution waited for a fetch");

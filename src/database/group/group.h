@@ -155,6 +155,8 @@ struct moot_group {
 
     bool stuck; /* Execution waits for fetch `fetch`. */
     moot_ticket fetch;
+    uint64_t fetch_ranges; /* Hash of what was last fetched, */
+    uint64_t fetch_limit;  /* and how many entries of each. */
     bool fenced;
     bool has_lost_reads;
     struct moot_instant dirty_since;
