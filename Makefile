@@ -1,5 +1,5 @@
 # A thin door to Meson; every target says what it is doing.
-.PHONY: all build run test asan tsan fuzz install lint format packages clean
+.PHONY: all build run test live bench asan tsan fuzz install lint format packages clean
 BUILD ?= build
 JOBS ?= 2
 
@@ -18,6 +18,14 @@ run: build
 
 test: build
 	@tests/run --build $(BUILD)
+
+# The tests with real processes, with a minute of kills.
+live: build
+	@MOOT_LIVE_SECONDS=60 tests/run --build $(BUILD) tests/live
+
+# moot beside others on this machine, about two hours: make bench ARGS=--quick takes minutes.
+bench: build
+	@MOOT_BUILD=$(CURDIR)/$(BUILD) bench/run $(ARGS)
 
 # Sanitizers make gcc warn of what is not there; warnings are the plain build's business.
 QUIET = -Dwerror=false -Dc_args=-w

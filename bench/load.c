@@ -10,8 +10,8 @@
  *     --wait 2        each batch of SETs ends with WAIT 2: done when two replicas have them
  *     --fill          first writes every key once
  *     --protocol etcd the same requests to etcd's JSON gateway over HTTP, without pipelining
- *     --open-loop 5   one connection, one SET every 5 ms whatever happened to those before; when it
- *                     is lost, the next port is tried. Reports the gaps between acknowledgements,
+ *     --open-loop 5   one SET every 5 ms whatever happened to those before; when a connection is
+ *                     lost, the next port is tried. Reports the gaps between acknowledgements,
  *                     each with its start on CLOCK_MONOTONIC.
  *
  * Requests are formatted once for a connection, and only the digits of the key change, so that the
@@ -118,7 +118,10 @@ static void note_error(struct reply_count *count, const uint8_t *text, size_t si
 {
     if (count->errors++ == 0) {
         size = size < sizeof(count->first_error) - 1 ? size : sizeof(count->first_error) - 1;
-        memcpy(count->first_error, text, size);
+        for (size_t i = 0; i < size; i++) { /* It goes into JSON. */
+            bool plain = text[i] >= ' ' && text[i] != '"' && text[i] != '\\';
+            count->first_error[i] = plain ? (char)text[i] : ' ';
+        }
         count->first_error[size] = '\0';
     }
 }
@@ -293,19 +296,20 @@ struct load {
     bool filling, measuring;
 };
 
-static int open_socket(const struct settings *settings, uint32_t which, bool wait)
+/* -1 when nobody listens, or the end of the program if that must not be. */
+static int open_socket(const struct settings *settings, uint32_t which, bool must)
 {
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_port = htons(settings->ports[which % settings->port_count])};
     inet_pton(AF_INET, settings->host, &address.sin_addr);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | (wait ? 0 : SOCK_NONBLOCK), 0);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int one = 1;
     if (fd < 0) {
         die("socket");
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0 && errno != EINPROGRESS) {
-        if (wait) {
+    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
+        if (must) {
             die("connect");
         }
         close(fd);
@@ -512,32 +516,34 @@ static int run_closed(struct load *load)
 
 /* ---- open loop: what one user who keeps writing sees of a fail-over ---- */
 
-enum { OUTSTANDING_MAX = 1 << 16 };
+/* RESP: one connection, any number on the way. HTTP/1.1 answers in order, so that one request that
+ * waits would hold up the others: there each has a connection of its own. */
+enum { OUTSTANDING_MAX = 1 << 16, WRITERS_MAX = 2048 };
 struct writer {
-    struct connection connection;
-    uint64_t sent_ns[OUTSTANDING_MAX]; /* A ring: replies come in the order of the requests. */
+    struct connection pool[WRITERS_MAX];
+    uint32_t pool_max, port;
+    uint64_t sent_ns[OUTSTANDING_MAX]; /* RESP: a ring, since replies come in order. */
     uint64_t sent, answered, acked, in_doubt, unsent;
     uint64_t acked_last_ns, retry_ns;
-    uint32_t port;
     bool any_gap;
 };
 
-static void writer_lose(struct writer *writer)
+static void writer_lose(struct writer *writer, struct connection *connection)
 {
-    writer->in_doubt += writer->sent - writer->answered;
-    writer->answered = writer->sent;
-    close(writer->connection.fd);
-    writer->connection.fd = -1;
-    writer->connection.in.size = 0;
+    writer->in_doubt += connection->waiting;
+    writer->answered += connection->waiting;
+    connection->waiting = 0;
+    close(connection->fd);
+    connection->fd = -1;
+    connection->in.size = 0;
     writer->port++;
     writer->retry_ns = now_ns() + RECONNECT_MS * 1000000ull;
 }
 
-static void writer_ack(struct load *load, struct writer *writer)
+static void writer_ack(struct load *load, struct writer *writer, uint64_t sent_ns)
 {
     uint64_t at_ns = now_ns();
-    histogram_add(load->latencies,
-                  (at_ns - writer->sent_ns[writer->answered % OUTSTANDING_MAX]) / 1000, 1);
+    histogram_add(load->latencies, (at_ns - sent_ns) / 1000, 1);
     double gap_ms = (double)(at_ns - writer->acked_last_ns) * 1e-6;
     if (writer->acked > 0 && gap_ms >= load->settings.gap_min_ms) {
         printf("%s[%.6f, %.3f]", writer->any_gap ? ", " : "", (double)writer->acked_last_ns * 1e-9,
@@ -548,97 +554,127 @@ static void writer_ack(struct load *load, struct writer *writer)
     writer->acked_last_ns = at_ns;
 }
 
-static void writer_read(struct load *load, struct writer *writer)
+static void writer_read(struct load *load, struct writer *writer, struct connection *connection)
 {
-    struct moot_buffer *in = &writer->connection.in;
+    bool etcd = load->settings.etcd;
+    struct moot_buffer *in = &connection->in;
     uint8_t *room = moot_buffer_reserve(in, READ_BYTES);
-    ssize_t size = recv(writer->connection.fd, room, READ_BYTES, 0);
+    ssize_t size = recv(connection->fd, room, READ_BYTES, 0);
     if (size < 0 && errno == EAGAIN) {
         return;
     }
     if (size <= 0) {
-        writer_lose(writer);
+        writer_lose(writer, connection);
         return;
     }
     in->size += (size_t)size;
     size_t one;
     uint64_t errors = load->count.errors;
-    while (writer->answered < writer->sent &&
-           (one = (load->settings.etcd ? http_reply : resp_reply)(in->data, in->size,
-                                                                  &load->count)) > 0) {
+    while (connection->waiting > 0 &&
+           (one = (etcd ? http_reply : resp_reply)(in->data, in->size, &load->count)) > 0) {
         moot_buffer_consume(in, one);
         if (load->count.errors == errors) {
-            writer_ack(load, writer);
+            writer_ack(load, writer,
+                       etcd ? connection->begun_ns
+                            : writer->sent_ns[writer->answered % OUTSTANDING_MAX]);
         }
         errors = load->count.errors;
+        connection->waiting--;
         writer->answered++;
     }
 }
 
+/* One that may take a request now; NULL when there is none. */
+static struct connection *writer_choose(struct load *load, struct writer *writer)
+{
+    struct connection *closed = NULL;
+    uint32_t waiting_max = load->settings.etcd ? 1 : OUTSTANDING_MAX;
+    for (uint32_t i = 0; i < writer->pool_max; i++) {
+        struct connection *connection = &writer->pool[i];
+        if (connection->fd >= 0 && connection->waiting < waiting_max) {
+            return connection;
+        }
+        if (connection->fd < 0 && closed == NULL) {
+            closed = connection;
+        }
+    }
+    if (closed == NULL || now_ns() < writer->retry_ns) {
+        return NULL;
+    }
+    closed->fd = open_socket(&load->settings, writer->port, false);
+    if (closed->fd < 0) {
+        writer->port++;
+        return NULL;
+    }
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = closed};
+    epoll_ctl(load->epoll, EPOLL_CTL_ADD, closed->fd, &event);
+    return closed;
+}
+
 static void writer_send(struct load *load, struct writer *writer)
 {
-    struct connection *connection = &writer->connection;
-    /* etcd's HTTP/1.1 does not pipeline: its writer is one request at a time. */
-    if (connection->fd < 0 || writer->sent - writer->answered == OUTSTANDING_MAX ||
-        (load->settings.etcd && writer->sent > writer->answered)) {
+    struct connection *connection = writer_choose(load, writer);
+    if (connection == NULL) {
         writer->unsent++;
         return;
     }
     uint64_t key = moot_rng_below(&load->rng, load->settings.keys);
+    struct request *request = &connection->request;
     if (load->settings.etcd) {
-        make_http(&connection->request, &load->settings, COMMAND_SET, connection->value, key);
+        make_http(request, &load->settings, COMMAND_SET, connection->value, key);
     } else {
-        set_digits(connection->request.bytes.data + connection->request.keys[0], key);
+        set_digits(request->bytes.data + request->keys[0], key);
     }
-    ssize_t size = send(connection->fd, connection->request.bytes.data,
-                        connection->request.bytes.size, MSG_NOSIGNAL);
-    if (size == (ssize_t)connection->request.bytes.size) {
-        writer->sent_ns[writer->sent++ % OUTSTANDING_MAX] = now_ns();
-    } else if (size >= 0 || (errno != EAGAIN && errno != ENOTCONN)) {
+    connection->begun_ns = now_ns();
+    ssize_t size = send(connection->fd, request->bytes.data, request->bytes.size, MSG_NOSIGNAL);
+    if (size == (ssize_t)request->bytes.size) {
+        connection->waiting++;
+        writer->sent_ns[writer->sent++ % OUTSTANDING_MAX] = connection->begun_ns;
+    } else if (size >= 0 || errno != EAGAIN) {
         writer->in_doubt += size > 0;
-        writer_lose(writer);
+        writer_lose(writer, connection);
     } else {
         writer->unsent++;
+    }
+}
+
+static void writer_init(struct load *load, struct writer *writer)
+{
+    load->settings.pipeline = 1;
+    load->settings.wait = 0;
+    load->settings.command = COMMAND_SET;
+    load->epoll = epoll_create1(EPOLL_CLOEXEC);
+    writer->pool_max = load->settings.etcd ? WRITERS_MAX : 1;
+    for (uint32_t i = 0; i < writer->pool_max; i++) {
+        struct connection *connection = &writer->pool[i];
+        moot_buffer_init(&connection->in);
+        moot_buffer_init(&connection->request.bytes);
+        connection->fd = -1;
+        connection->value = moot_alloc(load->settings.value_size + 1);
+        memset(connection->value, 'v', load->settings.value_size);
+        make_request(load, connection);
     }
 }
 
 static int run_open(struct load *load)
 {
     struct writer *writer = moot_alloc_zero(sizeof(*writer));
-    struct connection *connection = &writer->connection;
-    moot_buffer_init(&connection->in);
-    moot_buffer_init(&connection->request.bytes);
-    connection->value = moot_alloc_zero(load->settings.value_size + 1);
-    memset(connection->value, 'v', load->settings.value_size);
-    load->settings.pipeline = 1;
-    load->settings.wait = 0;
-    load->settings.command = COMMAND_SET;
-    make_request(load, connection);
-    connection->fd = open_socket(&load->settings, writer->port, false);
+    writer_init(load, writer);
     printf("measuring\n{\"gaps\": [");
     fflush(stdout);
     uint64_t step_ns = (uint64_t)(load->settings.open_loop_ms * 1e6), next_ns = now_ns();
     uint64_t end_ns = next_ns + (uint64_t)(load->settings.seconds * 1e9), at_ns;
-    load->epoll = epoll_create1(EPOLL_CLOEXEC);
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection}, got;
-    epoll_ctl(load->epoll, EPOLL_CTL_ADD, connection->fd, &event);
+    struct epoll_event events[64];
     while ((at_ns = now_ns()) < end_ns) {
-        if (connection->fd < 0 && at_ns >= writer->retry_ns) {
-            connection->fd = open_socket(&load->settings, writer->port, false);
-            if (connection->fd < 0) {
-                writer->port++;
-                writer->retry_ns = at_ns + RECONNECT_MS * 1000000ull;
-            } else {
-                epoll_ctl(load->epoll, EPOLL_CTL_ADD, connection->fd, &event);
-            }
-        }
         if (at_ns >= next_ns) {
             writer_send(load, writer);
             next_ns += step_ns;
             continue;
         }
-        if (epoll_wait(load->epoll, &got, 1, (int)((next_ns - at_ns) / 1000000)) == 1) {
-            writer_read(load, writer);
+        int count = epoll_wait(load->epoll, events, MOOT_ARRAY_LEN(events),
+                               (int)((next_ns - at_ns) / 1000000));
+        for (int i = 0; i < count; i++) {
+            writer_read(load, writer, events[i].data.ptr);
         }
     }
     printf("], \"sent\": %llu, \"acked\": %llu, \"errors\": %llu, \"in_doubt\": %llu, \"unsent\": "
