@@ -43,6 +43,8 @@ struct moot_effect_list {
     struct moot_record *plain; /* For the journal's layout. */
     size_t plain_capacity;
     struct moot_buffer scratch;
+    struct moot_block **kept; /* Referred to by sends of this turn: the log may let them go. */
+    size_t kept_count, kept_capacity;
 };
 
 static struct moot_effect *add(struct effect_array *array, enum moot_effect_kind kind)
@@ -72,6 +74,26 @@ static void release_local(struct moot_outbox *outbox)
     outbox->local_count = outbox->local_next = 0;
 }
 
+static void keep(struct moot_effect_list *list, struct moot_block *block)
+{
+    if (block == NULL) {
+        return;
+    }
+    if (list->kept_count == list->kept_capacity) {
+        list->kept_capacity = list->kept_capacity == 0 ? 64 : list->kept_capacity * 2;
+        list->kept = moot_realloc(list->kept, sizeof(*list->kept) * list->kept_capacity);
+    }
+    list->kept[list->kept_count++] = moot_block_retain(block);
+}
+
+static void release_kept(struct moot_effect_list *list)
+{
+    for (size_t i = 0; i < list->kept_count; i++) {
+        moot_block_release(list->kept[i]);
+    }
+    list->kept_count = 0;
+}
+
 static void release_held(struct held_send *send)
 {
     moot_block_release(send->head);
@@ -85,6 +107,8 @@ void moot_outbox_deinit(struct moot_outbox *outbox)
 {
     struct moot_effect_list *list = outbox->list;
     release_local(outbox);
+    release_kept(list);
+    moot_free(list->kept);
     moot_free(outbox->local);
     for (size_t i = 0; i < list->record_count; i++) {
         moot_block_release(list->records[i].owner);
@@ -113,6 +137,7 @@ void moot_outbox_begin(struct moot_outbox *outbox)
     struct moot_effect_list *list = outbox->list;
     MOOT_ASSERT(outbox->local_next == outbox->local_count);
     release_local(outbox);
+    release_kept(list);
     moot_arena_reset(&outbox->arena);
     moot_batch_reset(&outbox->batch);
     list->sends.count = list->replies.count = list->late.count = list->all.count = 0;
@@ -190,6 +215,7 @@ void moot_outbox_post(struct moot_outbox *outbox, const struct moot_post *post)
     parts[0] = (struct moot_part){moot_arena_copy(&outbox->arena, head), NULL};
     for (uint32_t i = 0; i < post->part_count; i++) {
         parts[i + 1] = post->parts[i];
+        keep(list, post->parts[i].owner);
     }
     struct moot_effect *effect = add(&list->sends, MOOT_EFFECT_SEND);
     effect->send.node = post->to;
