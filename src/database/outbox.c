@@ -103,26 +103,6 @@ static void release_held(struct held_send *send)
     moot_free(send->parts);
 }
 
-static void release_kept(struct moot_effect_list *list)
-{
-    for (size_t i = 0; i < list->kept_count; i++) {
-        moot_block_release(list->kept[i]);
-    }
-    list->kept_count = 0;
-}
-
-static void keep(struct moot_effect_list *list, struct moot_block *block)
-{
-    if (block == NULL) {
-        return;
-    }
-    if (list->kept_count == list->kept_capacity) {
-        list->kept_capacity = list->kept_capacity == 0 ? 64 : list->kept_capacity * 2;
-        list->kept = moot_realloc(list->kept, sizeof(*list->kept) * list->kept_capacity);
-    }
-    list->kept[list->kept_count++] = moot_block_retain(block);
-}
-
 void moot_outbox_deinit(struct moot_outbox *outbox)
 {
     struct moot_effect_list *list = outbox->list;
@@ -140,8 +120,6 @@ void moot_outbox_deinit(struct moot_outbox *outbox)
         moot_buffer_deinit(&list->flights[i].bytes);
     }
     moot_buffer_deinit(&list->scratch);
-    release_kept(list);
-    moot_free(list->kept);
     moot_free(list->records);
     moot_free(list->held);
     moot_free(list->plain);
@@ -237,7 +215,6 @@ void moot_outbox_post(struct moot_outbox *outbox, const struct moot_post *post)
     parts[0] = (struct moot_part){moot_arena_copy(&outbox->arena, head), NULL};
     for (uint32_t i = 0; i < post->part_count; i++) {
         parts[i + 1] = post->parts[i];
-        keep(list, post->parts[i].owner);
         keep(list, post->parts[i].owner);
     }
     struct moot_effect *effect = add(&list->sends, MOOT_EFFECT_SEND);
