@@ -107,7 +107,9 @@ static void watch(struct moot_edge *edge, struct moot_connection *connection,
                                                                         connection->watch_capacity);
         }
         connection->watches[connection->watch_count++] =
-            (struct moot_watch){.database = connection->database, .key = moot_block_copy(args[i])};
+            (struct moot_watch){.database = connection->database,
+                                .key = moot_block_copy(args[i]),
+                                .stamp = {.time = UINT64_MAX}}; /* Until it is known: no EXEC. */
     }
 }
 
