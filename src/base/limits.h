@@ -35,6 +35,8 @@ enum {
     MOOT_TURN_READ_BYTES = 16 * 1024 * 1024, /* Read from all sockets for one turn. */
     MOOT_LINGER_MS = 5000, /* A connection being closed may take this long to take its replies. */
 
+    MOOT_STOP_GRACE_MS = 1000, /* When a node stops: for replies that sockets have not taken yet. */
+
     /* Log and batches */
     MOOT_BATCH_BYTES_MAX =
         1024 * 1024, /* Bytes that an edge puts into one batch, unless one command is larger. */

@@ -139,6 +139,9 @@ static void on_input(struct moot_node *node, const struct moot_input *input)
     case MOOT_INPUT_CLIENT_BYTES:
         moot_edge_bytes(&node->edge, input->connection, input->bytes);
         return;
+    case MOOT_INPUT_CLIENT_ENDED:
+        moot_edge_ended(&node->edge, input->connection);
+        return;
     case MOOT_INPUT_CLIENT_SENT:
         moot_edge_sent(&node->edge, input->connection, input->amount);
         return;
@@ -378,24 +381,28 @@ void moot_node_group(const struct moot_node *node, moot_group_id id, struct moot
     const struct moot_group *group = node->groups[id];
     struct moot_raft_status raft;
     moot_raft_status(group->raft, &raft);
-    *out = (struct moot_group_view){.exists = true,
-                                    .leads = group__leads(group),
-                                    .leader = group->fenced ? 0 : raft.leader,
-                                    .term = raft.term,
-                                    .first = group->log.first,
-                                    .last = moot_log_last(&group->log),
-                                    .durable = raft.durable,
-                                    .commit = group->commit,
-                                    .applied = group->applied,
-                                    .chain = group->chain,
-                                    .digest = moot_engine_shared(group->engine)->contents_digest,
-                                    .fenced = group->fenced,
-                                    .impaired = raft.impaired,
-                                    .changing = raft.changing,
-                                    .members = group->members,
-                                    .log_bytes = group->log.bytes,
-                                    .waiters = group->waiters.count,
-                                    .feature_level = group->feature_level};
+    *out = (struct moot_group_view){
+        .exists = true,
+        .leads = group__leads(group),
+        .leader = group->fenced ? 0 : raft.leader,
+        .term = raft.term,
+        .first = group->log.first,
+        .last = moot_log_last(&group->log),
+        .durable = raft.durable,
+        .commit = group->commit,
+        .applied = group->applied,
+        .chain = group->chain,
+        .digest = moot_engine_shared(group->engine)->contents_digest,
+        .fenced = group->fenced,
+        .impaired = raft.impaired,
+        .changing = raft.changing,
+        .members = group->members,
+        .log_bytes = group->log.bytes,
+        .waiters = group->waiters.count,
+        .unstored_bytes = moot_view_size(moot_engine_view(group->engine)),
+        .recent_bytes = moot_view_recent_bytes(moot_engine_view(group->engine)),
+        .ring_bytes = group->ring.bytes,
+        .feature_level = group->feature_level};
 }
 
 bool moot_node_entry(const struct moot_node *node, moot_group_id id, moot_index index,

@@ -80,7 +80,8 @@ struct moot_group_view {
     bool fenced, impaired, changing;
     struct moot_members members;
     uint64_t log_bytes, waiters;
-    uint32_t feature_level; /* 0: its first leader has not set it yet. */
+    uint64_t unstored_bytes, recent_bytes, ring_bytes; /* Memory beside the log. */
+    uint32_t feature_level;                            /* 0: its first leader has not set it yet. */
 };
 void moot_node_group(const struct moot_node *node, moot_group_id group,
                      struct moot_group_view *out);

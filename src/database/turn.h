@@ -36,6 +36,8 @@ enum moot_input_kind {
     MOOT_INPUT_TICK,          /* The deadline came; nothing else. */
     MOOT_INPUT_CLIENT_OPENED, /* connection, bytes: the remote address as text */
     MOOT_INPUT_CLIENT_BYTES,  /* connection, bytes */
+    MOOT_INPUT_CLIENT_ENDED,  /* connection: it sends no more, and may still read: what it asked is
+                                 answered, then it is closed */
     MOOT_INPUT_CLIENT_SENT,   /* connection, amount: bytes of its replies still unsent */
     MOOT_INPUT_CLIENT_CLOSED, /* connection: by the other side, or after CLIENT_CLOSE */
     MOOT_INPUT_PEER_UP,       /* node, amount: its incarnation. The handshake proved who it is. */

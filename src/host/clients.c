@@ -4,6 +4,9 @@
  * to the socket from there. What the socket does not take is copied, and given to libuv in pieces,
  * so that progress is seen and the brain can be told how much is unsent.
  *
+ * A client that sends no more (half a close) is told to the brain, which closes it when it has its
+ * replies.
+ *
  * Closing on the brain's wish: what is unsent is sent, then our side is shut, then what the client
  * still sends is read and dropped until it closes too, or has lingered too long. Closing with
  * unread bytes in the socket would reset the connection, and could destroy the last reply on its
@@ -42,6 +45,7 @@ struct client {
     bool write_active, dirty;
     bool told_closed; /* CLIENT_CLOSED was pushed: the brain knows it no more. */
     bool shutting;
+    bool ended; /* It sends no more. */
     char address[64];
 };
 
@@ -95,7 +99,7 @@ static void drop(struct client *client)
 static void on_shut(uv_shutdown_t *shut, int status)
 {
     struct client *client = shut->data;
-    if (status != 0 && status != UV_ECANCELED) {
+    if (status != UV_ECANCELED && (status != 0 || client->ended)) {
         drop(client);
     }
 }
@@ -227,7 +231,10 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
 {
     struct client *client = stream->data;
     if (size < 0) {
-        if (size != UV_ENOBUFS) {
+        if (size == UV_EOF && !client->told_closed && client->linger_ns == 0) {
+            client->ended = true;
+            loop__input(client->loop, MOOT_INPUT_CLIENT_ENDED)->connection = client->id;
+        } else if (size != UV_ENOBUFS) {
             drop(client);
         }
         return;
@@ -243,7 +250,7 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
 
 static void read_on(struct client *client)
 {
-    if (!uv_is_closing((uv_handle_t *)&client->tcp)) {
+    if (!client->ended && !uv_is_closing((uv_handle_t *)&client->tcp)) {
         uv_read_start((uv_stream_t *)&client->tcp, loop__alloc, on_read);
     }
 }
@@ -396,6 +403,19 @@ void clients__second(struct moot_loop *loop)
             drop(client);
         }
     }
+}
+
+bool clients__drain(struct moot_loop *loop)
+{
+    bool some = false;
+    for (uint32_t i = 0; i < loop->clients.count_max; i++) {
+        struct client *client = loop->clients.slots[i];
+        if (client != NULL && !uv_is_closing((uv_handle_t *)&client->tcp)) {
+            uv_read_stop((uv_stream_t *)&client->tcp);
+            some = some || unsent(client) > 0;
+        }
+    }
+    return some;
 }
 
 void clients__close(struct moot_loop *loop)

@@ -354,6 +354,21 @@ static void memory_free(struct moot_loop *loop)
     moot_free(loop);
 }
 
+static void on_grace(uv_timer_t *timer) { (void)timer; }
+
+/* The brain is done; what clients have not taken yet gets a little longer. */
+static void drain(struct moot_loop *loop)
+{
+    uint64_t end_ns = loop__now_ns() + MOOT_STOP_GRACE_MS * MOOT_MSEC_NS;
+    uv_prepare_stop(&loop->prepare);
+    uv_idle_stop(&loop->idle);
+    uv_timer_stop(&loop->second_timer);
+    uv_timer_start(&loop->deadline_timer, on_grace, MOOT_STOP_GRACE_MS, 0);
+    while (loop->exit_status == 0 && clients__drain(loop) && loop__now_ns() < end_ns) {
+        uv_run(&loop->uv, UV_RUN_ONCE);
+    }
+}
+
 int moot_loop_run(const struct moot_loop_options *options)
 {
     struct moot_loop *loop = moot_alloc_zero(sizeof(*loop));
@@ -370,6 +385,7 @@ int moot_loop_run(const struct moot_loop_options *options)
     loop__input(loop, MOOT_INPUT_TICK); /* The first turn names the first deadline and peers. */
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     MOOT_ASSERT(loop->ended);
+    drain(loop);
 
     journal_thread__stop(loop->journal);
     workers__stop(loop->workers);

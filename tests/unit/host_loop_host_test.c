@@ -285,6 +285,9 @@ static void one_input(struct moot_node *node, const struct moot_input *input)
     case MOOT_INPUT_CLIENT_BYTES:
         client_bytes(node, input);
         break;
+    case MOOT_INPUT_CLIENT_ENDED:
+        effect(node, MOOT_EFFECT_CLIENT_CLOSE)->client.connection = input->connection;
+        break;
     case MOOT_INPUT_CLIENT_SENT:
         node->sent_inputs++;
         node->sent_max = moot_max_u64(node->sent_max, input->amount);

@@ -273,6 +273,49 @@ static void a_long_range_takes_few_fetches(void **state)
     cluster_deinit(cluster);
 }
 
+static uint32_t closings;
+
+static void count_closings(const struct moot_effect *effect)
+{
+    closings += effect->kind == MOOT_EFFECT_CLIENT_CLOSE;
+}
+
+static void end_input(struct cluster *cluster, uint32_t id)
+{
+    struct moot_input ended = {.kind = MOOT_INPUT_CLIENT_ENDED, .connection = 1};
+    cluster_input(&cluster->nodes[id], ended, &cluster->arena);
+}
+
+/* Goal: who sends no more gets its replies, then is closed; nobody takes an element for who may
+ * have gone. Method: half a close behind commands to a follower, behind an EXEC, and in a BLPOP. */
+static void who_sends_no_more_gets_its_replies(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make(3, 0);
+    cluster->watch = count_closings;
+    cluster_expect(cluster, 1, "SET a 0\r\n", "+OK\r\n");
+    uint32_t leader = cluster_leader(cluster), first = leader % 3 + 1, second = first % 3 + 1;
+    closings = 0;
+    cluster_send(cluster, first, "INCR a\r\nMULTI\r\nINCR a\r\nEXEC\r\nGET a\r\n");
+    end_input(cluster, first);
+    cluster_send(cluster, second, "BLPOP list 0\r\n");
+    for (int i = 0; i < 20000; i++) {
+        cluster_step(cluster);
+    }
+    assert_true(
+        moot_slice_equal(moot_buffer_slice(&cluster->nodes[first].replies),
+                         moot_slice_text(":1\r\n+OK\r\n+QUEUED\r\n*1\r\n:2\r\n$1\r\n2\r\n")));
+    assert_int_equal(closings, 1);
+    end_input(cluster, second);
+    for (int i = 0; i < 1000; i++) {
+        cluster_step(cluster);
+    }
+    assert_int_equal(closings, 2);
+    cluster_expect(cluster, leader, "RPUSH list x\r\n", ":1\r\n");
+    cluster_expect(cluster, leader, "LLEN list\r\n", ":1\r\n");
+    cluster_deinit(cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +325,7 @@ int main(void)
         cmocka_unit_test(blocked_client_is_served),
         cmocka_unit_test(leader_dies_and_a_write_goes_on),
         cmocka_unit_test(joining_takes_the_secret),
+        cmocka_unit_test(who_sends_no_more_gets_its_replies),
         cmocka_unit_test(a_long_range_takes_few_fetches),
         cmocka_unit_test(an_unknown_feature_level_fences),
     };

@@ -353,9 +353,15 @@ void edge__block(struct moot_edge *edge, struct moot_connection *connection,
         edge__error(edge, connection, "ERR timeout is not a float or out of range");
         return;
     }
+    if (connection->has_ended) { /* Nobody may be there to take the element. */
+        connection->is_closing = true;
+        edge__mark(edge, connection);
+        return;
+    }
     /* Nothing behind it is looked at before it is answered, as in Redis. */
     connection->barrier = edge__submit(edge, connection, MOOT_GROUP_DB0, true, MOOT_ITEM_BLOCKING,
                                        connection->database, args, argc, MOOT_REF_BLOCK);
+    connection->waits = connection->barrier;
 }
 
 void edge__client_gone(struct moot_edge *edge, struct moot_connection *connection)

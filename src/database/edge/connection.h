@@ -39,8 +39,10 @@ struct moot_connection {
     uint8_t protocol, database;
     bool is_dirty;   /* In the edge's list of connections with output. */
     bool is_paused;  /* The driver was told not to read. */
+    bool has_ended;  /* Sends no more. */
     bool is_closing; /* No more commands; close when all slots are answered. */
     bool is_closed;  /* CLIENT_CLOSE is on its way. */
+    bool waits;      /* The barrier is a blocking command's. */
     bool barrier;    /* Parse no further command until all slots are answered. */
     bool wants_pump;
 

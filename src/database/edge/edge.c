@@ -192,10 +192,10 @@ void edge__reply(struct moot_edge *edge, struct moot_connection *connection, uin
     moot_connection_answer(connection, slot, reply);
     edge__mark(edge, connection);
     if (connection->slot_count == 0 && connection->barrier) {
-        connection->barrier = false;
+        connection->barrier = connection->waits = false;
         edge__want_pump(edge, connection);
     }
-    if (connection->in.size > 0) {
+    if (connection->in.size > 0 || connection->has_ended) {
         edge__want_pump(edge, connection);
     }
 }
@@ -446,6 +446,15 @@ static void protocol_error(struct moot_edge *edge, struct moot_connection *conne
     edge__mark(edge, connection);
 }
 
+/* It sends no more, and what it has sent is all parsed: it is closed when it has its replies. */
+static void close_if_ended(struct moot_edge *edge, struct moot_connection *connection)
+{
+    if (connection->has_ended && may_parse(connection)) {
+        connection->is_closing = true;
+        edge__mark(edge, connection);
+    }
+}
+
 static void pause(struct moot_edge *edge, struct moot_connection *connection, bool on)
 {
     if (connection->is_paused != on) {
@@ -486,6 +495,7 @@ static void pump(struct moot_edge *edge, struct moot_connection *connection)
     if (connection->in.size == 0) {
         moot_buffer_reset(&connection->in, 64 * 1024);
     }
+    close_if_ended(edge, connection);
     /* What cannot be parsed now must not pile up: the kernel's buffers hold the rest. */
     bool full = !may_parse(connection) && connection->in.size > 0;
     pause(edge, connection, full || connection->is_closing);
@@ -499,6 +509,32 @@ void moot_edge_bytes(struct moot_edge *edge, moot_connection_id id, struct moot_
     }
     edge->counts.bytes_in += bytes.size;
     moot_buffer_append_slice(&connection->in, bytes);
+    pump(edge, connection);
+}
+
+static void close_connection(struct moot_edge *edge, struct moot_connection *connection)
+{
+    if (!connection->is_closed) {
+        connection->is_closed = true;
+        struct moot_effect *effect = moot_outbox_effect(edge->outbox, MOOT_EFFECT_CLIENT_CLOSE);
+        effect->client.connection = connection->id;
+    }
+}
+
+/* Who has gone looks just like who only sends no more. So nobody waits for an element on its
+ * behalf, as in Redis: it would be lost with the reply. */
+void moot_edge_ended(struct moot_edge *edge, moot_connection_id id)
+{
+    struct moot_connection *connection = edge__find(edge, id);
+    if (connection == NULL || connection->is_closing) {
+        return;
+    }
+    connection->has_ended = true;
+    if (connection->waits) {
+        close_connection(edge, connection);
+        moot_edge_closed(edge, id);
+        return;
+    }
     pump(edge, connection);
 }
 
@@ -540,15 +576,6 @@ void moot_edge_flush(struct moot_edge *edge)
         }
     }
     edge__time_outs(edge);
-}
-
-static void close_connection(struct moot_edge *edge, struct moot_connection *connection)
-{
-    if (!connection->is_closed) {
-        connection->is_closed = true;
-        struct moot_effect *effect = moot_outbox_effect(edge->outbox, MOOT_EFFECT_CLIENT_CLOSE);
-        effect->client.connection = connection->id;
-    }
 }
 
 void moot_edge_reply(struct moot_edge *edge)

@@ -94,6 +94,7 @@ void moot_edge_deinit(struct moot_edge *edge);
 
 void moot_edge_opened(struct moot_edge *edge, moot_connection_id id, struct moot_slice address);
 void moot_edge_bytes(struct moot_edge *edge, moot_connection_id id, struct moot_slice bytes);
+void moot_edge_ended(struct moot_edge *edge, moot_connection_id id);
 void moot_edge_sent(struct moot_edge *edge, moot_connection_id id, uint64_t unsent);
 void moot_edge_closed(struct moot_edge *edge, moot_connection_id id);
 /* ANSWER, NACK, WAKE from a group's leader. */

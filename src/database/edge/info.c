@@ -57,11 +57,62 @@ static void info_clients(const struct moot_edge *edge, struct moot_buffer *out)
     field(out, "blocked_clients", edge->blocked_count);
 }
 
+/* As Redis writes it: 512B, 1.50K, 3.25M. */
+static void field_human(struct moot_buffer *out, const char *name, uint64_t bytes)
+{
+    static const char units[] = {'B', 'K', 'M', 'G', 'T'};
+    uint64_t whole = bytes, rest = 0;
+    size_t unit = 0;
+    while (whole >= 1024 && unit + 1 < sizeof(units)) {
+        rest = whole % 1024;
+        whole /= 1024;
+        unit++;
+    }
+    moot_buffer_append_text(out, name);
+    moot_buffer_append_text(out, ":");
+    moot_buffer_append_u64(out, whole);
+    if (unit > 0) {
+        moot_buffer_append_text(out, rest * 100 / 1024 < 10 ? ".0" : ".");
+        moot_buffer_append_u64(out, rest * 100 / 1024);
+    }
+    moot_buffer_append(out, &units[unit], 1);
+    moot_buffer_append_text(out, "\r\n");
+}
+
+static uint64_t clients_memory(const struct moot_edge *edge)
+{
+    uint64_t bytes = edge->table_capacity * sizeof(edge->table[0]);
+    for (size_t i = 0; i < edge->table_capacity; i++) {
+        const struct moot_connection *connection = edge->table[i];
+        if (connection != NULL) {
+            bytes += sizeof(*connection) + connection->in.capacity + connection->out.capacity +
+                     connection->queue.capacity + connection->unsent +
+                     connection->slot_capacity * sizeof(connection->slots[0]);
+        }
+    }
+    return bytes;
+}
+
+/* What the node counts itself; what its process takes of the machine is not known in here. */
 static void info_memory(const struct moot_edge *edge, struct moot_buffer *out)
 {
-    (void)edge;
-    field(out, "used_memory", 0);
-    field_text(out, "used_memory_human", "0B");
+    uint64_t log = 0, unstored = 0, recent = 0, replies = 0;
+    uint64_t clients = clients_memory(edge);
+    for (moot_group_id id = 0; id < MOOT_GROUPS_MAX; id++) {
+        log += edge->groups[id].log_bytes;
+        unstored += edge->groups[id].unstored_bytes;
+        recent += edge->groups[id].recent_bytes;
+        replies += edge->groups[id].ring_bytes;
+        clients += edge->streams[id].queued_bytes;
+    }
+    field(out, "used_memory", log + unstored + recent + replies + clients);
+    field_human(out, "used_memory_human", log + unstored + recent + replies + clients);
+    field(out, "moot_memory_log", log);
+    field(out, "moot_memory_unstored", unstored);
+    field(out, "moot_memory_recent_values", recent);
+    field(out, "moot_memory_recent_replies", replies);
+    field(out, "moot_memory_clients", clients);
+    field_text(out, "moot_memory_not_counted", "store,libraries,code");
     field_text(out, "maxmemory", "0");
     field_text(out, "maxmemory_human", "0B");
     field_text(out, "maxmemory_policy", "noeviction");
@@ -114,7 +165,7 @@ static void info_replication(const struct moot_edge *edge, struct moot_buffer *o
 static void info_cluster(const struct moot_edge *edge, struct moot_buffer *out)
 {
     (void)edge;
-    field_text(out, "cluster_enabled", "0");
+    field_text(out, "cluster_enabled", "1"); /* Or RedisCluster of redis-py refuses. */
 }
 
 static void info_keyspace(const struct moot_edge *edge, struct moot_buffer *out)
@@ -338,7 +389,7 @@ static void cluster_info(struct moot_edge *edge, struct moot_resp *resp)
 {
     struct moot_buffer text;
     moot_buffer_init(&text);
-    field_text(&text, "cluster_enabled", "0");
+    field_text(&text, "cluster_enabled", "1");
     field_text(&text, "cluster_state", edge->groups[MOOT_GROUP_DB0].leader != 0 ? "ok" : "fail");
     field(&text, "cluster_slots_assigned", MOOT_SLOTS);
     field(&text, "cluster_slots_ok", MOOT_SLOTS);

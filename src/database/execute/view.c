@@ -548,6 +548,11 @@ uint64_t moot_view_take_hash(struct moot_view *view)
     return chain;
 }
 
+size_t moot_view_recent_bytes(const struct moot_view *view)
+{
+    return (size_t)(view->recent.head - view->recent.tail);
+}
+
 size_t moot_view_size(const struct moot_view *view) { return view->arena.total; }
 
 uint32_t moot_view_count(const struct moot_view *view) { return view->entry_count; }

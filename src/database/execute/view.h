@@ -97,6 +97,8 @@ void moot_view_forget_misses(struct moot_view *view);
  * the chain. Deterministic across replicas and stores. Only with no layer open. */
 uint64_t moot_view_take_hash(struct moot_view *view);
 /* Bytes that the overlay occupies, overwritten values included; and how many keys it holds. */
+/* Of values remembered above the store. */
+size_t moot_view_recent_bytes(const struct moot_view *view);
 size_t moot_view_size(const struct moot_view *view);
 uint32_t moot_view_count(const struct moot_view *view);
 /* Appends everything kept to `batch` (each key once, its last value, in key order: a store takes
