@@ -60,10 +60,11 @@ def arguments_of(pid):
 
 
 def is_running(pid):
-    """False for a zombie, too: it serves nobody."""
+    """False for a zombie without threads: it serves nobody and holds no file. A killed process whose first thread has
+    ended may still hold its folder's lock by the others."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()[0] != b"Z"
+            return file.read().rpartition(b")")[2].split()[0] != b"Z" or len(os.listdir(f"/proc/{pid}/task")) > 1
     except OSError:
         return False
 
