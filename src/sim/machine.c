@@ -6,7 +6,7 @@
 #include "sim/world.h"
 #include "storage/store_memory.h"
 
-enum { MILLION = 1000000 };
+enum { MILLION = 1000000, SPIN_MS = 20, SPINS_MAX = 100 };
 static const uint64_t WALL_BEGIN_MS = UINT64_C(1700000000000);
 
 /* ---- clocks ---- */
@@ -213,6 +213,19 @@ static void arm(struct sim_world *world, struct sim_machine *machine, struct moo
                                .number = machine->deadline_number});
 }
 
+/* A deadline that is always over, and nothing to do: it would burn a processor. */
+static void watch_for_spin(struct sim_world *world, struct sim_machine *machine, bool is_tick,
+                           size_t effects)
+{
+    if (!is_tick || effects > 0 || world->now - machine->idle_since > SPIN_MS * MOOT_MSEC_NS) {
+        machine->idle_ticks = 0;
+        machine->idle_since = world->now;
+    } else if (++machine->idle_ticks > SPINS_MAX) {
+        sim__violation(world, "m%u spins: %u turns within %u ms with nothing to do", machine->slot,
+                       machine->idle_ticks, SPIN_MS);
+    }
+}
+
 void sim__machine_turn(struct sim_world *world, struct sim_machine *machine)
 {
     if (machine->paused_until > world->now) {
@@ -223,6 +236,7 @@ void sim__machine_turn(struct sim_world *world, struct sim_machine *machine)
         return;
     }
     note_inputs(world, machine);
+    bool is_tick = machine->input_count == 1 && machine->inputs[0].kind == MOOT_INPUT_TICK;
     struct moot_effects effects;
     moot_node_turn(machine->node, machine->inputs, machine->input_count,
                    sim__machine_now(world, machine), &effects);
@@ -232,6 +246,7 @@ void sim__machine_turn(struct sim_world *world, struct sim_machine *machine)
     moot_arena_reset(&machine->arena);
     machine->busy_until = world->now + MOOT_USEC_NS + sim__below(world, world->swarm.turn_us * 500);
     sim__check(world, machine);
+    watch_for_spin(world, machine, is_tick, effects.count);
     size_t count = effects.count;
     if (machine->doomed) {
         count = (size_t)sim__below(world, effects.count + 1);

@@ -10,7 +10,7 @@
 
 enum workload { REGISTER, COUNTER, LIST, SET, QUEUE, WORKLOADS };
 static const char *const NAMES[WORKLOADS] = {"register", "counter", "list", "set", "queue"};
-enum { CONFIGURATIONS_MAX = 20 * 1000, FAILS_MAX = 2 };
+enum { CONFIGURATIONS_MAX = 20 * 1000, FAILS_MAX = 2, HEALED_S = 10 };
 
 const char *sim__workload_name(uint32_t workload) { return NAMES[workload]; }
 uint32_t sim__workload_count(void) { return WORKLOADS; }
@@ -230,6 +230,14 @@ static void ask_about(struct sim_world *world, struct sim_client *client)
                  (struct sim_expected){SIM_STEP_SKIM, SIZE_MAX, 0});
 }
 
+/* A slow workload is not waited for: what it asked for without faults is enough. */
+static bool is_more_wanted(const struct sim_world *world)
+{
+    bool healed_long = world->phase != SIM_PHASE_FAULTS &&
+                       world->now - world->phase_since > HEALED_S * MOOT_SEC_NS;
+    return world->result->counts.operations < world->options->operations && !healed_long;
+}
+
 bool sim__ask(struct sim_world *world, struct sim_client *client)
 {
     MOOT_ASSERT(client->expected_count == 0);
@@ -247,7 +255,7 @@ bool sim__ask(struct sim_world *world, struct sim_client *client)
         }
         return client->expected_count > 0;
     }
-    if (world->result->counts.operations >= world->options->operations) {
+    if (!is_more_wanted(world)) {
         return false;
     }
     if (client->watched_known) {
@@ -461,8 +469,7 @@ bool sim__has_finished(const struct sim_world *world, const struct sim_client *c
     if (world->phase == SIM_PHASE_LAST_READS) {
         return client->is_admin || client->last_reads == world->swarm.keys;
     }
-    return client->expected_count == 0 &&
-           (client->is_admin || world->result->counts.operations >= world->options->operations);
+    return client->expected_count == 0 && (client->is_admin || !is_more_wanted(world));
 }
 
 /* ---- the judgement ---- */

@@ -201,7 +201,7 @@ static void watch(struct sim_world *world)
     case SIM_PHASE_HEALED:
         if (have_all_finished(world)) {
             enter(world, SIM_PHASE_CONVERGE);
-        } else if (seconds > HEALED_MAX_S + world->options->operations / 50) {
+        } else if (seconds > HEALED_MAX_S) {
             sim__violation(world, "liveness: clients have not finished after all was healed");
         }
         return;

@@ -121,7 +121,9 @@ struct sim_machine {
     bool turn_is_due;
     uint64_t busy_until, paused_until;
     uint64_t deadline_number;
-    bool doomed; /* Dies within its next turn. */
+    uint64_t idle_since;
+    uint32_t idle_ticks; /* Turns without anything to do since then. */
+    bool doomed;         /* Dies within its next turn. */
 
     uint64_t born;   /* World time at which this process's clock stood at `origin`. */
     uint64_t origin; /* ns */

@@ -606,7 +606,9 @@ struct moot_instant moot_edge_deadline(const struct moot_edge *edge)
         deadline = moot_instant_min(deadline, moot_stream_edge_deadline(&edge->streams[group]));
     }
     for (size_t i = 0; i < edge->blocked_count; i++) {
-        deadline = moot_instant_min(deadline, edge->blocked[i].deadline);
+        if (!edge->blocked[i].retrying) { /* Else its answer comes first, whenever that is. */
+            deadline = moot_instant_min(deadline, edge->blocked[i].deadline);
+        }
     }
     return deadline;
 }

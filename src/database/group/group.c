@@ -578,7 +578,9 @@ struct moot_instant moot_group_deadline(const struct moot_group *group)
         deadline = moot_instant_min(deadline, due);
     }
     if (group__leads(group)) {
-        if (group->id != MOOT_GROUP_SYSTEM) {
+        /* While a fetch or an expiry is under way its end gives a turn: no time to wait for. */
+        bool expires = group->id != MOOT_GROUP_SYSTEM && !group->stuck;
+        if (expires && group->expire_pending == 0) {
             deadline = moot_instant_min(deadline, group->expire_next);
         }
         deadline = moot_instant_min(deadline, group->chain_next);
