@@ -106,6 +106,9 @@ enum {
 
     MOOT_JOURNAL_QUEUE = 256, /* Batches handed to the disk; then the turn loop waits. */
     MOOT_JOURNAL_RUN_BYTES = 1024 * 1024, /* Neighbouring batches written as one, together. */
+    MOOT_JOURNAL_HERE_BYTES = 32 * 1024,  /* The loop itself writes up to this much at once, ... */
+    MOOT_JOURNAL_HERE_US = 1000,          /* ... while the disk takes no longer, on average, ... */
+    MOOT_JOURNAL_HERE_AFTER = 64, /* ... and has not been much slower for this many writes. */
 
     /* Store */
     MOOT_STORE_FLUSH_BYTES = 128 * 1024 * 1024, /* Journal bytes since the last flush effect. */

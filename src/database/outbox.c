@@ -346,6 +346,7 @@ static int lay_out(struct moot_outbox *outbox, struct moot_journal *journal, boo
     effect->ticket = where.batch;
     effect->journal.where = where;
     effect->journal.bytes = moot_buffer_slice(&flight->bytes);
+    effect->journal.answers_wait = list->held_count > 0;
     return 0;
 }
 

@@ -114,6 +114,7 @@ struct moot_effect {
         struct {
             struct moot_journal_write where;
             struct moot_slice bytes;
+            bool answers_wait; /* Messages wait for it: the driver may let the node wait too. */
         } journal;
         const struct moot_batch *batch; /* STORE_WRITE */
         struct {

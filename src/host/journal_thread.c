@@ -10,6 +10,11 @@
 #include "base/status.h"
 #include "host/say.h"
 
+enum {
+    MEAN_OF = 8,                          /* Writes. */
+    MUCH_TOO_SLOW_NS = 100 * 1000 * 1000, /* A heartbeat's time. */
+};
+
 struct request {
     struct moot_journal_write where;
     struct moot_slice bytes;
@@ -22,13 +27,16 @@ struct journal_thread {
     uint64_t segment_bytes;
     uv_async_t *async;
     pthread_t thread;
-    uint8_t *aligned; /* The thread's: what goes to the disk. */
+    uint8_t *aligned; /* What goes to the disk: of whoever writes. */
     size_t aligned_size;
 
     pthread_mutex_t lock; /* Guards all below. */
     pthread_cond_t some_queued, some_written;
     struct request requests[MOOT_JOURNAL_QUEUE];
     uint64_t queued, written;
+    uint64_t mean_ns; /* Of a write, the last ones weighing most. */
+    uint64_t quick;   /* Writes since the last one that was much too slow. */
+    bool writing;     /* Somebody is. */
     bool stopping;
 
     uint64_t named; /* The loop's own. */
@@ -87,12 +95,29 @@ static void write_run(struct journal_thread *journal, uint64_t first, uint64_t c
     }
 }
 
+/* Holding the lock, but not while it writes: requests stay where they are until they are named. */
+static void write_unlocked(struct journal_thread *journal, uint64_t first, uint64_t count,
+                           size_t size)
+{
+    MOOT_ASSERT(!journal->writing);
+    journal->writing = true;
+    pthread_mutex_unlock(&journal->lock);
+    uint64_t before_ns = uv_hrtime();
+    write_run(journal, first, count, size);
+    uint64_t took_ns = uv_hrtime() - before_ns;
+    pthread_mutex_lock(&journal->lock);
+    journal->writing = false;
+    journal->written += count;
+    journal->mean_ns = journal->mean_ns - journal->mean_ns / MEAN_OF + took_ns / MEAN_OF;
+    journal->quick = took_ns > MUCH_TOO_SLOW_NS ? 0 : journal->quick + 1;
+}
+
 static void *journal_main(void *argument)
 {
     struct journal_thread *journal = argument;
     pthread_mutex_lock(&journal->lock);
     for (;;) {
-        while (journal->queued == journal->written && !journal->stopping) {
+        while ((journal->queued == journal->written && !journal->stopping) || journal->writing) {
             pthread_cond_wait(&journal->some_queued, &journal->lock);
         }
         if (journal->queued == journal->written) {
@@ -101,11 +126,7 @@ static void *journal_main(void *argument)
         uint64_t first = journal->written;
         size_t size;
         uint64_t count = run_length(journal, first, journal->queued, &size);
-        /* Requests stay where they are until they are named, so they need no lock. */
-        pthread_mutex_unlock(&journal->lock);
-        write_run(journal, first, count, size);
-        pthread_mutex_lock(&journal->lock);
-        journal->written += count;
+        write_unlocked(journal, first, count, size);
         pthread_mutex_unlock(&journal->lock);
         /* Without the lock, so that who is woken does not run into it. */
         pthread_cond_signal(&journal->some_written);
@@ -159,13 +180,41 @@ bool journal_thread__write(struct journal_thread *journal, const struct moot_jou
         journal->queued++;
     }
     while (!room && journal->written == journal->named) {
+        pthread_cond_signal(&journal->some_queued);
         pthread_cond_wait(&journal->some_written, &journal->lock);
     }
     pthread_mutex_unlock(&journal->lock);
-    if (room) {
+    return room;
+}
+
+/* Nothing is being written or waits to be named, and it is one small write to a quick disk. New
+ * segments are slow: the thread's. */
+static bool should_write_here(struct journal_thread *journal, size_t *size)
+{
+    uint64_t first = journal->written;
+    const struct moot_journal_write *where = &request_at(journal, first)->where;
+    return !journal->writing && journal->named == first && !where->creates_segment &&
+           journal->quick >= MOOT_JOURNAL_HERE_AFTER &&
+           journal->mean_ns <= MOOT_JOURNAL_HERE_US * UINT64_C(1000) &&
+           run_length(journal, first, journal->queued, size) == journal->queued - first &&
+           *size <= MOOT_JOURNAL_HERE_BYTES;
+}
+
+bool journal_thread__go(struct journal_thread *journal, bool may_wait)
+{
+    pthread_mutex_lock(&journal->lock);
+    bool some = journal->written < journal->queued;
+    size_t size;
+    bool here = some && may_wait && should_write_here(journal, &size);
+    if (here) {
+        write_unlocked(journal, journal->written, journal->queued - journal->written, size);
+    }
+    bool wake = some && !here && !journal->writing;
+    pthread_mutex_unlock(&journal->lock);
+    if (wake) {
         pthread_cond_signal(&journal->some_queued);
     }
-    return room;
+    return here;
 }
 
 bool journal_thread__durable(struct journal_thread *journal, moot_ticket *batch)

@@ -131,6 +131,7 @@ static void do_journal(struct moot_loop *loop, const struct moot_effect *effect)
     while (!journal_thread__write(loop->journal, &effect->journal.where, effect->journal.bytes)) {
         take_durable(loop);
     }
+    loop->answers_wait = effect->journal.answers_wait;
 }
 
 static void do_store_write(struct moot_loop *loop, const struct moot_effect *effect)
@@ -216,6 +217,9 @@ static void turn(struct moot_loop *loop)
     }
     peers__flush(loop); /* First: a follower's disk works while clients are answered. */
     clients__flush(loop);
+    if (journal_thread__go(loop->journal, loop->answers_wait)) {
+        take_durable(loop);
+    }
     arm(loop, effects.deadline);
     if (loop->ended) {
         uv_stop(&loop->uv);

@@ -63,6 +63,7 @@ struct moot_loop {
     struct peers peers;
     struct journal_thread *journal;
     struct workers *workers;
+    bool answers_wait; /* For the journal's last batch, and nothing else does. */
     bool stop_asked, ended;
     int exit_status;
 };
