@@ -140,7 +140,9 @@ static int judge_text(const struct settings *settings, struct moot_slice text)
     } else {
         printf("%s: %zu operations, %zu keys, model %s\n", moot_judgement_text(verdict.judgement),
                history.count, verdict.keys, settings->model);
-        fwrite(verdict.words.data, 1, verdict.words.size, stdout);
+        if (verdict.words.size > 0) {
+            fwrite(verdict.words.data, 1, verdict.words.size, stdout);
+        }
         exit_status = verdict.judgement == MOOT_JUDGEMENT_VALID       ? EXIT_VALID
                       : verdict.judgement == MOOT_JUDGEMENT_VIOLATION ? EXIT_VIOLATION
                                                                       : EXIT_UNKNOWN;

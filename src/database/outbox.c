@@ -283,7 +283,9 @@ void moot_outbox_durable(struct moot_outbox *outbox, moot_ticket ticket)
         emit_held(outbox, &list->held[released++]);
     }
     list->held_count -= released;
-    memmove(list->held, list->held + released, sizeof(*list->held) * list->held_count);
+    if (list->held_count > 0) {
+        memmove(list->held, list->held + released, sizeof(*list->held) * list->held_count);
+    }
 }
 
 bool moot_outbox_is_waiting(const struct moot_outbox *outbox)

@@ -575,7 +575,9 @@ void moot_view_flush(struct moot_view *view, struct moot_batch *batch)
         moot_recent_reset(&view->recent);
     }
     /* The order of making is no longer needed: what follows empties the overlay. */
-    qsort(view->entries, view->entry_count, sizeof(*view->entries), by_key);
+    if (view->entry_count > 0) {
+        qsort(view->entries, view->entry_count, sizeof(*view->entries), by_key);
+    }
     for (uint32_t i = 0; i < view->entry_count; i++) {
         const struct view_entry *entry = view->entries[i];
         if (entry->state == VIEW_PUT) {
