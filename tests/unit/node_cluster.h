@@ -37,9 +37,10 @@ struct cluster_node {
     struct moot_input inputs[INPUTS_MAX];
     size_t input_count;
     struct moot_instant deadline;
-    struct moot_buffer replies; /* Of client 1. */
-    struct moot_store_pin *pins[1024];
-    bool dead;
+    struct moot_buffer replies;        /* Of client 1. */
+    struct moot_store_pin *pins[1024]; /* By ticket. */
+    struct moot_identity identity;     /* Who it says it is; node 0: of the first members. */
+    bool dead, stopped;
 };
 
 struct cluster {
@@ -50,14 +51,19 @@ struct cluster {
     bool quiet;
     void (*watch)(const struct moot_effect *effect); /* NULL, or sees every effect. */
     uint32_t feature_level[CLUSTER_MAX + 1];         /* That a node knows; 0: this release's. */
+    uint32_t rarely_one_in; /* Rare choices (flushes, compactions) of all nodes; 0: never. */
+    uint64_t installs;      /* Snapshots that were installed. */
+    /* Sees every message that is sent, also to nodes that are not there. */
+    void (*spy)(void *context, moot_node_id from, moot_node_id to, struct moot_slice message);
+    void *spy_context;
 };
 
 static const struct moot_journal_options JOURNAL = {.segment_bytes = MOOT_JOURNAL_SEGMENT_BYTES,
                                                     .segments_max = 4};
 
 /* Not a secure MAC; enough to differ whenever key or message do. */
-static void cluster_mac(void *context, struct moot_slice key, struct moot_slice message,
-                        uint8_t out[MOOT_MAC_BYTES])
+static inline void cluster_mac(void *context, struct moot_slice key, struct moot_slice message,
+                               uint8_t out[MOOT_MAC_BYTES])
 {
     (void)context;
     for (uint64_t i = 0; i < MOOT_MAC_BYTES / 8; i++) {
@@ -65,21 +71,21 @@ static void cluster_mac(void *context, struct moot_slice key, struct moot_slice 
     }
 }
 
-static struct moot_admission cluster_admission(void)
+static inline struct moot_admission cluster_admission(void)
 {
     return (struct moot_admission){MOOT_SLICE_LITERAL("the secret of the cluster"),
                                    {cluster_mac, NULL}};
 }
 
-static void cluster_input(struct cluster_node *at, struct moot_input input,
-                          struct moot_arena *arena)
+static inline void cluster_input(struct cluster_node *at, struct moot_input input,
+                                 struct moot_arena *arena)
 {
     input.bytes = moot_arena_copy(arena, input.bytes);
     assert_true(at->input_count < INPUTS_MAX);
     at->inputs[at->input_count++] = input;
 }
 
-static void cluster_open(struct cluster *cluster, uint32_t id, uint32_t wouldblock)
+static inline struct moot_identity cluster_identity(const struct cluster *cluster, uint32_t id)
 {
     struct moot_identity identity = {.node = id, .initial_count = cluster->count};
     for (uint32_t i = 1; i <= cluster->count; i++) {
@@ -89,42 +95,92 @@ static void cluster_open(struct cluster *cluster, uint32_t id, uint32_t wouldblo
         snprintf(address->client, sizeof(address->client), "127.0.0.1:%u", 2000 + i);
     }
     identity.self = identity.initial[id - 1];
+    return identity;
+}
+
+static inline struct moot_node_options cluster_options(const struct cluster *cluster, uint32_t id)
+{
+    const struct cluster_node *at = &cluster->nodes[id];
+    return (struct moot_node_options){
+        .disk = moot_disk_sim_disk(at->disk),
+        .store = at->store,
+        .format = &at->identity,
+        .now = cluster->now,
+        .seed = id * 77,
+        .journal = JOURNAL,
+        .chance = {.seed = 1, .node = id, .one_in = cluster->rarely_one_in},
+        .feature_level = cluster->feature_level[id],
+        .admission = cluster_admission()};
+}
+
+/* Both ends of every link of a node hear of it. */
+static inline void cluster_links(struct cluster *cluster, uint32_t id, enum moot_input_kind kind)
+{
     struct cluster_node *at = &cluster->nodes[id];
+    for (uint32_t i = 1; i <= cluster->count; i++) {
+        struct cluster_node *other = &cluster->nodes[i];
+        if (i != id && !other->dead && other->node != NULL) {
+            struct moot_input input = {.kind = kind, .node = i};
+            input.amount = moot_node_incarnation(other->node);
+            if (!at->dead) {
+                cluster_input(at, input, &cluster->arena);
+                input.amount = moot_node_incarnation(at->node);
+            }
+            input.node = id;
+            cluster_input(other, input, &cluster->arena);
+        }
+    }
+}
+
+static inline void cluster_open(struct cluster *cluster, uint32_t id, uint32_t wouldblock)
+{
+    struct cluster_node *at = &cluster->nodes[id];
+    if (at->identity.node == 0) {
+        at->identity = cluster_identity(cluster, id);
+    }
     if (at->disk == NULL) {
         at->disk = moot_disk_sim_make(id);
         struct moot_store_memory_options store = {.seed = id, .wouldblock_one_in = wouldblock};
         at->store = moot_store_memory_open(&store);
     }
-    struct moot_node_options options = {.disk = moot_disk_sim_disk(at->disk),
-                                        .store = at->store,
-                                        .format = &identity,
-                                        .now = cluster->now,
-                                        .seed = id * 77,
-                                        .journal = JOURNAL,
-                                        .feature_level = cluster->feature_level[id],
-                                        .admission = cluster_admission()};
+    struct moot_node_options options = cluster_options(cluster, id);
     char why[256];
     int status = moot_node_open(&options, &at->node, why);
     if (status != 0) {
         fail_msg("open: %s: %s", moot_status_text(status), why);
     }
-    at->dead = false;
+    at->dead = at->stopped = false;
+    at->input_count = 0;
+    at->deadline = cluster->now.instant;
     moot_buffer_init(&at->replies);
-    for (uint32_t i = 1; i <= cluster->count; i++) {
-        if (i != id && !cluster->nodes[i].dead && cluster->nodes[i].node != NULL) {
-            struct moot_input up = {.kind = MOOT_INPUT_PEER_UP, .node = i, .amount = 1};
-            cluster_input(at, up, &cluster->arena);
-            up.node = id;
-            up.amount = moot_node_incarnation(at->node);
-            cluster_input(&cluster->nodes[i], up, &cluster->arena);
-        }
-    }
+    cluster_links(cluster, id, MOOT_INPUT_PEER_UP);
     struct moot_input opened = {
         .kind = MOOT_INPUT_CLIENT_OPENED, .connection = 1, .bytes = moot_slice_text("test:1")};
     cluster_input(at, opened, &cluster->arena);
 }
 
-static void cluster_init(struct cluster *cluster, uint32_t count, uint32_t wouldblock)
+/* The process ends, and the machine loses what it may lose. */
+static inline void cluster_kill(struct cluster *cluster, uint32_t id)
+{
+    struct cluster_node *at = &cluster->nodes[id];
+    at->dead = true;
+    at->input_count = 0;
+    moot_node_close(at->node);
+    at->node = NULL;
+    for (size_t i = 0; i < MOOT_ARRAY_LEN(at->pins); i++) {
+        if (at->pins[i] != NULL) {
+            at->store->ops->unpin(at->store, at->pins[i]);
+            at->pins[i] = NULL;
+        }
+    }
+    at->store->ops->ingest_abort(at->store);
+    moot_disk_sim_crash(at->disk);
+    moot_store_memory_crash(at->store);
+    moot_buffer_deinit(&at->replies);
+    cluster_links(cluster, id, MOOT_INPUT_PEER_DOWN);
+}
+
+static inline void cluster_init(struct cluster *cluster, uint32_t count, uint32_t wouldblock)
 {
     cluster->count = count;
     cluster->now = (struct moot_now){{1000 * MOOT_SEC_NS}, 1700000000000};
@@ -134,8 +190,61 @@ static void cluster_init(struct cluster *cluster, uint32_t count, uint32_t would
     }
 }
 
-static void cluster_perform(struct cluster *cluster, struct cluster_node *at,
-                            const struct moot_effect *effect)
+static inline int cluster_ingest(struct cluster *cluster, struct moot_store *store,
+                                 const struct moot_effect *effect)
+{
+    switch (effect->ingest.step) {
+    case MOOT_INGEST_BEGIN:
+        return store->ops->ingest_begin(store, effect->ingest.ranges, effect->ingest.range_count);
+    case MOOT_INGEST_ADD: {
+        struct moot_snapshot_reader reader;
+        struct moot_slice key, value;
+        int status = moot_snapshot_read(&reader, effect->ingest.chunk);
+        while (status == 0 && moot_snapshot_next(&reader, &key, &value)) {
+            status = store->ops->ingest_add(store, key, value);
+        }
+        return status;
+    }
+    case MOOT_INGEST_COMMIT:
+        cluster->installs++;
+        return store->ops->ingest_commit(store, effect->ingest.extra);
+    case MOOT_INGEST_ABORT:
+        store->ops->ingest_abort(store);
+        return 0;
+    }
+    return MOOT_EINVALID;
+}
+
+static inline void cluster_snapshot(struct cluster *cluster, struct cluster_node *at,
+                                    const struct moot_effect *effect)
+{
+    struct moot_store *store = at->store;
+    struct moot_input answer = {.ticket = effect->ticket};
+    struct moot_buffer chunk;
+    moot_buffer_init(&chunk);
+    if (effect->kind == MOOT_EFFECT_PIN) {
+        assert_true(effect->ticket < MOOT_ARRAY_LEN(at->pins));
+        at->pins[effect->ticket] = store->ops->pin(store);
+    } else if (effect->kind == MOOT_EFFECT_UNPIN) {
+        store->ops->unpin(store, at->pins[effect->ticket]);
+        at->pins[effect->ticket] = NULL;
+    } else if (effect->kind == MOOT_EFFECT_PIN_READ) {
+        answer.kind = MOOT_INPUT_CHUNK;
+        answer.status =
+            moot_snapshot_write(store, at->pins[effect->pin_read.pin], effect->pin_read.range,
+                                effect->pin_read.bytes_max, &chunk);
+        answer.bytes = moot_buffer_slice(&chunk);
+        cluster_input(at, answer, &cluster->arena);
+    } else {
+        answer.kind = MOOT_INPUT_INGESTED;
+        answer.status = cluster_ingest(cluster, store, effect);
+        cluster_input(at, answer, &cluster->arena);
+    }
+    moot_buffer_deinit(&chunk);
+}
+
+static inline void cluster_perform(struct cluster *cluster, struct cluster_node *at,
+                                   const struct moot_effect *effect)
 {
     struct moot_input answer = {.ticket = effect->ticket};
     const struct moot_store_ops *ops = at->store->ops;
@@ -177,19 +286,20 @@ static void cluster_perform(struct cluster *cluster, struct cluster_node *at,
         cluster_input(at, answer, &cluster->arena);
         return;
     case MOOT_EFFECT_SEND: {
-        struct cluster_node *to = &cluster->nodes[effect->send.node];
-        if (effect->send.node > cluster->count || to->dead) {
-            return;
-        }
+        moot_node_id from = (moot_node_id)(at - cluster->nodes), to = effect->send.node;
         struct moot_buffer bytes;
         moot_buffer_init(&bytes);
         for (uint32_t i = 0; i < effect->send.part_count; i++) {
             moot_buffer_append_slice(&bytes, effect->send.parts[i].bytes);
         }
-        struct moot_input message = {.kind = MOOT_INPUT_PEER_MESSAGE,
-                                     .bytes = moot_buffer_slice(&bytes)};
-        message.node = (moot_node_id)(at - cluster->nodes);
-        cluster_input(to, message, &cluster->arena);
+        struct moot_input message = {
+            .kind = MOOT_INPUT_PEER_MESSAGE, .node = from, .bytes = moot_buffer_slice(&bytes)};
+        if (cluster->spy != NULL) {
+            cluster->spy(cluster->spy_context, from, to, message.bytes);
+        }
+        if (to <= cluster->count && cluster->nodes[to].node != NULL && !cluster->nodes[to].dead) {
+            cluster_input(&cluster->nodes[to], message, &cluster->arena);
+        }
         moot_buffer_deinit(&bytes);
         return;
     }
@@ -202,7 +312,17 @@ static void cluster_perform(struct cluster *cluster, struct cluster_node *at,
                    (const char *)effect->log.text.data);
         }
         return;
+    case MOOT_EFFECT_PIN:
+    case MOOT_EFFECT_UNPIN:
+    case MOOT_EFFECT_PIN_READ:
+    case MOOT_EFFECT_INGEST:
+        cluster_snapshot(cluster, at, effect);
+        return;
     case MOOT_EFFECT_STOP:
+        at->stopped = true;
+        if (effect->status == 0) {
+            return;
+        }
         fail_msg("node stopped: %.*s", (int)effect->log.text.size,
                  (const char *)effect->log.text.data);
         return;
@@ -212,12 +332,12 @@ static void cluster_perform(struct cluster *cluster, struct cluster_node *at,
 }
 
 /* One turn of every node; time moves on by 1 ms when nobody has anything to do. */
-static void cluster_step(struct cluster *cluster)
+static inline void cluster_step(struct cluster *cluster)
 {
     bool idle = true;
     for (uint32_t id = 1; id <= cluster->count; id++) {
         struct cluster_node *at = &cluster->nodes[id];
-        if (at->dead ||
+        if (at->dead || at->node == NULL || at->stopped ||
             (at->input_count == 0 && moot_instant_before(cluster->now.instant, at->deadline))) {
             continue;
         }
@@ -240,11 +360,11 @@ static void cluster_step(struct cluster *cluster)
         1700000000000 + (cluster->now.instant.ns - 1000 * MOOT_SEC_NS) / MOOT_MSEC_NS;
 }
 
-static moot_node_id cluster_leader(const struct cluster *cluster)
+static inline moot_node_id cluster_leader(const struct cluster *cluster)
 {
     for (uint32_t id = 1; id <= cluster->count; id++) {
         struct moot_group_view view;
-        if (!cluster->nodes[id].dead) {
+        if (cluster->nodes[id].node != NULL && !cluster->nodes[id].dead) {
             moot_node_group(cluster->nodes[id].node, MOOT_GROUP_DB0, &view);
             if (view.leads) {
                 return id;
@@ -254,7 +374,7 @@ static moot_node_id cluster_leader(const struct cluster *cluster)
     return 0;
 }
 
-static void cluster_send(struct cluster *cluster, uint32_t id, const char *bytes)
+static inline void cluster_send(struct cluster *cluster, uint32_t id, const char *bytes)
 {
     struct moot_input input = {
         .kind = MOOT_INPUT_CLIENT_BYTES, .connection = 1, .bytes = moot_slice_text(bytes)};
@@ -263,8 +383,8 @@ static void cluster_send(struct cluster *cluster, uint32_t id, const char *bytes
 }
 
 /* Sends inline commands to node `id` and waits for exactly these reply bytes. */
-static void cluster_expect(struct cluster *cluster, uint32_t id, const char *bytes,
-                           const char *expected)
+static inline void cluster_expect(struct cluster *cluster, uint32_t id, const char *bytes,
+                                  const char *expected)
 {
     cluster_send(cluster, id, bytes);
     struct moot_buffer *replies = &cluster->nodes[id].replies;
@@ -277,16 +397,21 @@ static void cluster_expect(struct cluster *cluster, uint32_t id, const char *byt
     }
 }
 
-static void cluster_deinit(struct cluster *cluster)
+static inline void cluster_deinit(struct cluster *cluster)
 {
     for (uint32_t id = 1; id <= cluster->count; id++) {
         struct cluster_node *at = &cluster->nodes[id];
-        if (!at->dead) {
+        if (at->node != NULL && !at->dead) {
+            for (size_t i = 0; i < MOOT_ARRAY_LEN(at->pins); i++) {
+                if (at->pins[i] != NULL) {
+                    at->store->ops->unpin(at->store, at->pins[i]);
+                }
+            }
             moot_node_close(at->node);
+            moot_buffer_deinit(&at->replies);
         }
         moot_disk_sim_free(at->disk);
         at->store->ops->close(at->store);
-        moot_buffer_deinit(&at->replies);
     }
     moot_arena_deinit(&cluster->arena);
     moot_free(cluster);

@@ -83,17 +83,12 @@ static void leader_dies_and_a_write_goes_on(void **state)
     uint32_t survivor = leader % 3 + 1;
     cluster_send(cluster, survivor, "INCR c\r\n");
     cluster_step(cluster);
-    cluster->nodes[leader].dead = true;
-    cluster->nodes[leader].input_count = 0;
-    moot_node_close(cluster->nodes[leader].node);
+    cluster_kill(cluster, leader);
     for (int i = 0; i < 100000 && cluster->nodes[survivor].replies.size < 4; i++) {
         cluster_step(cluster);
     }
     assert_true(moot_slice_equal(moot_buffer_slice(&cluster->nodes[survivor].replies),
                                  moot_slice_text(":1\r\n")));
-    moot_disk_sim_crash(cluster->nodes[leader].disk);
-    moot_store_memory_crash(cluster->nodes[leader].store);
-    moot_buffer_deinit(&cluster->nodes[leader].replies);
     cluster_open(cluster, leader, 3);
     cluster_expect(cluster, leader, "GET c\r\n", "$1\r\n1\r\n");
     cluster_deinit(cluster);
