@@ -205,9 +205,12 @@ static inline int cluster_ingest(struct cluster *cluster, struct moot_store *sto
         }
         return status;
     }
-    case MOOT_INGEST_COMMIT:
+    case MOOT_INGEST_COMMIT: {
+        struct moot_batch none = {0};
         cluster->installs++;
-        return store->ops->ingest_commit(store, effect->ingest.extra);
+        return store->ops->ingest_commit(store, effect->ingest.extra != NULL ? effect->ingest.extra
+                                                                             : &none);
+    }
     case MOOT_INGEST_ABORT:
         store->ops->ingest_abort(store);
         return 0;
@@ -395,6 +398,33 @@ static inline void cluster_expect(struct cluster *cluster, uint32_t id, const ch
         fail_msg("%s: expected %s, got %.*s", bytes, expected, (int)replies->size,
                  (const char *)replies->data);
     }
+}
+
+/* What MOOT JOIN says to node 1 about a proof made of the nonce with this secret. */
+static inline void cluster_join(struct cluster *cluster, const char *secret, char out[4096])
+{
+    cluster_send(cluster, 1, "MOOT JOIN\r\n");
+    struct moot_buffer *replies = &cluster->nodes[1].replies;
+    for (int i = 0; i < 10000 && replies->size < 5 + MOOT_ADMISSION_HEX + 2; i++) {
+        cluster_step(cluster);
+    }
+    assert_int_equal(replies->size, 5 + MOOT_ADMISSION_HEX + 2);
+    uint8_t nonce[MOOT_MAC_BYTES], proof[MOOT_MAC_BYTES];
+    assert_true(
+        moot_admission_from_hex(moot_slice_make(replies->data + 5, MOOT_ADMISSION_HEX), nonce));
+    struct moot_admission admission = cluster_admission();
+    admission.secret = moot_slice_text(secret);
+    moot_admission_proof(&admission, nonce, MOOT_SLICE_LITERAL("127.0.0.1:1009"),
+                         MOOT_SLICE_LITERAL("127.0.0.1:2009"), proof);
+    char hex[MOOT_ADMISSION_HEX], command[256];
+    moot_admission_to_hex(proof, hex);
+    snprintf(command, sizeof(command), "MOOT JOIN 127.0.0.1:1009 127.0.0.1:2009 %.*s\r\n",
+             MOOT_ADMISSION_HEX, hex);
+    cluster_send(cluster, 1, command);
+    for (int i = 0; i < 100000 && replies->size == 0; i++) {
+        cluster_step(cluster);
+    }
+    snprintf(out, 4096, "%.*s", (int)replies->size, (const char *)replies->data);
 }
 
 static inline void cluster_deinit(struct cluster *cluster)

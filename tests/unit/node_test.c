@@ -94,33 +94,6 @@ static void leader_dies_and_a_write_goes_on(void **state)
     cluster_deinit(cluster);
 }
 
-/* What MOOT JOIN says to node 1 about a proof made of the nonce with this secret. */
-static void join_with(struct cluster *cluster, const char *secret, char out[4096])
-{
-    cluster_send(cluster, 1, "MOOT JOIN\r\n");
-    struct moot_buffer *replies = &cluster->nodes[1].replies;
-    for (int i = 0; i < 10000 && replies->size < 5 + MOOT_ADMISSION_HEX + 2; i++) {
-        cluster_step(cluster);
-    }
-    assert_int_equal(replies->size, 5 + MOOT_ADMISSION_HEX + 2);
-    uint8_t nonce[MOOT_MAC_BYTES], proof[MOOT_MAC_BYTES];
-    assert_true(
-        moot_admission_from_hex(moot_slice_make(replies->data + 5, MOOT_ADMISSION_HEX), nonce));
-    struct moot_admission admission = cluster_admission();
-    admission.secret = moot_slice_text(secret);
-    moot_admission_proof(&admission, nonce, MOOT_SLICE_LITERAL("127.0.0.1:1009"),
-                         MOOT_SLICE_LITERAL("127.0.0.1:2009"), proof);
-    char hex[MOOT_ADMISSION_HEX], command[256];
-    moot_admission_to_hex(proof, hex);
-    snprintf(command, sizeof(command), "MOOT JOIN 127.0.0.1:1009 127.0.0.1:2009 %.*s\r\n",
-             MOOT_ADMISSION_HEX, hex);
-    cluster_send(cluster, 1, command);
-    for (int i = 0; i < 100000 && replies->size == 0; i++) {
-        cluster_step(cluster);
-    }
-    snprintf(out, 4096, "%.*s", (int)replies->size, (const char *)replies->data);
-}
-
 static uint32_t known_nodes(struct cluster *cluster)
 {
     cluster_send(cluster, 1, "MOOT STATUS\r\n");
@@ -152,10 +125,10 @@ static void joining_takes_the_secret(void **state)
     const char *said = (char *)cluster->nodes[1].replies.data;
     assert_non_null(strstr(said, "-NOAUTH joining takes a proof"));
     assert_non_null(strstr(said, "-NOAUTH no nonce was given"));
-    join_with(cluster, "another secret of another cluster", reply);
+    cluster_join(cluster, "another secret of another cluster", reply);
     assert_non_null(strstr(reply, "-WRONGPASS wrong cluster secret"));
     assert_int_equal(known_nodes(cluster), 1);
-    join_with(cluster, "the secret of the cluster", reply);
+    cluster_join(cluster, "the secret of the cluster", reply);
     assert_int_equal(reply[0], '$');
     assert_int_equal(known_nodes(cluster), 2);
     snprintf(used, sizeof(used), "MOOT JOIN a:1 b:2 %064d\r\n", 0);
