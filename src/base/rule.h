@@ -20,13 +20,14 @@ bool moot_rule_is_off(const char *name);
 #define MOOT_RULE(name, cond) (cond)
 #endif
 
-/* A mark lives in its own linker section, so that a driver can walk all of them. */
+/* A mark lives in its own linker section, so that a driver can walk all of them. Its size is its
+ * alignment, because compilers align larger variables further, and a gap would end the walk. */
 struct moot_mark {
     const char *why;
     const char *file;
     uint32_t line;
     uint32_t hits;
-};
+} __attribute__((aligned(32)));
 #define MOOT_SOMETIMES(cond, text)                                                                 \
     do {                                                                                           \
         static struct moot_mark moot_mark_here                                                     \

@@ -97,7 +97,9 @@ static void connect(struct sim_world *world, struct sim_client *client)
         slot = sim__machine_of(world, sim__leader(world, MOOT_GROUP_DB0))->slot;
     }
     struct sim_machine *machine = world->machines[slot];
+    bool faulty = world->phase == SIM_PHASE_FAULTS; /* Else nobody asks one that was removed. */
     if (machine == NULL || !machine->running || machine->removed ||
+        (!faulty && !sim__is_member(world, machine)) ||
         machine->connection_count == SIM_CONNECTIONS_MAX) {
         sim__client_wake(world, client, sim__around(world, 10 * 1000)); /* Refused. */
         return;

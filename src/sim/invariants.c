@@ -136,9 +136,15 @@ void sim__check(struct sim_world *world, struct sim_machine *machine)
 
 /* ---- the end ---- */
 
-static bool is_member(const struct moot_members *members, moot_node_id node)
+bool sim__is_member(struct sim_world *world, const struct sim_machine *machine)
 {
-    return moot_members_has(members, node);
+    moot_node_id leader = sim__leader(world, MOOT_GROUP_DB0);
+    struct moot_group_view view;
+    if (leader == 0) {
+        return true;
+    }
+    moot_node_group(sim__machine_of(world, leader)->node, MOOT_GROUP_DB0, &view);
+    return moot_members_has(&view.members, machine->id);
 }
 
 static bool group_has_converged(struct sim_world *world, moot_group_id group, const char **why)
@@ -156,7 +162,7 @@ static bool group_has_converged(struct sim_world *world, moot_group_id group, co
     }
     for (uint32_t i = 0; i < world->machine_count; i++) {
         const struct sim_machine *machine = world->machines[i];
-        if (machine == NULL || machine->id == 0 || !is_member(&lead.members, machine->id)) {
+        if (machine == NULL || machine->id == 0 || !moot_members_has(&lead.members, machine->id)) {
             continue;
         }
         *why = "a member does not run";

@@ -233,9 +233,10 @@ static void ask_about(struct sim_world *world, struct sim_client *client)
 /* A slow workload is not waited for: what it asked for without faults is enough. */
 static bool is_more_wanted(const struct sim_world *world)
 {
-    bool healed_long = world->phase != SIM_PHASE_FAULTS &&
-                       world->now - world->phase_since > HEALED_S * MOOT_SEC_NS;
-    return world->result->counts.operations < world->options->operations && !healed_long;
+    bool in_time = world->phase == SIM_PHASE_FAULTS ||
+                   (world->phase == SIM_PHASE_HEALED &&
+                    world->now - world->phase_since <= HEALED_S * MOOT_SEC_NS);
+    return world->result->counts.operations < world->options->operations && in_time;
 }
 
 bool sim__ask(struct sim_world *world, struct sim_client *client)

@@ -360,6 +360,8 @@ moot_node_id sim__leader(struct sim_world *world, moot_group_id group); /* 0: no
 /* invariants.c */
 void sim__check(struct sim_world *world, struct sim_machine *machine);
 void sim__check_forget(struct sim_machine *machine); /* The process has gone. */
+/* By what db0's leader knows; true while there is none. */
+bool sim__is_member(struct sim_world *world, const struct sim_machine *machine);
 /* Every member of both groups runs and holds the same; else `why` says what is missing. */
 bool sim__has_converged(struct sim_world *world, const char **why);
 
