@@ -28,7 +28,14 @@ _Noreturn void moot_assert_failed(const char *expression, const char *file, int 
     __builtin_trap();
 }
 
-enum { CLUSTER_MAX = 5, INPUTS_MAX = 65536 };
+enum { CLUSTER_MAX = 5, INPUTS_MAX = 65536, CLIENTS_MAX = 128 };
+
+/* What became of one connection. Those of a greater id share the first. */
+struct cluster_client {
+    struct moot_buffer replies;
+    uint32_t pauses, resumes;
+    bool closed;
+};
 
 struct cluster_node {
     struct moot_node *node;
@@ -40,7 +47,10 @@ struct cluster_node {
     struct moot_buffer replies;        /* Of client 1. */
     struct moot_store_pin *pins[1024]; /* By ticket. */
     struct moot_identity identity;     /* Who it says it is; node 0: of the first members. */
+    struct cluster_client clients[CLIENTS_MAX]; /* Of connections 2 and on. */
+    uint32_t closings;
     bool dead, stopped;
+    bool cut; /* From every other node: what is sent is lost, and nobody is told. */
 };
 
 struct cluster {
@@ -246,6 +256,16 @@ static inline void cluster_snapshot(struct cluster *cluster, struct cluster_node
     moot_buffer_deinit(&chunk);
 }
 
+static inline struct cluster_client *cluster_client(struct cluster_node *at, uint64_t connection)
+{
+    return &at->clients[connection < CLIENTS_MAX ? connection : 0];
+}
+
+static inline struct moot_buffer *cluster_replies(struct cluster_node *at, uint64_t connection)
+{
+    return connection == 1 ? &at->replies : &cluster_client(at, connection)->replies;
+}
+
 static inline void cluster_perform(struct cluster *cluster, struct cluster_node *at,
                                    const struct moot_effect *effect)
 {
@@ -300,14 +320,24 @@ static inline void cluster_perform(struct cluster *cluster, struct cluster_node 
         if (cluster->spy != NULL) {
             cluster->spy(cluster->spy_context, from, to, message.bytes);
         }
-        if (to <= cluster->count && cluster->nodes[to].node != NULL && !cluster->nodes[to].dead) {
+        if (to <= cluster->count && cluster->nodes[to].node != NULL && !cluster->nodes[to].dead &&
+            !cluster->nodes[to].cut && !at->cut) {
             cluster_input(&cluster->nodes[to], message, &cluster->arena);
         }
         moot_buffer_deinit(&bytes);
         return;
     }
     case MOOT_EFFECT_REPLY:
-        moot_buffer_append_slice(&at->replies, effect->client.bytes);
+        moot_buffer_append_slice(cluster_replies(at, effect->client.connection),
+                                 effect->client.bytes);
+        return;
+    case MOOT_EFFECT_CLIENT_PAUSE:
+        cluster_client(at, effect->client.connection)->pauses += effect->client.on;
+        cluster_client(at, effect->client.connection)->resumes += !effect->client.on;
+        return;
+    case MOOT_EFFECT_CLIENT_CLOSE:
+        cluster_client(at, effect->client.connection)->closed = true;
+        at->closings++;
         return;
     case MOOT_EFFECT_LOG:
         if (!cluster->quiet) {
@@ -439,6 +469,9 @@ static inline void cluster_deinit(struct cluster *cluster)
             }
             moot_node_close(at->node);
             moot_buffer_deinit(&at->replies);
+        }
+        for (uint32_t i = 0; i < CLIENTS_MAX; i++) {
+            moot_buffer_deinit(&at->clients[i].replies);
         }
         moot_disk_sim_free(at->disk);
         at->store->ops->close(at->store);

@@ -427,6 +427,9 @@ void edge__register_waiters(struct moot_edge *edge, bool all)
 
 /* ---- time-outs ---- */
 
+#define NOT_DONE                                                                                   \
+    "-CLUSTERDOWN no leader could be reached in time; surely not done, safe to retry\r\n"
+
 /* A batch that never left is surely not done. */
 static void give_up_building(struct moot_edge *edge, struct moot_stream_edge *stream,
                              struct moot_submission *building)
@@ -436,16 +439,25 @@ static void give_up_building(struct moot_edge *edge, struct moot_stream_edge *st
     building->ref_capacity = 0;
     moot_stream_edge_drop_building(building, stream);
     edge->counts.timed_out += taken.ref_count;
-    deliver_error(
-        edge, &taken,
-        MOOT_SLICE_LITERAL(
-            "-CLUSTERDOWN no leader could be reached in time; surely not done, safe to retry\r\n"));
+    deliver_error(edge, &taken, MOOT_SLICE_LITERAL(NOT_DONE));
+    moot_free(taken.refs);
+}
+
+/* Also one that is full, but has waited for a leader or for its turn. */
+static void give_up_unsent(struct moot_edge *edge, struct moot_stream_edge *stream,
+                           struct moot_submission *unsent)
+{
+    struct moot_submission taken = *unsent;
+    unsent->refs = NULL;
+    moot_stream_edge_remove(stream, unsent);
+    edge->counts.timed_out += taken.ref_count;
+    deliver_error(edge, &taken, MOOT_SLICE_LITERAL(NOT_DONE));
     moot_free(taken.refs);
 }
 
 static void give_up_sent(struct moot_edge *edge, struct moot_submission *sent)
 {
-    if (sent->kind == MOOT_SUBMIT_READS || sent->epoch == 0) {
+    if (sent->kind == MOOT_SUBMIT_READS) {
         edge->counts.timed_out += sent->ref_count;
         deliver_error(
             edge, sent,
@@ -479,6 +491,11 @@ void edge__time_outs(struct moot_edge *edge)
             bool over =
                 !moot_instant_before(edge->now.instant, moot_instant_add(sent->since, limit));
             if (!over || sent->given_up) {
+                continue;
+            }
+            if (sent->number == 0) {
+                give_up_unsent(edge, stream, sent);
+                i--;
                 continue;
             }
             /* The numbers of a stream have no holes: the batch stays, and is executed once, or

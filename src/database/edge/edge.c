@@ -544,6 +544,9 @@ void moot_edge_sent(struct moot_edge *edge, moot_connection_id id, uint64_t unse
     if (connection != NULL) {
         connection->unsent = unsent;
         edge__want_pump(edge, connection);
+        if (unsent > MOOT_OUTPUT_HARD) {
+            edge__mark(edge, connection); /* To be closed, also without another reply. */
+        }
     }
 }
 

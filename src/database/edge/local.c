@@ -94,12 +94,19 @@ static void select_database(const struct local *local)
     }
 }
 
+/* The default user has no password: any is right, as in Redis. */
 static void auth(const struct local *local)
 {
-    error(local, local->argc > 3 ? "ERR syntax error"
-                                 : "ERR AUTH <password> called without any password configured for "
-                                   "the default user. Are "
-                                   "you sure your configuration is correct?");
+    if (local->argc > 3) {
+        error(local, "ERR syntax error");
+    } else if (local->argc == 2) {
+        error(local, "ERR AUTH <password> called without any password configured for the default "
+                     "user. Are you sure your configuration is correct?");
+    } else if (!moot_slice_equal(local->args[1], MOOT_SLICE_LITERAL("default"))) {
+        error(local, "WRONGPASS invalid username-password pair or user is disabled.");
+    } else {
+        ok(local);
+    }
 }
 
 /* HELLO [protover [AUTH user password] [SETNAME name]] */

@@ -72,8 +72,8 @@ struct moot_buffer *moot_stream_edge_add(struct moot_stream_edge *stream, bool i
     return &building->items;
 }
 
-/* A batch is closed when it is full; the next item begins another. Closing puts it behind those
- * that were sent. */
+/* Closing puts a batch behind those that were closed before. It gets its number when it is first
+ * sent: until then it can be dropped, and is surely not done. */
 static void close_building(struct moot_stream_edge *stream, struct moot_submission *building)
 {
     MOOT_ASSERT(building->ref_count > 0);
@@ -90,20 +90,29 @@ static void close_building(struct moot_stream_edge *stream, struct moot_submissi
                                  .since = building->since};
     building->refs = NULL;
     building->ref_capacity = 0;
-    if (closed->kind == MOOT_SUBMIT_WRITES) {
-        closed->number = stream->next_write++;
-        stream->writes_in_flight++;
-        stream->generation++;
-    } else {
-        closed->number = stream->next_read++;
-    }
+    stream->generation += closed->kind == MOOT_SUBMIT_WRITES;
     begin_building(building, closed->kind);
 }
 
+static bool is_full(const struct moot_submission *building)
+{
+    return building->items.size >= MOOT_BATCH_BYTES_MAX ||
+           building->ref_count >= MOOT_BATCH_COMMANDS_MAX;
+}
+
+/* A batch is closed when it is full, also while there is no leader: it must fit one entry. Reads of
+ * a connection that came before its writes stay before them. */
 void moot_stream_edge_added(struct moot_stream_edge *stream, size_t bytes)
 {
     stream->queued_bytes += bytes;
     stream->queued_commands++;
+    bool writes_full = is_full(&stream->writes);
+    if (stream->reads.ref_count > 0 && (writes_full || is_full(&stream->reads))) {
+        close_building(stream, &stream->reads);
+    }
+    if (writes_full) {
+        close_building(stream, &stream->writes);
+    }
 }
 
 void moot_stream_edge_leader(struct moot_stream_edge *stream, moot_node_id leader)
@@ -158,14 +167,51 @@ static bool begin_session(struct moot_stream_edge *stream, struct moot_instant n
  * of order. */
 static void close_what_may_go(struct moot_stream_edge *stream)
 {
-    if (stream->reads.ref_count > 0 &&
-        stream->sent_count - stream->writes_in_flight < READS_IN_FLIGHT) {
+    if (stream->sent_count > stream->numbered) {
+        return; /* Full ones wait already. */
+    }
+    if (stream->reads.ref_count > 0 && stream->reads_in_flight < READS_IN_FLIGHT) {
         close_building(stream, &stream->reads);
     }
     bool may = stream->writes_in_flight < MOOT_EDGE_BATCHES_MAX;
     /* Reads of a connection that came before its writes must leave before them. */
     if (stream->writes.ref_count > 0 && may && stream->reads.ref_count == 0) {
         close_building(stream, &stream->writes);
+    }
+}
+
+/* A batch that leaves for the first time; false when too many are under way. */
+static bool take_number(struct moot_stream_edge *stream, struct moot_submission *submission)
+{
+    if (submission->kind == MOOT_SUBMIT_WRITES) {
+        if (stream->writes_in_flight >= MOOT_EDGE_BATCHES_MAX) {
+            return false;
+        }
+        submission->number = stream->next_write++;
+        stream->writes_in_flight++;
+    } else {
+        if (stream->reads_in_flight >= READS_IN_FLIGHT) {
+            return false;
+        }
+        submission->number = stream->next_read++;
+        stream->reads_in_flight++;
+    }
+    stream->numbered++;
+    return true;
+}
+
+static void send_what_may_go(struct moot_stream_edge *stream, struct moot_outbox *outbox)
+{
+    for (size_t i = 0; i < stream->sent_count; i++) {
+        struct moot_submission *submission = &stream->sent[i];
+        if (submission->epoch == stream->epoch) {
+            continue;
+        }
+        MOOT_ASSERT((submission->number == 0) == (i >= stream->numbered));
+        if (submission->number == 0 && !take_number(stream, submission)) {
+            return;
+        }
+        send(stream, outbox, submission);
     }
 }
 
@@ -184,12 +230,9 @@ bool moot_stream_edge_flush(struct moot_stream_edge *stream, struct moot_outbox 
     if (stream->sent_count == 0) {
         stream->heard = now;
     }
+    send_what_may_go(stream, outbox);
     close_what_may_go(stream);
-    for (size_t i = 0; i < stream->sent_count; i++) {
-        if (stream->sent[i].epoch != stream->epoch) {
-            send(stream, outbox, &stream->sent[i]);
-        }
-    }
+    send_what_may_go(stream, outbox);
     return renewed;
 }
 
@@ -217,7 +260,8 @@ struct moot_submission *moot_stream_edge_find(struct moot_stream_edge *stream,
                                               enum moot_submit_kind kind, uint64_t number)
 {
     for (size_t i = 0; i < stream->sent_count; i++) {
-        if (stream->sent[i].kind == kind && stream->sent[i].number == number) {
+        if (stream->sent[i].number != 0 && stream->sent[i].kind == kind &&
+            stream->sent[i].number == number) {
             return &stream->sent[i];
         }
     }
@@ -228,7 +272,11 @@ void moot_stream_edge_remove(struct moot_stream_edge *stream, struct moot_submis
 {
     size_t at = (size_t)(submission - stream->sent);
     MOOT_ASSERT(at < stream->sent_count);
-    stream->writes_in_flight -= submission->kind == MOOT_SUBMIT_WRITES;
+    if (submission->number != 0) {
+        stream->numbered--;
+        stream->writes_in_flight -= submission->kind == MOOT_SUBMIT_WRITES;
+        stream->reads_in_flight -= submission->kind == MOOT_SUBMIT_READS;
+    }
     stream->queued_bytes -= submission->block->size - MOOT_ENTRY_HEADER_BYTES;
     stream->queued_commands -= submission->ref_count;
     release(submission);

@@ -55,9 +55,10 @@ struct moot_stream_edge {
     uint64_t next_write, next_read;
     uint64_t generation;                  /* Of the write batch under construction. */
     struct moot_submission writes, reads; /* under construction */
-    struct moot_submission *sent;         /* unanswered, in order */
+    struct moot_submission *sent;         /* closed and unanswered, in order */
     size_t sent_count, sent_capacity;
-    uint32_t writes_in_flight;
+    size_t numbered; /* Of these, from the first: have a number, so were sent. */
+    uint32_t writes_in_flight, reads_in_flight;
     uint64_t queued_bytes, queued_commands;
     /* statistics */
     uint64_t sessions, resent;

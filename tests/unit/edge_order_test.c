@@ -1,0 +1,313 @@
+/* Order, limits and time-outs of commands at an edge. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rng.h"
+
+#include "edge_clients.h"
+
+enum { KEYS = 4 };
+
+struct model {
+    bool there[KEYS];
+    int64_t value[KEYS];
+};
+
+static void model_value(const struct model *model, uint64_t key, struct moot_buffer *out)
+{
+    char text[64], digits[32];
+    if (!model->there[key]) {
+        moot_buffer_append_text(out, "$-1\r\n");
+        return;
+    }
+    snprintf(digits, sizeof(digits), "%lld", (long long)model->value[key]);
+    snprintf(text, sizeof(text), "$%zu\r\n%s\r\n", strlen(digits), digits);
+    moot_buffer_append_text(out, text);
+}
+
+static void random_command(struct moot_rng *rng, struct model *model, struct moot_buffer *in,
+                           struct moot_buffer *out)
+{
+    char text[96];
+    uint64_t key = moot_rng_below(rng, KEYS), kind = moot_rng_below(rng, 8);
+    if (kind == 0) {
+        int64_t value = (int64_t)moot_rng_below(rng, 1000);
+        snprintf(text, sizeof(text), "SET k%d %d\r\n", (int)key, (int)value);
+        model->there[key] = true;
+        model->value[key] = value;
+        moot_buffer_append_text(in, text);
+        moot_buffer_append_text(out, "+OK\r\n");
+    } else if (kind == 1) {
+        snprintf(text, sizeof(text), "DEL k%d\r\n", (int)key);
+        moot_buffer_append_text(in, text);
+        moot_buffer_append_text(out, model->there[key] ? ":1\r\n" : ":0\r\n");
+        model->there[key] = false;
+    } else if (kind <= 3) {
+        snprintf(text, sizeof(text), "INCR k%d\r\n", (int)key);
+        moot_buffer_append_text(in, text);
+        model->value[key] = (model->there[key] ? model->value[key] : 0) + 1;
+        model->there[key] = true;
+        snprintf(text, sizeof(text), ":%lld\r\n", (long long)model->value[key]);
+        moot_buffer_append_text(out, text);
+    } else if (kind == 4) {
+        moot_buffer_append_text(in, "PING\r\n");
+        moot_buffer_append_text(out, "+PONG\r\n");
+    } else {
+        snprintf(text, sizeof(text), "GET k%d\r\n", (int)key);
+        moot_buffer_append_text(in, text);
+        model_value(model, key, out);
+    }
+}
+
+/* Goal: a pipeline means what it would mean one by one. Method: 200 random pipelines, cut into
+ * pieces at random, to a follower, against a naive map. */
+static void pipelines_keep_their_order(void **state)
+{
+    (void)state;
+    struct cluster *cluster = edge_cluster(3);
+    uint32_t id = edge_follower(cluster);
+    struct moot_rng rng;
+    moot_rng_init(&rng, 7);
+    struct model model = {0};
+    for (int round = 0; round < 200; round++) {
+        struct moot_buffer in, out;
+        moot_buffer_init(&in);
+        moot_buffer_init(&out);
+        for (uint64_t i = 1 + moot_rng_below(&rng, 30); i > 0; i--) {
+            random_command(&rng, &model, &in, &out);
+        }
+        moot_buffer_append(&out, "", 1);
+        struct moot_buffer *replies = &cluster->nodes[id].replies;
+        moot_buffer_reset(replies, 1024 * 1024);
+        for (size_t at = 0; at < in.size;) {
+            size_t piece = moot_min_u64(1 + moot_rng_below(&rng, 60), in.size - at);
+            edge_input(cluster, id, MOOT_INPUT_CLIENT_BYTES, 1, 0,
+                       moot_slice_make(in.data + at, piece));
+            at += piece;
+            edge_turns(cluster, (int)moot_rng_below(&rng, 3));
+        }
+        edge_wait(cluster, id, 1, (const char *)out.data);
+        moot_buffer_deinit(&in);
+        moot_buffer_deinit(&out);
+    }
+    cluster_deinit(cluster);
+}
+
+/* Goal: one client cannot make the node queue without bound. Method: more commands at once than may
+ * be unanswered, with no leader to answer; then all are answered in order. */
+static void a_long_pipeline_is_paused(void **state)
+{
+    (void)state;
+    struct cluster *cluster = edge_cluster(3);
+    uint32_t leader = cluster_leader(cluster), id = edge_follower(cluster);
+    edge_open(cluster, id, 2);
+    struct moot_buffer in, out;
+    moot_buffer_init(&in);
+    moot_buffer_init(&out);
+    for (int i = 1; i <= 3 * MOOT_PIPELINE_MAX; i++) {
+        char text[32];
+        snprintf(text, sizeof(text), ":%d\r\n", i);
+        moot_buffer_append_text(&in, "INCR n\r\n");
+        moot_buffer_append_text(&out, text);
+    }
+    moot_buffer_append(&in, "", 1);
+    moot_buffer_append(&out, "", 1);
+    cluster->nodes[leader].cut = true;
+    edge_send(cluster, id, 2, (const char *)in.data);
+    edge_turns(cluster, 10);
+    struct cluster_client *client = &cluster->nodes[id].clients[2];
+    assert_int_equal(client->pauses, 1);
+    assert_int_equal(client->resumes, 0);
+    assert_int_equal(client->replies.size, 0);
+    edge_wait(cluster, id, 2, (const char *)out.data);
+    assert_true(client->resumes > 0 && client->resumes == client->pauses);
+    moot_buffer_deinit(&in);
+    moot_buffer_deinit(&out);
+    cluster_deinit(cluster);
+}
+
+/* Goal: who does not read its replies is not read, then closed. Method: say what is unsent. */
+static void a_slow_reader_is_paused_then_closed(void **state)
+{
+    (void)state;
+    struct cluster *cluster = edge_cluster(1);
+    edge_open(cluster, 1, 2);
+    edge_expect(cluster, 1, 2, "PING\r\n", "+PONG\r\n");
+    struct cluster_client *client = &cluster->nodes[1].clients[2];
+    struct moot_slice none = {0};
+    edge_input(cluster, 1, MOOT_INPUT_CLIENT_SENT, 2, MOOT_OUTPUT_SOFT + 1, none);
+    edge_send(cluster, 1, 2, "PING\r\n");
+    edge_turns(cluster, 10);
+    assert_int_equal(client->replies.size, 0);
+    assert_int_equal(client->pauses, 1);
+    edge_input(cluster, 1, MOOT_INPUT_CLIENT_SENT, 2, 0, none);
+    edge_wait(cluster, 1, 2, "+PONG\r\n");
+    assert_int_equal(client->resumes, 1);
+    edge_input(cluster, 1, MOOT_INPUT_CLIENT_SENT, 2, MOOT_OUTPUT_HARD, none);
+    edge_turns(cluster, 10);
+    assert_false(client->closed);
+    edge_input(cluster, 1, MOOT_INPUT_CLIENT_SENT, 2, MOOT_OUTPUT_HARD + 1, none);
+    edge_turns(cluster, 10);
+    assert_true(client->closed);
+    cluster_deinit(cluster);
+}
+
+/* Goal: a full queue is told at once, and nothing in it is lost or reordered. Method: more counting
+ * than the queue holds from many clients while there is no leader. */
+static void a_full_queue_says_so(void **state)
+{
+    (void)state;
+    enum { CLIENTS = 100, FIRST = 2 };
+    struct cluster *cluster = edge_cluster(3);
+    uint32_t leader = cluster_leader(cluster), id = edge_follower(cluster);
+    cluster->nodes[leader].cut = true;
+    edge_run_ms(cluster, 10);
+    struct moot_buffer in;
+    moot_buffer_init(&in);
+    for (int i = 0; i < MOOT_PIPELINE_MAX; i++) {
+        moot_buffer_append_text(&in, "INCR n\r\n");
+    }
+    moot_buffer_append(&in, "", 1);
+    for (uint64_t c = FIRST; c < FIRST + CLIENTS; c++) {
+        edge_open(cluster, id, c);
+        edge_send(cluster, id, c, (const char *)in.data);
+    }
+    edge_run_ms(cluster, 4000);
+    int64_t done = 0, refused = 0;
+    for (uint64_t c = FIRST; c < FIRST + CLIENTS; c++) {
+        int64_t last = 0;
+        char *save = NULL, *text = strdup(edge_text(cluster, id, c));
+        for (char *line = strtok_r(text, "\r\n", &save); line != NULL;
+             line = strtok_r(NULL, "\r\n", &save)) {
+            if (line[0] == ':') {
+                assert_true(atoll(line + 1) > last);
+                last = atoll(line + 1);
+                done++;
+            } else {
+                assert_non_null(strstr(line, "-OVERLOADED"));
+                refused++;
+            }
+        }
+        free(text);
+    }
+    assert_int_equal(done + refused, CLIENTS * MOOT_PIPELINE_MAX);
+    assert_true(refused > 0 &&
+                refused <= CLIENTS * MOOT_PIPELINE_MAX - MOOT_EDGE_QUEUE_COMMANDS_MAX);
+    char expected[64], digits[32];
+    snprintf(digits, sizeof(digits), "%lld", (long long)done);
+    snprintf(expected, sizeof(expected), "$%zu\r\n%s\r\n", strlen(digits), digits);
+    edge_expect(cluster, id, 1, "GET n\r\n", expected);
+    moot_buffer_deinit(&in);
+    cluster_deinit(cluster);
+}
+
+/* Goal: what waits for a leader is cut into batches that fit an entry. Method: more bytes than an
+ * entry holds while there is no leader. */
+static void large_values_wait_for_a_leader(void **state)
+{
+    (void)state;
+    enum { SIZE = 7 * 1024 * 1024, COUNT = 5 };
+    struct cluster *cluster = edge_cluster(3);
+    uint32_t leader = cluster_leader(cluster), id = edge_follower(cluster);
+    cluster->nodes[leader].cut = true;
+    edge_run_ms(cluster, 550);
+    struct moot_buffer in;
+    moot_buffer_init(&in);
+    for (int i = 0; i < COUNT; i++) {
+        char text[64];
+        snprintf(text, sizeof(text), "*3\r\n$3\r\nSET\r\n$2\r\nb%d\r\n$%d\r\n", i, SIZE);
+        moot_buffer_append_text(&in, text);
+        moot_buffer_reserve(&in, SIZE);
+        memset(in.data + in.size, 'x', SIZE);
+        in.size += SIZE;
+        moot_buffer_append_text(&in, "\r\n");
+    }
+    edge_turns(cluster, 1);
+    moot_buffer_reset(&cluster->nodes[id].replies, 1024);
+    edge_input(cluster, id, MOOT_INPUT_CLIENT_BYTES, 1, 0, moot_buffer_slice(&in));
+    edge_wait(cluster, id, 1, "+OK\r\n+OK\r\n+OK\r\n+OK\r\n+OK\r\n");
+    edge_expect(cluster, id, 1, "STRLEN b4\r\n", ":7340032\r\n");
+    moot_buffer_deinit(&in);
+    cluster_deinit(cluster);
+}
+
+/* Goal: a command that never left is answered as surely not done, and is not done. Method: a node
+ * cut off for longer than anybody waits; it knows no leader when the command comes. */
+static void without_a_leader_nothing_is_done(void **state)
+{
+    (void)state;
+    struct cluster *cluster = edge_cluster(3);
+    uint32_t id = edge_follower(cluster);
+    cluster->nodes[id].cut = true;
+    edge_run_ms(cluster, 3000);
+    edge_open(cluster, id, 2);
+    edge_send(cluster, id, 1, "INCR n\r\n");
+    edge_send(cluster, id, 2, "GET ready\r\n");
+    edge_run_ms(cluster, MOOT_REQUEST_TIMEOUT_MS - 100);
+    assert_int_equal(cluster->nodes[id].replies.size, 0);
+    edge_run_ms(cluster, 200);
+    assert_non_null(strstr(edge_text(cluster, id, 1), "-CLUSTERDOWN"));
+    assert_non_null(strstr(edge_text(cluster, id, 2), "-CLUSTERDOWN"));
+    edge_heal(cluster, id);
+    edge_run_ms(cluster, 3000);
+    edge_expect(cluster, id, 1, "GET n\r\n", "$-1\r\n");
+    cluster_deinit(cluster);
+}
+
+/* Goal: a write that may be in the log is in doubt, a read is not, and either is done at most once.
+ * Method: a leader cut off from everybody with both under way; then it heals. */
+static void a_cut_leader_leaves_doubt(void **state)
+{
+    (void)state;
+    struct cluster *cluster = edge_cluster(3);
+    uint32_t id = cluster_leader(cluster);
+    edge_open(cluster, id, 2);
+    edge_turns(cluster, 100);
+    cluster->nodes[id].cut = true;
+    edge_send(cluster, id, 1, "INCR n\r\n");
+    edge_send(cluster, id, 2, "GET ready\r\n");
+    edge_run_ms(cluster, MOOT_REQUEST_TIMEOUT_MS + 100);
+    assert_non_null(strstr(edge_text(cluster, id, 1), "-INDOUBT"));
+    assert_non_null(strstr(edge_text(cluster, id, 2), "-TRYAGAIN"));
+    uint32_t other = id % 3 + 1;
+    edge_expect(cluster, other, 1, "SET m 1\r\n", "+OK\r\n");
+    edge_heal(cluster, id);
+    edge_run_ms(cluster, 5000);
+    edge_send(cluster, other, 1, "GET n\r\n");
+    edge_run_ms(cluster, 100);
+    const char *said = edge_text(cluster, other, 1);
+    assert_true(strcmp(said, "$-1\r\n") == 0 || strcmp(said, "$1\r\n1\r\n") == 0);
+    edge_expect(cluster, id, 2, "GET m\r\n", "$1\r\n1\r\n");
+    cluster_deinit(cluster);
+}
+
+/* Goal: an id makes a retry safe on any node. Method: the same command under one id on two nodes.
+ */
+static void an_id_executes_once(void **state)
+{
+    (void)state;
+    struct cluster *cluster = edge_cluster(3);
+    char command[128];
+    snprintf(command, sizeof(command), "WITH ID 1700000000000:order-17 INCR n\r\n");
+    edge_expect(cluster, 1, 1, command, ":1\r\n");
+    edge_expect(cluster, 2, 1, command, ":1\r\n");
+    edge_expect(cluster, 3, 1, "WITH ID 1700000000000:order-17\r\nINCR n\r\nINCR n\r\n",
+                "+OK\r\n:1\r\n:2\r\n");
+    edge_expect(cluster, 3, 1, "GET n\r\n", "$1\r\n2\r\n");
+    cluster_deinit(cluster);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pipelines_keep_their_order),
+        cmocka_unit_test(a_long_pipeline_is_paused),
+        cmocka_unit_test(a_slow_reader_is_paused_then_closed),
+        cmocka_unit_test(a_full_queue_says_so),
+        cmocka_unit_test(large_values_wait_for_a_leader),
+        cmocka_unit_test(without_a_leader_nothing_is_done),
+        cmocka_unit_test(a_cut_leader_leaves_doubt),
+        cmocka_unit_test(an_id_executes_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
