@@ -1,0 +1,187 @@
+/* Safety rules of a node that only a strange neighbour, or none, puts to the test. */
+#include "database/execute/engine.h"
+#include "database/group/entry.h"
+#include "database/group/message.h"
+#include "node_cluster.h"
+
+static struct cluster *make(uint32_t count)
+{
+    struct cluster *cluster = moot_alloc_zero(sizeof(*cluster));
+    cluster->quiet = true;
+    cluster_init(cluster, count, 0);
+    return cluster;
+}
+
+static void steps(struct cluster *cluster, int count)
+{
+    for (int i = 0; i < count; i++) {
+        cluster_step(cluster);
+    }
+}
+
+static struct moot_group_view view_of(struct cluster *cluster, uint32_t id)
+{
+    struct moot_group_view view;
+    moot_node_group(cluster->nodes[id].node, MOOT_GROUP_DB0, &view);
+    return view;
+}
+
+static void deliver(struct cluster *cluster, moot_node_id from, moot_node_id to,
+                    const struct moot_message *message, struct moot_slice more)
+{
+    struct moot_buffer bytes;
+    moot_buffer_init(&bytes);
+    moot_message_encode(message, &bytes);
+    moot_buffer_append_slice(&bytes, more);
+    struct moot_input input = {.kind = MOOT_INPUT_PEER_MESSAGE, .node = from};
+    input.bytes = moot_buffer_slice(&bytes);
+    cluster_input(&cluster->nodes[to], input, &cluster->arena);
+    moot_buffer_deinit(&bytes);
+}
+
+/* Goal: a replica whose contents differ stops serving instead of spreading them. Method: the leader
+ * says the chain it has, then another one for the same index. */
+static void another_chain_fences(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make(3);
+    cluster_expect(cluster, 1, "SET a 1\r\n", "+OK\r\n");
+    steps(cluster, 3000);
+    moot_node_id leader = cluster_leader(cluster), follower = leader % 3 + 1;
+    struct moot_message message = {.kind = MOOT_MESSAGE_CHAIN, .group = MOOT_GROUP_DB0};
+    message.chain.index = view_of(cluster, follower).applied;
+    message.chain.chain = view_of(cluster, follower).chain;
+    deliver(cluster, leader, follower, &message, (struct moot_slice){NULL, 0});
+    cluster_step(cluster);
+    assert_false(view_of(cluster, follower).fenced);
+    message.chain.chain ^= 1;
+    deliver(cluster, leader, follower, &message, (struct moot_slice){NULL, 0});
+    cluster_step(cluster);
+    assert_true(view_of(cluster, follower).fenced);
+    cluster_expect(cluster, leader, "GET a\r\n", "$1\r\n1\r\n"); /* The others go on. */
+    cluster_deinit(cluster);
+}
+
+/* Goal: a leader that cannot reach a majority answers no read, however short a time it has been
+ * alone. Method: both followers die just before the read. */
+static void a_lonely_leader_answers_no_read(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make(3);
+    cluster_expect(cluster, 1, "SET a 1\r\n", "+OK\r\n");
+    steps(cluster, 3000);
+    moot_node_id leader = cluster_leader(cluster);
+    cluster_expect(cluster, leader, "GET a\r\n", "$1\r\n1\r\n");
+    cluster_kill(cluster, leader % 3 + 1);
+    cluster_kill(cluster, (leader + 1) % 3 + 1);
+    cluster_send(cluster, leader, "GET a\r\n");
+    steps(cluster, 500);
+    assert_int_equal(cluster->nodes[leader].replies.size, 0);
+    cluster_open(cluster, leader % 3 + 1, 0);
+    for (int i = 0; i < 100000 && cluster->nodes[leader].replies.size == 0; i++) {
+        cluster_step(cluster);
+    }
+    assert_true(moot_slice_equal(moot_buffer_slice(&cluster->nodes[leader].replies),
+                                 MOOT_SLICE_LITERAL("$1\r\n1\r\n")));
+    cluster_deinit(cluster);
+}
+
+/* A follower that was given these batches of one edge (0: an entry without one) by a leader that is
+ * the test; what its contents hash to. */
+static uint64_t contents_after(const uint64_t *batches, uint32_t count)
+{
+    struct cluster *cluster = make(2);
+    cluster_kill(cluster, 2);
+    struct moot_buffer entries;
+    struct moot_raft_entry heads[8];
+    moot_buffer_init(&entries);
+    for (uint32_t i = 0; i < count; i++) {
+        struct moot_entry entry = {.kind = batches[i] == 0 ? MOOT_ENTRY_NOOP : MOOT_ENTRY_COMMANDS,
+                                   .stamp = moot_hlc_pack(cluster->now.wall_ms, (uint16_t)i),
+                                   .edge = 2,
+                                   .edge_incarnation = 1,
+                                   .batch = batches[i]};
+        struct moot_slice args[3] = {MOOT_SLICE_LITERAL("RPUSH"), MOOT_SLICE_LITERAL("l"),
+                                     MOOT_SLICE_LITERAL("x")};
+        size_t before = entries.size;
+        moot_entry_put_header(moot_buffer_reserve(&entries, MOOT_ENTRY_HEADER_BYTES), &entry);
+        entries.size += MOOT_ENTRY_HEADER_BYTES;
+        moot_item_put(&entries, 0, 0, (struct moot_slice){NULL, 0}, args, 3);
+        heads[i] = (struct moot_raft_entry){.term = 100, .size = (uint32_t)(entries.size - before)};
+    }
+    struct moot_message message = {.kind = MOOT_MESSAGE_RAFT, .group = MOOT_GROUP_DB0};
+    struct moot_raft_message *raft = &message.raft.message;
+    *raft = (struct moot_raft_message){.kind = MOOT_RAFT_APPEND,
+                                       .from = 2,
+                                       .to = 1,
+                                       .term = 100,
+                                       .session = 1,
+                                       .wall_ms = cluster->now.wall_ms};
+    raft->append.commit = count;
+    raft->append.count = count;
+    raft->append.entries = heads;
+    deliver(cluster, 2, 1, &message, moot_buffer_slice(&entries));
+    steps(cluster, 50);
+    assert_int_equal(view_of(cluster, 1).applied, count);
+    assert_false(view_of(cluster, 1).fenced);
+    uint64_t digest = view_of(cluster, 1).digest;
+    moot_buffer_deinit(&entries);
+    cluster_deinit(cluster);
+    return digest;
+}
+
+/* Goal: a batch that is in the log twice, or after a hole, is executed once or not at all: leaders
+ * may change between an append and its repetition. Method: logs with and without them. */
+static void only_the_next_batch_is_executed(void **state)
+{
+    (void)state;
+    static const uint64_t plain[] = {1, 0, 2, 0}, twice[] = {1, 1, 2, 1}, hole[] = {1, 3, 2, 4},
+                          more[] = {1, 0, 2, 3};
+    assert_true(contents_after(plain, 4) == contents_after(twice, 4));
+    assert_true(contents_after(plain, 4) == contents_after(hole, 4));
+    assert_true(contents_after(plain, 4) != contents_after(more, 4));
+}
+
+/* Goal: without a leader the edge's queue is bounded; what is over it is refused at once. Method:
+ * as many of the largest values as fit, then one more from another client. */
+static void the_queue_of_an_edge_is_bounded(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make(3);
+    cluster_kill(cluster, 2);
+    cluster_kill(cluster, 3);
+    steps(cluster, 10);
+    size_t fits = MOOT_EDGE_QUEUE_BYTES_MAX / MOOT_VALUE_MAX;
+    char *command = moot_alloc(MOOT_VALUE_MAX + 64);
+    size_t size = (size_t)sprintf(command, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$%d\r\n", MOOT_VALUE_MAX);
+    memset(command + size, 'x', MOOT_VALUE_MAX);
+    memcpy(command + size + MOOT_VALUE_MAX, "\r\n", 2);
+    size += MOOT_VALUE_MAX + 2;
+    for (moot_connection_id id = 2; id < 2 + fits; id++) {
+        struct moot_input input = {.kind = MOOT_INPUT_CLIENT_OPENED, .connection = id};
+        input.bytes = MOOT_SLICE_LITERAL("test:2");
+        cluster_input(&cluster->nodes[1], input, &cluster->arena);
+        input.kind = MOOT_INPUT_CLIENT_BYTES;
+        input.bytes = moot_slice_make(command, size);
+        cluster_input(&cluster->nodes[1], input, &cluster->arena);
+    }
+    moot_free(command);
+    steps(cluster, 20);
+    struct moot_buffer *replies = &cluster->nodes[1].replies;
+    moot_buffer_append(replies, "", 1);
+    const char *refused = strstr((const char *)replies->data, "-OVERLOADED");
+    assert_non_null(refused);
+    assert_null(strstr(refused + 1, "-OVERLOADED")); /* One: the others wait for a leader. */
+    cluster_deinit(cluster);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(another_chain_fences),
+        cmocka_unit_test(a_lonely_leader_answers_no_read),
+        cmocka_unit_test(only_the_next_batch_is_executed),
+        cmocka_unit_test(the_queue_of_an_edge_is_bounded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
