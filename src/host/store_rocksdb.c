@@ -452,24 +452,6 @@ static void set_database_options(struct store_rocksdb *rocks,
     rocksdb_options_set_avoid_unnecessary_blocking_io(options, 1); /* Files die off the loop. */
 }
 
-/* A batch is sorted. With a hint, here one for all keys that begin with the same byte, the skip
- * list searches on from where it inserted last; without one, from its head. The C API has no
- * function for it; a RocksDB that does not know it is a little slower. */
-static void set_hint(struct store_rocksdb *rocks)
-{
-    char *error = NULL;
-    rocksdb_options_t *hinted = rocksdb_options_create();
-    rocksdb_get_options_from_string(
-        rocks->options, "memtable_insert_with_hint_prefix_extractor=fixed:1", hinted, &error);
-    if (error != NULL) {
-        rocksdb_free(error);
-        rocksdb_options_destroy(hinted);
-        return;
-    }
-    rocksdb_options_destroy(rocks->options);
-    rocks->options = hinted;
-}
-
 static void set_call_options(struct store_rocksdb *rocks)
 {
     rocks->read_cached = rocksdb_readoptions_create();
@@ -519,7 +501,6 @@ int moot_store_rocksdb_open(const struct moot_store_rocksdb_options *given, stru
     rocksdb_lru_cache_options_destroy(cache);
     set_table_options(rocks);
     set_database_options(rocks, given);
-    set_hint(rocks);
     set_call_options(rocks);
 
     char *error = NULL;
