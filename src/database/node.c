@@ -217,6 +217,11 @@ static void refresh_peers(struct moot_node *node)
 {
     struct moot_group *db0 = node->groups[MOOT_GROUP_DB0];
     struct moot_edge *edge = &node->edge;
+    const struct moot_call_shared *shared = moot_engine_shared(db0->engine);
+    for (uint8_t database = 0; database < MOOT_DATABASES; database++) {
+        edge->key_counts[database] =
+            shared->sums[moot_keyspace_place(shared->keyspace_of[database])].count;
+    }
     edge->peer_count = 0;
     if (!group__leads(db0)) {
         return;
