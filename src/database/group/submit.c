@@ -313,6 +313,9 @@ void group__serve_waiters(struct moot_group *group)
                                       .keyspaces = &shared->signals[i].keyspace};
             group__wake_keys(group, &key);
         }
+        if (shared->signals_lost) {
+            moot_waiters_move(&group->waiters, shared->keyspace_of);
+        }
         for (uint32_t i = 0; shared->signals_lost && i < group->waiters.count; i++) {
             group__wake_keys(group, &group->waiters.items[i]);
         }

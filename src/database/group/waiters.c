@@ -116,6 +116,7 @@ int moot_waiters_register(struct moot_waiters *waiters, moot_node_id edge, uint6
                                .incarnation = incarnation,
                                .id = wish->id,
                                .arrival = wish->arrival,
+                               .database = wish->database,
                                .key_count = wish->key_count};
     made.keys = moot_alloc(sizeof(*made.keys) * made.key_count);
     made.prints = moot_alloc(sizeof(*made.prints) * made.key_count);
@@ -136,6 +137,19 @@ int moot_waiters_register(struct moot_waiters *waiters, moot_node_id edge, uint6
     }
     waiters->items[at] = made;
     return 0;
+}
+
+void moot_waiters_move(struct moot_waiters *waiters,
+                       const moot_keyspace keyspace_of[MOOT_DATABASES])
+{
+    for (uint32_t w = 0; w < waiters->count; w++) {
+        struct moot_waiter *waiter = &waiters->items[w];
+        MOOT_ASSERT(waiter->database < MOOT_DATABASES);
+        for (uint32_t i = 0; i < waiter->key_count; i++) {
+            waiter->keyspaces[i] = keyspace_of[waiter->database];
+            waiter->prints[i] = moot_waiters_print(waiter->keyspaces[i], waiter->keys[i]);
+        }
+    }
 }
 
 void moot_waiters_remove(struct moot_waiters *waiters, struct moot_waiter *waiter)

@@ -8,6 +8,7 @@
 #define MOOT_DATABASE_GROUP_WAITERS_H
 
 #include "base/buffer.h"
+#include "base/limits.h"
 #include "database/execute/head.h"
 #include "database/execute/key.h"
 
@@ -16,6 +17,7 @@ struct moot_waiter {
     uint64_t incarnation; /* of the edge */
     uint64_t id;          /* the edge's name for it */
     struct moot_stamp arrival;
+    uint8_t database;
     bool woken;
     struct moot_instant woken_at;
     uint32_t key_count;
@@ -53,6 +55,9 @@ bool moot_waiter_wish_next(struct moot_reader *reader, struct moot_arena *arena,
 int moot_waiters_register(struct moot_waiters *waiters, moot_node_id edge, uint64_t incarnation,
                           const struct moot_waiter_wish *wish,
                           moot_keyspace keyspace) MOOT_MUST_USE;
+/* Databases may have been swapped: each waiter goes on in the keyspace its database has now. */
+void moot_waiters_move(struct moot_waiters *waiters,
+                       const moot_keyspace keyspace_of[MOOT_DATABASES]);
 /* NULL when there is none. */
 struct moot_waiter *moot_waiters_find(struct moot_waiters *waiters, moot_node_id edge,
                                       uint64_t incarnation, uint64_t id);
