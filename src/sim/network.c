@@ -32,12 +32,18 @@ static bool wants_link(const struct sim_world *world, uint32_t a, uint32_t b)
            wishes[0] != SIM_WISH_REFUSE && wishes[1] != SIM_WISH_REFUSE;
 }
 
+/* As the host's: however unlucky, nobody waits longer than this to dial again. */
+static uint64_t patience(struct sim_world *world, uint64_t mean_us)
+{
+    return moot_min_u64(sim__around(world, mean_us), 4 * MOOT_SEC_NS);
+}
+
 static void dial_later(struct sim_world *world, uint32_t a, uint32_t b, uint64_t delay_us)
 {
     struct sim_link *pair = pair_of(world, a, b);
-    if (!pair->dial_is_due) {
-        pair->dial_is_due = true;
-        sim__at(world, world->now + sim__around(world, delay_us),
+    if (pair->dial_at < world->now || pair->dial_at == 0) {
+        pair->dial_at = world->now + patience(world, delay_us);
+        sim__at(world, pair->dial_at,
                 (struct sim_event){.kind = SIM_DIAL, .machine = a, .other = b});
     }
 }
@@ -54,13 +60,14 @@ void sim__dial(struct sim_world *world, const struct sim_event *event)
 {
     uint32_t a = event->machine, b = event->other;
     struct sim_link *pair = pair_of(world, a, b);
-    pair->dial_is_due = false;
+    pair->dial_at = 0;
     if (pair->up || !wants_link(world, a, b)) {
         return; /* Whoever starts, or is told an address, dials again. */
     }
     if (wish_of(world, a, b, true) != SIM_WISH_LINK && event->number == 0) {
-        pair->dial_is_due = true; /* The lower id should dial; after a while the other one does. */
-        sim__at(world, world->now + sim__around(world, 2000 * 1000),
+        /* The lower id should dial; after a while the other one does. */
+        pair->dial_at = world->now + patience(world, 2000 * 1000);
+        sim__at(world, pair->dial_at,
                 (struct sim_event){.kind = SIM_DIAL, .machine = a, .other = b, .number = 1});
         return;
     }

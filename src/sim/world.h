@@ -153,7 +153,7 @@ struct sim_link {        /* One way; [from][to]. */
     uint64_t last_at[2]; /* Delivery of the last message, by lane. */
     uint64_t link;       /* Of the pair, kept at [lower][higher]: the last one made. */
     bool up;             /* The same. */
-    bool dial_is_due;    /* The same. */
+    uint64_t dial_at;    /* The same: when the next try is due; 0: none. */
 };
 
 /* ---- clients ---- */
