@@ -238,8 +238,12 @@ void group__fence(struct moot_group *group, const char *why)
 /* ---- inputs ---- */
 
 /* A follower compares the leader's hash at an index with its own. */
-static void on_chain(struct moot_group *group, const struct moot_message *message)
+static void on_chain(struct moot_group *group, moot_node_id from,
+                     const struct moot_message *message)
 {
+    if (from != group->leader) {
+        return; /* Only the leader may call a replica wrong. */
+    }
     moot_index index = message->chain.index;
     bool known = group->chains[index % MOOT_CHAIN_WINDOW].index == index;
     bool same = !known || group->chains[index % MOOT_CHAIN_WINDOW].chain == message->chain.chain;
@@ -312,7 +316,7 @@ void moot_group_receive(struct moot_group *group, moot_node_id from,
         on_decline(group, from, message);
         return;
     case MOOT_MESSAGE_CHAIN:
-        on_chain(group, message);
+        on_chain(group, from, message);
         return;
     case MOOT_MESSAGE_SNAPSHOT_CHUNK:
         group__snapshot_chunk(group, from, message);
