@@ -67,6 +67,27 @@ void moot_put_varint(struct moot_buffer *out, uint64_t v);
 /* A varint length, then the bytes. */
 void moot_put_bytes(struct moot_buffer *out, struct moot_slice bytes);
 
+/* Writes into memory of the caller's, for modules that own none. Like the reader: the first value
+ * that does not fit sets `failed`, and nothing more is written. Check `failed` once, at the end. */
+struct moot_writer {
+    uint8_t *at;        /* private */
+    const uint8_t *end; /* private */
+    bool failed;        /* read-only */
+};
+
+static inline struct moot_writer moot_writer_make(uint8_t *out, size_t size)
+{
+    return (struct moot_writer){out, out == NULL ? NULL : out + size, false};
+}
+void moot_write_u8(struct moot_writer *writer, uint8_t v);
+void moot_write_u16(struct moot_writer *writer, uint16_t v);
+void moot_write_u32(struct moot_writer *writer, uint32_t v);
+void moot_write_u64(struct moot_writer *writer, uint64_t v);
+void moot_write_varint(struct moot_writer *writer, uint64_t v);
+void moot_write_raw(struct moot_writer *writer, struct moot_slice bytes);
+/* A varint length, then the bytes. */
+void moot_write_bytes(struct moot_writer *writer, struct moot_slice bytes);
+
 struct moot_reader {
     const uint8_t *at;  /* private */
     const uint8_t *end; /* private */
