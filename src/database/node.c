@@ -239,7 +239,8 @@ static void refresh_peers(struct moot_node *node)
     }
 }
 
-/* Messages of this node to itself, and what they cause, until nothing is left to do in this turn.
+/* Messages of this node to itself, and what they cause, until nothing is left to do in this turn;
+ * but a turn's work is bounded: what is left then is carried to the next turn, which comes at once.
  */
 static bool settle(struct moot_node *node)
 {
@@ -257,6 +258,9 @@ static bool settle(struct moot_node *node)
         moot_edge_flush(&node->edge);
         if (node->outbox.local_next == node->outbox.local_count) {
             return again;
+        }
+        if (MOOT_RARELY(&node->chance)) {
+            break;
         }
     }
     MOOT_SOMETIMES(true, "a turn did not come to a standstill");

@@ -1,11 +1,12 @@
 /* What one turn wants done, collected by every part of the brain and handed to the driver in one
  * order: journal, sends, replies, store batch, and then the rest as it came.
  *
- * Two things outlive a turn. Records wait here while the journal has enough batches in flight (so
+ * Three things outlive a turn. Records wait here while the journal has enough batches in flight (so
  * that a slow disk makes batches larger, not queues longer). Sends that depend on records are held
  * until those are durable: the one place where "nothing leaves before what it depends on is
  * durable" is enforced. Records are numbered as they are added; a send waits for the number of the
- * last record before it. */
+ * last record before it. Posts to this node itself that a turn did not come to are carried to the
+ * next one, in order. */
 #ifndef MOOT_DATABASE_OUTBOX_H
 #define MOOT_DATABASE_OUTBOX_H
 
@@ -42,7 +43,7 @@ struct moot_outbox {
 
 void moot_outbox_init(struct moot_outbox *outbox, moot_node_id self);
 void moot_outbox_deinit(struct moot_outbox *outbox);
-/* A new turn: what the last one handed out is void. */
+/* A new turn: what the last one handed out is void; posts to this node that it left are kept. */
 void moot_outbox_begin(struct moot_outbox *outbox);
 
 /* Adds a record; `owner` (retained) holds record->bytes, or is NULL when they are copied. Returns

@@ -93,6 +93,37 @@ static void pipelines_keep_their_order(void **state)
     cluster_deinit(cluster);
 }
 
+/* Goal: one turn's work is bounded, and what is left over is done in the next turns, which come at
+ * once. Method: on a node that is its own majority every WATCH of a pipeline waits for the one
+ * before it: a round of messages to itself each, more of them than a turn takes. */
+static void what_a_turn_leaves_is_done_in_the_next(void **state)
+{
+    (void)state;
+    struct cluster *cluster = edge_cluster(1);
+    struct moot_buffer in, out;
+    moot_buffer_init(&in);
+    moot_buffer_init(&out);
+    enum { WATCHES = 300 };
+    for (int i = 0; i < WATCHES; i++) {
+        moot_buffer_append_text(&in, "WATCH a\r\n");
+        moot_buffer_append_text(&out, "+OK\r\n");
+    }
+    moot_buffer_append_text(&in, "SET a 2\r\nMULTI\r\nSET a 3\r\nEXEC\r\nGET a\r\n");
+    moot_buffer_append_text(&out, "+OK\r\n+OK\r\n+QUEUED\r\n*-1\r\n$1\r\n2\r\n");
+    moot_buffer_append(&in, "", 1);
+    moot_buffer_append(&out, "", 1);
+    edge_run_ms(cluster, 100);
+    edge_send(cluster, 1, 1, (const char *)in.data);
+    edge_turns(cluster, 1);
+    size_t first = cluster->nodes[1].replies.size;
+    assert_true(first > 0 && first < (size_t)WATCHES * 5);
+    assert_true(cluster->nodes[1].deadline.ns <= cluster->now.instant.ns);
+    edge_wait(cluster, 1, 1, (const char *)out.data);
+    moot_buffer_deinit(&in);
+    moot_buffer_deinit(&out);
+    cluster_deinit(cluster);
+}
+
 /* Goal: one client cannot make the node queue without bound. Method: more commands at once than may
  * be unanswered, with no leader to answer; then all are answered in order. */
 static void a_long_pipeline_is_paused(void **state)
@@ -301,6 +332,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pipelines_keep_their_order),
+        cmocka_unit_test(what_a_turn_leaves_is_done_in_the_next),
         cmocka_unit_test(a_long_pipeline_is_paused),
         cmocka_unit_test(a_slow_reader_is_paused_then_closed),
         cmocka_unit_test(a_full_queue_says_so),

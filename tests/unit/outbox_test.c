@@ -273,6 +273,42 @@ static void local_posts_stay_local(void **state)
     world_deinit(&world);
 }
 
+/* Goal: what a turn did not come to is the first of the next turn, with its bytes and in its order.
+ * Method: of three posts one is taken; then a fourth; then all. */
+static void local_posts_are_carried(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct moot_block *block = moot_block_copy(MOOT_SLICE_LITERAL("items"));
+    struct moot_message message = {.kind = MOOT_MESSAGE_SUBMIT, .group = MOOT_GROUP_DB0};
+    message.submit.items = moot_block_slice(block);
+    struct moot_post what = {.to = SELF, .message = &message, .owner = block};
+    for (uint64_t number = 1; number <= 3; number++) {
+        message.submit.number = number;
+        moot_outbox_post(&world.outbox, &what);
+    }
+    world.outbox.local_next = 1;
+    finish(&world, false);
+    moot_outbox_begin(&world.outbox);
+    assert_int_equal(world.outbox.local_next, 0);
+    assert_int_equal(world.outbox.local_count, 2);
+    assert_int_equal(block->references, 3);
+    message.submit.number = 4;
+    moot_outbox_post(&world.outbox, &what);
+    for (uint64_t i = 0; i < 3; i++) {
+        assert_int_equal(world.outbox.local[i].message.submit.number, i + 2);
+        assert_ptr_equal(world.outbox.local[i].message.submit.items.data, block->data);
+    }
+    world.outbox.local_next = 3;
+    finish(&world, false);
+    moot_outbox_begin(&world.outbox);
+    assert_int_equal(world.outbox.local_count, 0);
+    assert_int_equal(block->references, 1);
+    moot_block_release(block);
+    world_deinit(&world);
+}
+
 /* Goal: a full journal is said, and loses nothing. Method: records until there is no segment. */
 static void a_full_journal_keeps_the_records(void **state)
 {
@@ -317,6 +353,7 @@ int main(void)
         cmocka_unit_test(records_collect_while_two_batches_are_in_flight),
         cmocka_unit_test(effects_are_in_order),
         cmocka_unit_test(local_posts_stay_local),
+        cmocka_unit_test(local_posts_are_carried),
         cmocka_unit_test(a_full_journal_keeps_the_records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,7 +26,8 @@ static uint64_t wake(struct moot_waiters *waiters, const char *key, uint64_t len
     if (next == NULL) {
         return 0;
     }
-    next->woken = true;
+    moot_waiters_wake(next, (struct moot_instant){0});
+    next->tried = true; /* At once; see tries_stand_in_order. */
     return next->id;
 }
 
@@ -70,6 +71,48 @@ static void no_more_are_woken_than_elements(void **state)
     assert_int_equal(wait_for(&waiters, 1, 2, 2, "l"), 0); /* It found nothing: keeps its place. */
     assert_int_equal(waiters.count, 3);
     assert_int_equal(wake(&waiters, "l", 2), 2);
+    moot_waiters_deinit(&waiters);
+}
+
+/* Goal: nobody is told while an earlier waiter of another edge was told and has not tried; those of
+ * one edge are told together. Method: waiters of two edges in turn; tries, and one that is overdue.
+ */
+static void tries_stand_in_order(void **state)
+{
+    (void)state;
+    struct moot_waiters waiters;
+    moot_waiters_init(&waiters);
+    static const moot_node_id edges[] = {1, 1, 2, 2, 1, 3};
+    for (uint64_t id = 1; id <= MOOT_ARRAY_LEN(edges); id++) {
+        assert_int_equal(wait_for(&waiters, edges[id - 1], id, id, "l"), 0);
+    }
+    struct moot_slice key = MOOT_SLICE_LITERAL("l");
+    struct moot_slice keys[2] = {MOOT_SLICE_LITERAL("other"), key};
+    struct moot_waiter *next;
+    for (uint64_t id = 1; id <= 2; id++) {
+        next = moot_waiters_next(&waiters, 3, key, 100);
+        assert_int_equal(next->id, id);
+        moot_waiters_wake(next, (struct moot_instant){0});
+    }
+    assert_null(moot_waiters_next(&waiters, 3, key, 100));
+    assert_int_equal(moot_waiters_tried(&waiters, 1, 1, 0, keys, 2)->id, 1);
+    assert_null(moot_waiters_tried(&waiters, 2, 1, 0, keys, 2)); /* Not woken. */
+    assert_null(moot_waiters_tried(&waiters, 1, 1, 0, keys, 1)); /* Other keys. */
+    assert_null(moot_waiters_next(&waiters, 3, key, 100));
+    assert_int_equal(moot_waiters_tried(&waiters, 1, 1, 0, keys, 2)->id, 2);
+    assert_null(moot_waiters_tried(&waiters, 1, 1, 0, keys, 2));
+    next = moot_waiters_next(&waiters, 3, key, 100);
+    assert_int_equal(next->id, 3);
+    moot_waiters_wake(next, (struct moot_instant){0});
+    assert_int_equal(moot_waiters_next(&waiters, 3, key, 100)->id, 4);
+    moot_waiters_find(&waiters, 2, 1, 4)->woken = true;
+    assert_null(moot_waiters_next(&waiters, 3, key, 100));
+    moot_waiters_find(&waiters, 2, 1, 3)->overdue = true;
+    assert_null(moot_waiters_next(&waiters, 3, key, 100));
+    moot_waiters_find(&waiters, 2, 1, 4)->overdue = true;
+    assert_int_equal(moot_waiters_next(&waiters, 3, key, 3)->id,
+                     5); /* Overdue ones hold nothing. */
+    assert_null(moot_waiters_next(&waiters, 3, key, 2));
     moot_waiters_deinit(&waiters);
 }
 
@@ -173,9 +216,13 @@ static void wishes_are_read_as_written(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(order_is_of_arrival),    cmocka_unit_test(no_more_are_woken_than_elements),
-        cmocka_unit_test(keys_are_of_a_keyspace), cmocka_unit_test(an_edge_is_removed),
-        cmocka_unit_test(the_table_is_bounded),   cmocka_unit_test(wishes_are_read_as_written),
+        cmocka_unit_test(order_is_of_arrival),
+        cmocka_unit_test(no_more_are_woken_than_elements),
+        cmocka_unit_test(keys_are_of_a_keyspace),
+        cmocka_unit_test(an_edge_is_removed),
+        cmocka_unit_test(tries_stand_in_order),
+        cmocka_unit_test(the_table_is_bounded),
+        cmocka_unit_test(wishes_are_read_as_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

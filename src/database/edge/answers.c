@@ -65,8 +65,13 @@ static void give_back(struct moot_edge *edge, bool from_left, uint8_t database,
     struct moot_slice args[3] = {from_left ? MOOT_SLICE_LITERAL("lpush")
                                            : MOOT_SLICE_LITERAL("rpush"),
                                  key.text, element.text};
-    bool sent = edge__submit(edge, NULL, MOOT_GROUP_DB0, true, 0, database, args, 3, MOOT_REF_NONE);
-    (void)sent;
+    /* It was admitted when it was first pushed: neither a full queue nor a full disk refuses it. */
+    struct moot_stream_edge *stream = &edge->streams[MOOT_GROUP_DB0];
+    struct moot_ref ref = {0, 0, MOOT_REF_NONE};
+    struct moot_buffer *out = moot_stream_edge_add(stream, true, ref, edge->now.instant);
+    size_t before = out->size;
+    moot_item_put(out, MOOT_ITEM_RETRY, database, (struct moot_slice){NULL, 0}, args, 3);
+    moot_stream_edge_added(stream, out->size - before);
 }
 
 static bool body_pops_left(struct moot_slice body)
@@ -240,6 +245,44 @@ static void deliver_error(struct moot_edge *edge, struct moot_submission *done,
     }
 }
 
+/* The batch never left: a waiter's new try goes back to its place. */
+static void deliver_not_done(struct moot_edge *edge, struct moot_submission *unsent,
+                             struct moot_slice error)
+{
+    for (uint32_t i = 0; i < unsent->ref_count; i++) {
+        bool waits = unsent->refs[i].kind == MOOT_REF_RETRY;
+        edge->counts.timed_out += !waits;
+        deliver(edge, &unsent->refs[i], waits ? (struct moot_slice){NULL, 0} : error);
+    }
+}
+
+/* Tells the clients of a batch that has no answer, *count of them; but not those that may get an
+ * element: who was told INDOUBT would not take it, and it would be lost when the pop runs after
+ * all. They are prepared to wait, and wait until it is known. */
+static void deliver_late(struct moot_edge *edge, struct moot_submission *sent,
+                         struct moot_slice error, uint64_t *count)
+{
+    for (uint32_t i = 0; i < sent->ref_count; i++) {
+        struct moot_ref told = sent->refs[i];
+        bool pops = told.kind == MOOT_REF_RETRY || told.kind == MOOT_REF_BLOCK;
+        if (MOOT_RULE(edge_pop_resolved_before_answer, !pops)) {
+            sent->refs[i].kind = MOOT_REF_NONE;
+            *count += told.kind != MOOT_REF_NONE;
+            deliver(edge, &told, error);
+        }
+    }
+}
+
+/* Those that were not told anything yet. */
+static uint32_t refs_open(const struct moot_submission *submission)
+{
+    uint32_t open = 0;
+    for (uint32_t i = 0; i < submission->ref_count; i++) {
+        open += submission->refs[i].kind != MOOT_REF_NONE;
+    }
+    return open;
+}
+
 static void on_answer(struct moot_edge *edge, struct moot_stream_edge *stream,
                       const struct moot_message *message)
 {
@@ -253,12 +296,11 @@ static void on_answer(struct moot_edge *edge, struct moot_stream_edge *stream,
     moot_block_retain(taken.block);
     done->refs = NULL;
     moot_stream_edge_remove(stream, done);
-    if (taken.given_up) {
-        MOOT_SOMETIMES(true, "an answer came after its clients were told INDOUBT");
-    } else if (message->answer.status == 0) {
+    MOOT_SOMETIMES(taken.given_up, "an answer came after its clients were told INDOUBT");
+    if (message->answer.status == 0) {
         deliver_all(edge, &taken, message->answer.replies, message->answer.stamp);
     } else if (message->answer.status == MOOT_EINDOUBT) {
-        edge->counts.in_doubt += taken.ref_count;
+        edge->counts.in_doubt += refs_open(&taken);
         deliver_error(
             edge, &taken,
             MOOT_SLICE_LITERAL(
@@ -438,8 +480,7 @@ static void give_up_building(struct moot_edge *edge, struct moot_stream_edge *st
     building->refs = NULL;
     building->ref_capacity = 0;
     moot_stream_edge_drop_building(building, stream);
-    edge->counts.timed_out += taken.ref_count;
-    deliver_error(edge, &taken, MOOT_SLICE_LITERAL(NOT_DONE));
+    deliver_not_done(edge, &taken, MOOT_SLICE_LITERAL(NOT_DONE));
     moot_free(taken.refs);
 }
 
@@ -450,26 +491,25 @@ static void give_up_unsent(struct moot_edge *edge, struct moot_stream_edge *stre
     struct moot_submission taken = *unsent;
     unsent->refs = NULL;
     moot_stream_edge_remove(stream, unsent);
-    edge->counts.timed_out += taken.ref_count;
-    deliver_error(edge, &taken, MOOT_SLICE_LITERAL(NOT_DONE));
+    deliver_not_done(edge, &taken, MOOT_SLICE_LITERAL(NOT_DONE));
     moot_free(taken.refs);
 }
 
 static void give_up_sent(struct moot_edge *edge, struct moot_submission *sent)
 {
     if (sent->kind == MOOT_SUBMIT_READS) {
-        edge->counts.timed_out += sent->ref_count;
-        deliver_error(
+        deliver_late(
             edge, sent,
             MOOT_SLICE_LITERAL(
-                "-TRYAGAIN no answer from the leader in time; surely not done, safe to retry\r\n"));
+                "-TRYAGAIN no answer from the leader in time; surely not done, safe to retry\r\n"),
+            &edge->counts.timed_out);
     } else {
-        edge->counts.in_doubt += sent->ref_count;
-        deliver_error(
+        deliver_late(
             edge, sent,
             MOOT_SLICE_LITERAL(
                 "-INDOUBT no answer from the leader in time; it may have been executed, or may "
-                "yet be; read before you retry\r\n"));
+                "yet be; read before you retry\r\n"),
+            &edge->counts.in_doubt);
     }
 }
 
@@ -499,7 +539,7 @@ void edge__time_outs(struct moot_edge *edge)
                 continue;
             }
             /* The numbers of a stream have no holes: the batch stays, and is executed once, or
-             * never if this edge dies. Retries of waiters keep waiting. */
+             * never if this edge dies. */
             sent->given_up = true;
             struct moot_submission told = *sent;
             give_up_sent(edge, &told);

@@ -39,7 +39,8 @@ struct moot_submission {
     uint32_t ref_count, ref_capacity;
     struct moot_buffer items;  /* While under construction: header room, then items. */
     struct moot_instant since; /* When its first item came. */
-    bool given_up; /* Its clients were told; it is kept only to be executed exactly once. */
+    bool given_up; /* Its clients were told (their refs are NONE since), but for those that may get
+                      an element; it is kept to be executed exactly once. */
 };
 
 struct moot_stream_edge {

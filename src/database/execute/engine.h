@@ -21,7 +21,8 @@ enum moot_item_flag {
                                 not of errors (as Redis). */
     MOOT_ITEM_DEFER = 1 << 2, /* Set by the leader on a blocking command: others wait before it;
                                  answer "waits" without a try. */
-    MOOT_ITEM_RETRY = 1 << 3, /* A waiter that was woken tries again. */
+    MOOT_ITEM_RETRY = 1 << 3, /* A waiter that was woken tries again, or gives back what it got for
+                                 a client that is gone: not refused for want of space. */
     MOOT_ITEM_STAMP = 1 << 4, /* `WATCH key ...`: answer each key's stamp as time u64,
                                  ordinal u32 (raw, not RESP). */
     MOOT_ITEM_ID = 1 << 5, /* A client id follows the database: bytes id; the command is remembered

@@ -45,7 +45,7 @@ static bool keys_fit(const struct moot_call *call)
 }
 
 /* 0: it may run. */
-static int admit(const struct engine_pass *pass, struct moot_call *call)
+static int admit(const struct engine_pass *pass, struct moot_call *call, uint8_t flags)
 {
     const struct moot_command *command = call->command;
     if (command == NULL) {
@@ -58,7 +58,8 @@ static int admit(const struct engine_pass *pass, struct moot_call *call)
     if (!MOOT_RULE(engine_read_leaves_nothing, may_run)) {
         return refuse(call, "ERR a command that writes was sent as a read");
     }
-    if (pass->run->refuse_growth && (command->flags & MOOT_FLAG_DENYOOM) != 0) {
+    bool grows = (command->flags & MOOT_FLAG_DENYOOM) != 0 && (flags & MOOT_ITEM_RETRY) == 0;
+    if (pass->run->refuse_growth && grows) {
         return refuse(call, "OOM command not allowed: the disk is nearly full");
     }
     if (!keys_fit(call)) {
@@ -123,7 +124,7 @@ int engine__command(struct engine_pass *pass, uint8_t flags, uint8_t *database, 
     call.argc = argc;
     call.command = moot_command_find(args[0]);
     pass->ordinal++;
-    int status = admit(pass, &call);
+    int status = admit(pass, &call, flags);
     if (status == MOOT_OK && call.command->place == MOOT_PLACE_EDGE) {
         status = in_exec ? engine__edge_command(&call, database)
                          : refuse(&call, "ERR this command is not for a log");

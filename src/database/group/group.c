@@ -10,6 +10,8 @@ enum {
     EXPIRE_EVERY_MS = 100,
     CHAIN_EVERY_MS = 1000,
     WAKE_AGAIN_MS = 200, /* A woken waiter of which nothing was heard. */
+    WAKE_PATIENCE_MS =
+        1000, /* Then it holds up those behind it no more: its node may be stopped. */
 };
 
 /* ---- open and close ---- */
@@ -473,6 +475,13 @@ static void wake_again(struct moot_group *group)
     for (uint32_t i = 0; i < group->waiters.count; i++) {
         struct moot_waiter *waiter = &group->waiters.items[i];
         struct moot_instant due = moot_instant_add(waiter->woken_at, moot_ms(WAKE_AGAIN_MS));
+        struct moot_instant over = moot_instant_add(waiter->woken_first, moot_ms(WAKE_PATIENCE_MS));
+        if (waiter->woken && !waiter->overdue && !waiter->tried &&
+            !moot_instant_before(group->context->now.instant, over)) {
+            MOOT_SOMETIMES(true, "a waiter whose node said nothing was passed over");
+            waiter->overdue = true;
+            group__wake_keys(group, waiter);
+        }
         if (waiter->woken && !moot_instant_before(group->context->now.instant, due)) {
             waiter->woken_at = group->context->now.instant;
             struct moot_message message = {.kind = MOOT_MESSAGE_WAKE, .group = group->id};

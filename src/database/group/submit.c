@@ -177,6 +177,29 @@ static bool is_well_formed(struct moot_slice items)
     return !reader.failed;
 }
 
+/* New tries of woken waiters are in the log: those behind them may be told. */
+static void note_tries(struct moot_group *group, moot_node_id edge,
+                       const struct moot_submit *submit)
+{
+    struct moot_reader reader = moot_reader_make(submit->items);
+    struct moot_item item;
+    while (group->waiters.count > 0 && moot_item_next(&reader, &item)) {
+        struct moot_reader body = moot_reader_make(item.body);
+        struct moot_slice *args;
+        uint32_t argc;
+        if ((item.flags & MOOT_ITEM_BLOCKING) == 0 || (item.flags & MOOT_ITEM_RETRY) == 0 ||
+            !moot_item_args(&body, &group->arena, &args, &argc) || argc < 3) {
+            continue;
+        }
+        struct moot_waiter *waiter =
+            moot_waiters_tried(&group->waiters, edge, submit->incarnation, item.database, args + 1,
+                               argc - 2); /* BLPOP key ... timeout */
+        if (waiter != NULL) {
+            group__wake_keys(group, waiter);
+        }
+    }
+}
+
 static int submit_writes(struct moot_group *group, struct moot_stream *stream,
                          const struct moot_submit *submit, struct moot_block *owner)
 {
@@ -206,6 +229,7 @@ static int submit_writes(struct moot_group *group, struct moot_stream *stream,
     int status = group__append(group, entry_of(group, edge, submit, owner), &index);
     if (status == 0) {
         group__stream(group, edge)->appended = submit->number;
+        note_tries(group, edge, submit);
     }
     return status;
 }
@@ -292,8 +316,7 @@ void group__wake_keys(struct moot_group *group, struct moot_waiter *waiter)
         struct moot_waiter *next;
         while ((next = moot_waiters_next(&group->waiters, waiter->keyspaces[i], waiter->keys[i],
                                          length)) != NULL) {
-            next->woken = true;
-            next->woken_at = group->context->now.instant;
+            moot_waiters_wake(next, group->context->now.instant);
             struct moot_message message = {.kind = MOOT_MESSAGE_WAKE, .group = group->id};
             message.wake.incarnation = next->incarnation;
             message.wake.waiter = next->id;

@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/limits.h"
 #include "base/memory.h"
+#include "base/rule.h"
 #include "base/status.h"
 
 void moot_waiters_init(struct moot_waiters *waiters) { *waiters = (struct moot_waiters){0}; }
@@ -102,7 +103,7 @@ int moot_waiters_register(struct moot_waiters *waiters, moot_node_id edge, uint6
 {
     struct moot_waiter *known = moot_waiters_find(waiters, edge, incarnation, wish->id);
     if (known != NULL) {
-        known->woken = false;
+        known->woken = known->tried = known->overdue = false;
         return 0;
     }
     if (waiters->count == MOOT_WAITERS_MAX) {
@@ -200,13 +201,53 @@ struct moot_waiter *moot_waiters_next(struct moot_waiters *waiters, moot_keyspac
 {
     uint64_t print = moot_waiters_print(keyspace, key);
     uint64_t woken = 0;
+    moot_node_id trying = 0; /* The last edge before `first` that was told and has not tried. */
+    bool several = false;    /* More than one such edge. */
     struct moot_waiter *first = NULL;
     for (uint32_t i = 0; i < waiters->count; i++) {
         struct moot_waiter *waiter = &waiters->items[i];
-        if (waits_for(waiter, print, keyspace, key)) {
-            woken += waiter->woken;
-            first = first == NULL && !waiter->woken ? waiter : first;
+        if (!waits_for(waiter, print, keyspace, key)) {
+            continue;
+        }
+        woken += waiter->woken && !waiter->overdue;
+        if (first == NULL && !waiter->woken) {
+            first = waiter;
+        } else if (first == NULL && !waiter->tried && !waiter->overdue) {
+            several = several || (trying != 0 && trying != waiter->edge);
+            trying = waiter->edge;
         }
     }
-    return woken < length ? first : NULL;
+    if (first == NULL || woken >= length) {
+        return NULL;
+    }
+    bool in_order = trying == 0 || (trying == first->edge && !several);
+    return MOOT_RULE(waiters_tried_in_order, in_order) ? first : NULL;
+}
+
+void moot_waiters_wake(struct moot_waiter *waiter, struct moot_instant now)
+{
+    MOOT_ASSERT(!waiter->woken);
+    waiter->woken = true;
+    waiter->tried = waiter->overdue = false;
+    waiter->woken_first = waiter->woken_at = now;
+}
+
+struct moot_waiter *moot_waiters_tried(struct moot_waiters *waiters, moot_node_id edge,
+                                       uint64_t incarnation, uint8_t database,
+                                       const struct moot_slice *keys, uint32_t key_count)
+{
+    for (uint32_t i = 0; i < waiters->count; i++) {
+        struct moot_waiter *waiter = &waiters->items[i];
+        bool same = waiter->woken && !waiter->tried && waiter->edge == edge &&
+                    waiter->incarnation == incarnation && waiter->database == database &&
+                    waiter->key_count == key_count;
+        for (uint32_t k = 0; same && k < key_count; k++) {
+            same = moot_slice_equal(waiter->keys[k], keys[k]);
+        }
+        if (same) {
+            waiter->tried = true;
+            return waiter;
+        }
+    }
+    return NULL;
 }

@@ -19,7 +19,9 @@ struct moot_waiter {
     struct moot_stamp arrival;
     uint8_t database;
     bool woken;
-    struct moot_instant woken_at;
+    bool tried;   /* Since it was woken: its new try is in the log. */
+    bool overdue; /* Woken, and nothing heard for long: it holds up nobody any more. */
+    struct moot_instant woken_first, woken_at; /* First and last told. */
     uint32_t key_count;
     uint64_t *prints; /* hash of (keyspace, key), for each key */
     struct moot_slice *keys;
@@ -62,12 +64,21 @@ void moot_waiters_move(struct moot_waiters *waiters,
 struct moot_waiter *moot_waiters_find(struct moot_waiters *waiters, moot_node_id edge,
                                       uint64_t incarnation, uint64_t id);
 void moot_waiters_remove(struct moot_waiters *waiters, struct moot_waiter *waiter);
+/* Marks it as woken. */
+void moot_waiters_wake(struct moot_waiter *waiter, struct moot_instant now);
+/* A new try of a woken waiter with these keys is in the log: the first of the edge that has not
+ * tried, now marked; or NULL. */
+struct moot_waiter *moot_waiters_tried(struct moot_waiters *waiters, moot_node_id edge,
+                                       uint64_t incarnation, uint8_t database,
+                                       const struct moot_slice *keys, uint32_t key_count);
 /* All of an edge, of every incarnation but `keep` (0: of all). */
 void moot_waiters_remove_edge(struct moot_waiters *waiters, moot_node_id edge, uint64_t keep);
 bool moot_waiters_any_for(const struct moot_waiters *waiters, moot_keyspace keyspace,
                           struct moot_slice key);
-/* Of the waiters for this key: the first that is not woken yet, if fewer than `length` are woken;
- * else NULL. */
+/* Of the waiters for this key: the first that is not woken yet, if fewer than `length` are woken,
+ * and if every earlier one of another edge has had its new try put into the log: so tries of
+ * several edges stand in the log in order of arrival. Those of one edge do because its stream is in
+ * order. Else NULL. */
 struct moot_waiter *moot_waiters_next(struct moot_waiters *waiters, moot_keyspace keyspace,
                                       struct moot_slice key, uint64_t length);
 
