@@ -7,8 +7,8 @@
 
 #include "cli/check.h"
 #include "cli/cli.h"
+#include "cli/maelstrom.h"
 #include "cli/sim.h"
-#include "cli/cli.h"
 #include "moot/base.h"
 
 struct subcommand {
@@ -25,6 +25,7 @@ static const struct subcommand subcommands[] = {
     {"cluster", "add, remove, replace nodes; move leadership", moot_cli_cluster},
     {"sim", "clusters of this code in virtual time, under faults", moot_cli_sim},
     {"check", "judge a history of operations", moot_cli_check},
+    {"maelstrom", "one node on standard input and output, for Maelstrom", moot_cli_maelstrom},
 };
 
 static void usage(FILE *out)
