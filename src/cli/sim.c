@@ -15,13 +15,23 @@
 
 enum { EXIT_FINE = 0, EXIT_VIOLATION = 1, EXIT_USAGE = 2 };
 enum { SEED_SECONDS_MAX = 60 };
-enum { OPTION_SEEDS = 0x100, OPTION_TRACE, OPTION_TWICE, OPTION_MARKS, OPTION_MUTANT };
+enum {
+    OPTION_SEEDS = 0x100,
+    OPTION_TRACE,
+    OPTION_TWICE,
+    OPTION_MARKS,
+    OPTION_MUTANT,
+    OPTION_FAULTS,
+    OPTION_LIST_FAULTS
+};
 
 struct settings {
     uint64_t first, last;
     uint64_t nodes, operations;
     const char *trace, *mutant;
-    bool has_seed, twice, marks;
+    const char *faults; /* As it was written. */
+    struct sim_fault_wish wish;
+    bool has_seed, twice, marks, lists_faults;
 };
 
 static const struct argp_option options[] = {
@@ -29,6 +39,9 @@ static const struct argp_option options[] = {
     {"seeds", OPTION_SEEDS, "A..B", 0, "All worlds from A to B; stops at the first violation", 0},
     {"nodes", 'n', "N", 0, "First members, 1 to 9; without it the seed says", 0},
     {"ops", 'o', "N", 0, "Operations of clients (300)", 0},
+    {"faults", OPTION_FAULTS, "LIST", 0, "a,b: these faults and no others; -a,-b: not these; none",
+     0},
+    {"list-faults", OPTION_LIST_FAULTS, NULL, 0, "What faults there are, and what they do", 0},
     {"trace", OPTION_TRACE, "FILE", 0, "Every input and effect, a line each; - is stderr", 0},
     {"twice", OPTION_TWICE, NULL, 0, "Run each seed twice; other hashes are a violation", 0},
     {"marks", OPTION_MARKS, NULL, 0, "At the end list the rare paths that no seed reached", 0},
@@ -91,8 +104,17 @@ static error_t parse(int key, char *text, struct argp_state *state)
     case OPTION_MUTANT:
         settings->mutant = text;
         return 0;
+    case OPTION_FAULTS:
+        settings->faults = text;
+        if (!sim_fault_wish_parse(text, &settings->wish)) {
+            argp_error(state, "--faults: no fault is called as one in %s; see --list-faults", text);
+        }
+        return 0;
+    case OPTION_LIST_FAULTS:
+        settings->lists_faults = true;
+        return 0;
     case ARGP_KEY_END:
-        if (!settings->has_seed) {
+        if (!settings->has_seed && !settings->lists_faults) {
             argp_error(state, "--seed N or --seeds A..B is needed");
         }
         return 0;
@@ -105,20 +127,23 @@ static error_t parse(int key, char *text, struct argp_state *state)
 
 /* The command line of the world under way, for the signal handler: a failed assertion ends the
  * process, and must say which seed it was. */
-static char running[256];
+static char running[256 + SIM_FAULT_LIST_BYTES];
 static FILE *running_trace;
 
 static void command_line(const struct settings *settings, uint64_t seed)
 {
-    char nodes[32] = "", mutant[64] = "";
+    char nodes[32] = "", mutant[64] = "", faults[SIM_FAULT_LIST_BYTES] = "";
     if (settings->nodes != 0) {
         snprintf(nodes, sizeof(nodes), " --nodes %" PRIu64, settings->nodes);
     }
     if (settings->mutant != NULL) {
         snprintf(mutant, sizeof(mutant), " --mutant %s", settings->mutant);
     }
-    snprintf(running, sizeof(running), "moot sim --seed %" PRIu64 "%s --ops %" PRIu64 "%s", seed,
-             nodes, settings->operations, mutant);
+    if (settings->faults != NULL) {
+        snprintf(faults, sizeof(faults), " --faults=%.1000s", settings->faults);
+    }
+    snprintf(running, sizeof(running), "moot sim --seed %" PRIu64 "%s --ops %" PRIu64 "%s%s", seed,
+             nodes, settings->operations, mutant, faults);
 }
 
 static void on_death(int number)
@@ -148,15 +173,17 @@ static void print_line(uint64_t seed, const struct moot_sim_result *result)
     const struct moot_sim_counts *c = &result->counts;
     printf("seed=%" PRIu64 " nodes=%u workload=%s virtual=%.1fs ops=%" PRIu64 " ok=%" PRIu64
            " fail=%" PRIu64 " indoubt=%" PRIu64 " turns=%" PRIu64 " messages=%" PRIu64
-           " lost=%" PRIu64 " elections=%" PRIu64 " crashes=%" PRIu64 " partitions=%" PRIu64
-           " pauses=%" PRIu64 " jumps=%" PRIu64 " stops=%" PRIu64 " joins=%" PRIu64
-           " removals=%" PRIu64 " flushes=%" PRIu64 " installs=%" PRIu64 "%s hash=%016" PRIx64
-           " verdict=%s\n",
+           " elections=%" PRIu64 " restarts=%" PRIu64 " flushes=%" PRIu64 " installs=%" PRIu64,
            seed, result->nodes, result->workload, (double)result->virtual_ns / 1e9, c->operations,
-           c->ok, c->failed, c->in_doubt, c->turns, c->messages, c->lost, c->elections, c->crashes,
-           c->partitions, c->pauses, c->jumps, c->stops, c->joins, c->removals, c->flushes,
-           c->installs, c->unknown != 0 ? " judge=gave-up" : "", result->hash,
-           result->violated ? "VIOLATION" : "ok");
+           c->ok, c->failed, c->in_doubt, c->turns, c->messages, c->elections, c->restarts,
+           c->flushes, c->installs);
+    for (uint32_t i = 0; i < SIM_FAULTS; i++) {
+        if (c->faults[i] != 0) {
+            printf(" %s=%" PRIu64, SIM_FAULT_ROWS[i].name, c->faults[i]);
+        }
+    }
+    printf("%s hash=%016" PRIx64 " verdict=%s\n", c->unknown != 0 ? " judge=gave-up" : "",
+           result->hash, result->violated ? "VIOLATION" : "ok");
     if (result->violated) {
         printf("VIOLATION: %.*s\n%s\n", (int)result->words.size, (const char *)result->words.data,
                running);
@@ -184,6 +211,7 @@ static bool run_seed(const struct settings *settings, uint64_t seed, FILE *trace
     struct moot_sim_options how = {.seed = seed,
                                    .nodes = (uint32_t)settings->nodes,
                                    .operations = settings->operations,
+                                   .faults = settings->wish,
                                    .trace = trace};
     struct moot_sim_result result;
     command_line(settings, seed);
@@ -213,6 +241,14 @@ static void print_marks(void)
     printf("%zu of %zu marks were reached\n", count - missed, count);
 }
 
+static void list_faults(void)
+{
+    for (uint32_t i = 0; i < SIM_FAULTS; i++) {
+        const struct sim_fault_row *row = &SIM_FAULT_ROWS[i];
+        printf("%-16s %s\n", row->name, row->words);
+    }
+}
+
 int moot_cli_sim(int argc, char **argv)
 {
     static const struct argp argp = {
@@ -226,6 +262,10 @@ int moot_cli_sim(int argc, char **argv)
     argp_err_exit_status = EXIT_USAGE;
     if (argp_parse(&argp, argc, argv, 0, NULL, &settings) != 0) {
         return EXIT_USAGE;
+    }
+    if (settings.lists_faults) {
+        list_faults();
+        return EXIT_FINE;
     }
     if (settings.mutant != NULL && !moot_sim_mutant(settings.mutant)) {
         fprintf(stderr, "moot sim: this build has no mutants; configure it with -Dmutants=true\n");

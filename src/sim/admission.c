@@ -80,7 +80,7 @@ void sim__on_joined(struct sim_world *world, uint32_t slot, struct moot_slice he
         return;
     }
     machine->id = machine->identity.node;
-    world->result->counts.joins++;
+    sim__count(world, SIM_FAULT_JOIN);
     sim__trace(world, "m%u joined as node %u", slot, machine->id);
     sim__at(world, world->now + sim__around(world, 20 * 1000),
             (struct sim_event){.kind = SIM_START, .machine = slot});

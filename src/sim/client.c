@@ -63,7 +63,10 @@ static void send_out(struct sim_world *world, struct sim_client *client)
 {
     const struct sim_swarm *swarm = &world->swarm;
     size_t sent = 0;
-    bool is_torn = sim__one_in(world, swarm->tear_one_in);
+    bool is_torn = sim__one_in(world, sim__level(world, SIM_FAULT_TEAR_BYTES));
+    if (is_torn) {
+        sim__count(world, SIM_FAULT_TEAR_BYTES);
+    }
     while (sent < client->out.size) {
         size_t left = client->out.size - sent;
         size_t size = is_torn ? 1 + (size_t)sim__below(world, left) : left;

@@ -144,6 +144,7 @@ static void do_job(struct sim_world *world, struct sim_machine *machine, struct 
     } else if (job->kind == MOOT_EFFECT_FETCH) {
         job->status = fetch(store, job);
         world->result->counts.fetches++;
+        sim__count(world, SIM_FAULT_WOULDBLOCK);
     } else if (job->kind == MOOT_EFFECT_INGEST) {
         job->status = ingest(store, job);
         world->result->counts.installs += job->step == MOOT_INGEST_COMMIT;
@@ -359,7 +360,7 @@ static void do_stop(struct sim_world *world, struct sim_machine *machine,
                        (const char *)effect->log.text.data);
         return;
     }
-    world->result->counts.stops++;
+    sim__count(world, SIM_FAULT_STOP);
     sim__machine_crash(world, machine, false);
     sim__at(
         world, world->now + sim__around(world, world->swarm.fault_us),

@@ -43,7 +43,8 @@ struct sim_machine *sim__machine_make(struct sim_world *world, uint32_t slot)
     machine->slot = slot;
     machine->disk = moot_disk_sim_make(moot_rng_next(&world->rng));
     struct moot_store_memory_options store = {.seed = moot_rng_next(&world->rng),
-                                              .wouldblock_one_in = world->swarm.wouldblock_one_in};
+                                              .wouldblock_one_in =
+                                                  world->swarm.knobs[SIM_FAULT_WOULDBLOCK]};
     machine->store = moot_store_memory_open(&store);
     moot_arena_init(&machine->arena);
     return machine;
@@ -69,11 +70,11 @@ void sim__machine_free(struct sim_machine *machine)
 
 static void set_clock(struct sim_world *world, struct sim_machine *machine)
 {
-    const struct sim_swarm *swarm = &world->swarm;
     machine->born = world->now;
     machine->origin = MOOT_SEC_NS + sim__below(world, 1000 * MOOT_SEC_NS);
-    machine->drift_ppm =
-        (int64_t)sim__below(world, 2 * (uint64_t)swarm->drift_ppm_max + 1) - swarm->drift_ppm_max;
+    uint32_t most_ppm = world->swarm.knobs[SIM_FAULT_DRIFT];
+    machine->drift_ppm = (int64_t)sim__below(world, 2 * most_ppm + 1) - most_ppm;
+    world->result->counts.faults[SIM_FAULT_DRIFT] += most_ppm > 0;
 }
 
 void sim__machine_start(struct sim_world *world, struct sim_machine *machine)
@@ -90,7 +91,7 @@ void sim__machine_start(struct sim_world *world, struct sim_machine *machine)
         .journal = {.segment_bytes = swarm->segment_bytes, .segments_max = 16},
         .chance = {.seed = moot_rng_next(&world->rng),
                    .node = machine->id,
-                   .one_in = swarm->rarely_one_in},
+                   .one_in = sim__level(world, SIM_FAULT_RARELY)},
         .admission = sim__admission(),
         .election_ms = swarm->election_ms,
         .heartbeat_ms = swarm->heartbeat_ms,

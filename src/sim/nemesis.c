@@ -14,35 +14,27 @@ static uint64_t pick(struct moot_rng *rng, const uint64_t *choices, size_t count
     pick((rng), (const uint64_t[]){__VA_ARGS__},                                                   \
          sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
 
-static void draw_faults(struct sim_swarm *swarm, struct moot_rng *rng)
+static void draw_faults(struct sim_world *world, struct moot_rng *rng)
 {
-    bool any = moot_rng_chance(rng, 9, 10); /* One world in ten knows none. */
+    struct sim_swarm *swarm = &world->swarm;
+    uint64_t seed = world->options->seed;
+    sim_fault_set set = sim_faults_of(seed, &world->options->faults);
     for (uint32_t i = 0; i < SIM_FAULTS; i++) {
-        bool on = moot_rng_chance(rng, 1, 2);
-        uint32_t weight = 1 + (uint32_t)moot_rng_below(rng, 8);
-        swarm->weights[i] = any && on ? weight : 0;
+        bool on = (set >> i & 1) != 0;
+        swarm->knobs[i] = on ? sim_fault_knob(seed, (enum sim_fault)i) : 0;
     }
-    if (moot_rng_chance(rng, 1, 2)) { /* Rare even where they are. */
-        swarm->weights[SIM_FAULT_JOIN] = swarm->weights[SIM_FAULT_REMOVE] = 0;
-    }
+    world->result->faults = set;
     swarm->fault_gap_us = PICK(rng, 50, 150, 400, 1000, 3000) * 1000;
     swarm->fault_us = PICK(rng, 20, 200, 800, 2500) * 1000;
-    swarm->lose_ppm = any ? (uint32_t)PICK(rng, 0, 0, 1000, 20000, 100000) : 0;
-    swarm->repeat_ppm = any ? (uint32_t)PICK(rng, 0, 0, 1000, 50000) : 0;
-    swarm->reorders = any && moot_rng_chance(rng, 1, 3);
 }
 
 static void draw_machines(struct sim_swarm *swarm, struct moot_rng *rng)
 {
     swarm->delay_us = PICK(rng, 20, 100, 500, 3000);
     swarm->jitter_us = PICK(rng, 0, 50, 500, 5000);
-    swarm->late_one_in = PICK(rng, 0, 0, 50, 1000);
     swarm->disk_us = PICK(rng, 20, 100, 1000, 8000);
     swarm->disk_jitter_us = PICK(rng, 10, 200, 5000);
     swarm->turn_us = PICK(rng, 1, 5, 50, 300);
-    swarm->drift_ppm_max = (int64_t)PICK(rng, 0, 100, 2000, 20000);
-    swarm->wouldblock_one_in = (uint32_t)PICK(rng, 0, 2, 10, 100);
-    swarm->rarely_one_in = (uint32_t)PICK(rng, 0, 20, 200, 2000);
     swarm->election_ms = PICK(rng, 0, 150, 300, 1000);
     swarm->heartbeat_ms = swarm->election_ms / 8;
     swarm->flush_bytes = PICK(rng, 16, 64, 256, 2048) * 1024;
@@ -56,7 +48,7 @@ void sim__swarm(struct sim_world *world)
     struct moot_rng rng;
     moot_rng_init(&rng, moot_hash_mix(world->options->seed, 0x5aa2));
     *swarm = (struct sim_swarm){0};
-    draw_faults(swarm, &rng);
+    draw_faults(world, &rng);
     draw_machines(swarm, &rng);
     swarm->nodes = (uint32_t)PICK(&rng, 1, 2, 3, 3, 3, 3, 4, 5, 5);
     if (world->options->nodes != 0) {
@@ -68,7 +60,6 @@ void sim__swarm(struct sim_world *world)
     swarm->pipeline = (uint32_t)PICK(&rng, 1, 1, 3, 8);
     swarm->think_us = PICK(&rng, 1, 5, 20, 80) * 1000;
     swarm->patience_ms = PICK(&rng, 700, 3000, 8000);
-    swarm->tear_one_in = (uint32_t)PICK(&rng, 0, 10, 2);
     swarm->database = (uint8_t)PICK(&rng, 0, 0, 0, 7, 15);
     swarm->faults_end_us = PICK(&rng, 10, 20, 40) * 1000 * 1000;
 }
@@ -121,12 +112,12 @@ static uint64_t how_long(struct sim_world *world)
                                                           : world->swarm.fault_us);
 }
 
-static void crash(struct sim_world *world, struct sim_machine *machine)
+static void crash(struct sim_world *world, enum sim_fault fault, struct sim_machine *machine)
 {
     if (machine == NULL || machine->doomed) {
         return;
     }
-    world->result->counts.crashes++;
+    sim__count(world, fault);
     uint64_t back = world->now + MOOT_MSEC_NS + how_long(world);
     if (sim__one_in(world, 3)) {
         sim__machine_crash(world, machine, sim__one_in(world, 4));
@@ -138,7 +129,7 @@ static void crash(struct sim_world *world, struct sim_machine *machine)
 
 static void power(struct sim_world *world)
 {
-    world->result->counts.crashes++;
+    sim__count(world, SIM_FAULT_POWER);
     for (uint32_t i = 0; i < world->machine_count; i++) {
         struct sim_machine *machine = world->machines[i];
         if (machine != NULL && machine->running) {
@@ -155,7 +146,6 @@ static void partition(struct sim_world *world, uint32_t from, uint32_t to, bool 
         if (world->partition_in_force[i] || world->partition_in_force[i + 1]) {
             continue;
         }
-        world->result->counts.partitions++;
         sim__trace(world, "partition %x > %x%s", from, to, both_ways ? " both ways" : "");
         for (uint32_t k = 0; k < (both_ways ? 2 : 1); k++) {
             world->partitions[i + k][0] = k == 0 ? from : to;
@@ -211,6 +201,7 @@ static void some_partition(struct sim_world *world, enum sim_fault fault)
         to &= ~from;
     }
     if (from != 0 && to != 0) {
+        sim__count(world, fault);
         partition(world, from, to, fault != SIM_FAULT_ONE_WAY);
         links_end(world, from, to);
     }
@@ -218,7 +209,7 @@ static void some_partition(struct sim_world *world, enum sim_fault fault)
 
 static void pause_one(struct sim_world *world, struct sim_machine *machine)
 {
-    world->result->counts.pauses++;
+    sim__count(world, SIM_FAULT_PAUSE);
     machine->paused_until = world->now + how_long(world);
     sim__trace(world, "m%u pauses for %.3f s", machine->slot,
                (double)(machine->paused_until - world->now) / 1e9);
@@ -226,7 +217,7 @@ static void pause_one(struct sim_world *world, struct sim_machine *machine)
 
 static void jump_clock(struct sim_world *world, struct sim_machine *machine)
 {
-    world->result->counts.jumps++;
+    sim__count(world, SIM_FAULT_CLOCK_JUMP);
     uint64_t most_ms = sim__one_in(world, 3) ? 60 * 1000 : 300;
     machine->wall_offset_ms = (int64_t)sim__below(world, 2 * most_ms) - (int64_t)most_ms;
     sim__trace(world, "m%u has a wall clock %lld ms off", machine->slot,
@@ -238,7 +229,7 @@ static void break_link(struct sim_world *world)
     uint32_t a = (uint32_t)sim__below(world, world->machine_count);
     uint32_t b = (uint32_t)sim__below(world, world->machine_count);
     if (a != b) {
-        world->result->counts.breaks++;
+        sim__count(world, SIM_FAULT_BREAK_LINK);
         sim__link_break(world, a, b, sim__one_in(world, 2) ? 0 : -9, 1000);
     }
 }
@@ -248,14 +239,15 @@ static void strike_machine(struct sim_world *world, enum sim_fault fault,
 {
     if (fault == SIM_FAULT_PAUSE) {
         pause_one(world, machine);
-    } else if (fault == SIM_FAULT_CLOCK) {
+    } else if (fault == SIM_FAULT_CLOCK_JUMP) {
         jump_clock(world, machine);
     } else if (fault == SIM_FAULT_SLOW_DISK) {
+        sim__count(world, fault);
         machine->disk_slow_until = world->now + how_long(world);
     } else if (fault == SIM_FAULT_STOP && !machine->doomed) {
         sim__input(world, machine, MOOT_INPUT_STOP, (struct moot_slice){NULL, 0});
     } else if (fault == SIM_FAULT_CRASH) {
-        crash(world, machine);
+        crash(world, fault, machine);
     }
 }
 
@@ -264,12 +256,10 @@ static void strike_with(struct sim_world *world, enum sim_fault fault)
     struct sim_machine *machine = any_running(world);
     switch (fault) {
     case SIM_FAULT_CRASH_LEADER:
-        crash(world, leader_of_some_group(world));
+        crash(world, fault, leader_of_some_group(world));
         return;
     case SIM_FAULT_POWER:
-        if (sim__one_in(world, 4)) {
-            power(world);
-        }
+        power(world);
         return;
     case SIM_FAULT_PARTITION:
     case SIM_FAULT_ISOLATE_LEADER:
@@ -281,6 +271,7 @@ static void strike_with(struct sim_world *world, enum sim_fault fault)
         break_link(world);
         return;
     case SIM_FAULT_BREAK_CLIENT:
+        sim__count(world, fault);
         sim__client_break(world, &world->clients[sim__below(world, world->swarm.clients)]);
         return;
     case SIM_FAULT_JOIN:
@@ -298,17 +289,18 @@ static void strike_with(struct sim_world *world, enum sim_fault fault)
 
 void sim__strike(struct sim_world *world)
 {
-    uint64_t sum = 0;
+    uint64_t sum = 0, weights[SIM_FAULTS];
     for (uint32_t i = 0; i < SIM_FAULTS; i++) {
-        sum += world->swarm.weights[i];
+        weights[i] = SIM_FAULT_ROWS[i].sort == SIM_FAULT_STRIKES ? world->swarm.knobs[i] : 0;
+        sum += weights[i];
     }
     if (sum == 0 || world->phase != SIM_PHASE_FAULTS) {
         return;
     }
     uint64_t at = sim__below(world, sum);
     uint32_t fault = 0;
-    while (at >= world->swarm.weights[fault]) {
-        at -= world->swarm.weights[fault++];
+    while (at >= weights[fault]) {
+        at -= weights[fault++];
     }
     strike_with(world, (enum sim_fault)fault);
     sim__at(world, world->now + sim__around(world, world->swarm.fault_gap_us),
@@ -337,7 +329,5 @@ void sim__heal(struct sim_world *world)
                     (struct sim_event){.kind = SIM_START, .machine = i});
         }
     }
-    world->swarm.late_one_in = 0;
-    world->swarm.rarely_one_in = 0;
     world->admin_wish = SIM_FAULTS;
 }

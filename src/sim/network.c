@@ -53,7 +53,11 @@ static uint64_t delay_ns(struct sim_world *world)
     const struct sim_swarm *swarm = &world->swarm;
     uint64_t delay =
         swarm->delay_us * MOOT_USEC_NS + sim__below(world, swarm->jitter_us * MOOT_USEC_NS + 1);
-    return sim__one_in(world, swarm->late_one_in) ? delay * 50 : delay + 1;
+    if (!sim__one_in(world, sim__level(world, SIM_FAULT_LATE))) {
+        return delay + 1;
+    }
+    sim__count(world, SIM_FAULT_LATE);
+    return delay * 50;
 }
 
 void sim__dial(struct sim_world *world, const struct sim_event *event)
@@ -226,10 +230,18 @@ static struct moot_block *put_together(const struct moot_effect *effect)
     return block;
 }
 
+/* A fault whose knob is a number in a million. */
+static bool happens(struct sim_world *world, enum sim_fault fault)
+{
+    uint32_t ppm = sim__level(world, fault);
+    bool yes = ppm > 0 && sim__below(world, 1000000) < ppm;
+    world->result->counts.faults[fault] += yes;
+    return yes;
+}
+
 void sim__send(struct sim_world *world, struct sim_machine *machine,
                const struct moot_effect *effect)
 {
-    const struct sim_swarm *swarm = &world->swarm;
     /* Nothing leaves before what it depends on is durable. */
     MOOT_ASSERT(machine->flight_count == 0 || effect->send.after < machine->flights[0].ticket);
     struct sim_machine *to = sim__machine_of(world, effect->send.node);
@@ -241,8 +253,9 @@ void sim__send(struct sim_world *world, struct sim_machine *machine,
         const struct sim_link *pair = pair_of(world, machine->slot, to->slot);
         is_lost = !pair->up || pair->link != way->told;
     }
-    bool faulty = world->phase == SIM_PHASE_FAULTS;
-    is_lost = is_lost || (faulty && sim__below(world, 1000000) < swarm->lose_ppm);
+    if (!is_lost && happens(world, SIM_FAULT_LOSE)) {
+        is_lost = true;
+    }
     if (is_lost) {
         sim__trace(world, "m%u: lost on the way to node %u%s", machine->slot, effect->send.node,
                    way == NULL      ? ": nobody knows it"
@@ -252,12 +265,16 @@ void sim__send(struct sim_world *world, struct sim_machine *machine,
     }
     world->result->counts.messages++;
     world->result->counts.lost += is_lost;
-    uint32_t copies = is_lost ? 0 : 1 + (faulty && sim__below(world, 1000000) < swarm->repeat_ppm);
+    uint32_t copies = is_lost ? 0 : 1 + happens(world, SIM_FAULT_REPEAT);
     for (uint32_t i = 0; i < copies; i++) {
         uint64_t at = world->now + delay_ns(world);
-        if (!swarm->reorders || !faulty) {
-            uint64_t *last = &way->last_at[effect->send.urgent];
+        uint64_t *last = &way->last_at[effect->send.urgent];
+        if (sim__level(world, SIM_FAULT_REORDER) == 0) {
             at = *last = moot_max_u64(at, *last);
+        } else if (at < *last) {
+            sim__count(world, SIM_FAULT_REORDER);
+        } else {
+            *last = at;
         }
         sim__at(world, at,
                 (struct sim_event){.kind = SIM_MESSAGE,

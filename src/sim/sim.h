@@ -20,19 +20,21 @@
 #include "base/buffer.h"
 #include "base/memory.h"
 #include "moot/base.h"
+#include "sim/faults.h"
 
 struct moot_sim_options {
     uint64_t seed;
     uint32_t nodes; /* First members; 0: the seed says. */
     uint64_t operations;
+    struct sim_fault_wish faults;
     FILE *trace; /* NULL: none. Every input and effect, a line each. */
 };
 
 struct moot_sim_counts {
     uint64_t operations, ok, failed, in_doubt;
-    uint64_t turns, messages, lost, crashes, restarts, partitions, pauses, jumps, breaks, stops;
-    uint64_t joins, removals, transfers, flushes, installs, fetches, elections;
-    uint64_t unknown; /* 1: the judge ran out of budget. */
+    uint64_t turns, messages, lost, restarts, flushes, installs, fetches, elections;
+    uint64_t faults[SIM_FAULTS]; /* How often each has shown. */
+    uint64_t unknown;            /* 1: the judge ran out of budget. */
 };
 
 struct moot_sim_result {
@@ -41,6 +43,7 @@ struct moot_sim_result {
     uint64_t hash; /* Over all inputs and effects: their kinds, times and bytes. */
     uint32_t nodes;
     const char *workload;
+    sim_fault_set faults; /* That this world has. */
     struct moot_sim_counts counts;
     struct moot_buffer words; /* What is wrong; empty when nothing is. */
 };

@@ -211,7 +211,7 @@ static bool ask_admin(struct sim_world *world, struct sim_client *client)
     } else if (wish == SIM_FAULT_TRANSFER) {
         struct moot_slice args[] = {MOOT_SLICE_LITERAL("MOOT"), MOOT_SLICE_LITERAL("CLUSTER"),
                                     MOOT_SLICE_LITERAL("TRANSFER")};
-        world->result->counts.transfers++;
+        sim__count(world, SIM_FAULT_TRANSFER);
         sim__command(client, args, 3, (struct sim_expected){SIM_STEP_SKIM, SIZE_MAX, 0});
     }
     return client->expected_count > 0;
@@ -429,7 +429,7 @@ static void on_admin(struct sim_world *world, struct sim_client *client,
     } else if (expected->step == SIM_STEP_JOIN && head->type == MOOT_RESP_BULK) {
         sim__on_joined(world, expected->number, head->text);
     } else if (expected->step == SIM_STEP_REMOVE && head->type != MOOT_RESP_ERROR) {
-        world->result->counts.removals++;
+        sim__count(world, SIM_FAULT_REMOVE);
         world->machines[expected->number]->removed = true;
         sim__trace(world, "m%u is to be removed", expected->number);
     }

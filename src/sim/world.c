@@ -71,6 +71,16 @@ bool sim__one_in(struct sim_world *world, uint64_t n)
     return n != 0 && moot_rng_below(&world->rng, n) == 0;
 }
 
+uint32_t sim__level(const struct sim_world *world, enum sim_fault fault)
+{
+    return world->phase == SIM_PHASE_FAULTS ? world->swarm.knobs[fault] : 0;
+}
+
+void sim__count(struct sim_world *world, enum sim_fault fault)
+{
+    world->result->counts.faults[fault]++;
+}
+
 /* A geometric number of halvings, so that there is a tail, without libm. */
 uint64_t sim__around(struct sim_world *world, uint64_t mean_us)
 {

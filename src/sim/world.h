@@ -20,6 +20,7 @@
 #include "database/node.h"
 #include "sim/disk_sim.h"
 #include "sim/event.h"
+#include "sim/faults.h"
 #include "sim/sim.h"
 
 enum {
@@ -32,40 +33,15 @@ enum {
 
 /* ---- swarm: what one seed's world is like ---- */
 
-enum sim_fault {
-    SIM_FAULT_CRASH,
-    SIM_FAULT_CRASH_LEADER,
-    SIM_FAULT_POWER, /* All at once. */
-    SIM_FAULT_PARTITION,
-    SIM_FAULT_ISOLATE_LEADER,
-    SIM_FAULT_ONE_WAY,
-    SIM_FAULT_CUT, /* One pair, both ways: a partial partition. */
-    SIM_FAULT_PAUSE,
-    SIM_FAULT_CLOCK,
-    SIM_FAULT_BREAK_LINK,
-    SIM_FAULT_BREAK_CLIENT,
-    SIM_FAULT_SLOW_DISK,
-    SIM_FAULT_STOP, /* Graceful. */
-    SIM_FAULT_JOIN,
-    SIM_FAULT_REMOVE,
-    SIM_FAULT_TRANSFER,
-    SIM_FAULTS,
-};
-
 struct sim_swarm {
-    uint32_t weights[SIM_FAULTS];
+    uint32_t knobs[SIM_FAULTS];                     /* 0: not in this world. */
     uint64_t fault_gap_us, fault_us, faults_end_us; /* Mean gap, mean length, end of the phase. */
-    uint32_t lose_ppm, repeat_ppm;
-    bool reorders;
-    uint64_t delay_us, jitter_us, late_one_in; /* Of messages; a late one takes 50 times as long. */
+    uint64_t delay_us, jitter_us;                   /* Of messages. */
     uint64_t disk_us, disk_jitter_us;
     uint64_t turn_us;
-    int64_t drift_ppm_max;
-    uint32_t wouldblock_one_in, rarely_one_in;
     uint64_t election_ms, heartbeat_ms, flush_bytes, log_memory_bytes, segment_bytes;
     uint32_t nodes, clients, keys, workload, pipeline;
     uint64_t think_us, patience_ms;
-    uint32_t tear_one_in; /* Client bytes are cut at random places one time in so many. */
     uint8_t database;
 };
 
@@ -264,6 +240,9 @@ void sim__note_bytes(struct sim_world *world, struct moot_slice bytes);
 void sim__at(struct sim_world *world, uint64_t at, struct sim_event event);
 uint64_t sim__below(struct sim_world *world, uint64_t bound); /* 0 when the bound is 0 */
 bool sim__one_in(struct sim_world *world, uint64_t n);        /* n 0: never */
+/* The fault's knob; 0: this world does not have it, or all is healed. */
+uint32_t sim__level(const struct sim_world *world, enum sim_fault fault);
+void sim__count(struct sim_world *world, enum sim_fault fault); /* It has shown. */
 /* Microseconds around `mean_us`, as nanoseconds; exponential-like, never 0. */
 uint64_t sim__around(struct sim_world *world, uint64_t mean_us);
 

@@ -1,0 +1,88 @@
+/* Every fault the simulator knows, in one table.
+ *
+ * A *strike* is done by the nemesis at times of its own; its knob is a weight against other
+ * strikes. All others *last*: they hold for as long as faults are allowed, and the knob says how
+ * often they show (in the unit that the words name). Each seed turns a random subset on (swarm
+ * testing: Groce et al., ISSTA 2012), and of a lasting one draws the knob from its range.
+ *
+ * Whether a fault is on in a seed, and its knob, is a hash of (seed, the fault's name): so a new
+ * row changes nothing for worlds that do not have it, and a world with a fault taken away is
+ * otherwise drawn as before. Every fault counts how often it showed; the line of a result prints
+ * what is not 0.
+ *
+ * How to add one: a row here; the place that does it asks sim__level(world, SIM_FAULT_X) (0: not in
+ * this world, or all is healed) and calls sim__count(world, SIM_FAULT_X) when it happens. A strike
+ * also needs a case in nemesis.c. */
+#ifndef MOOT_SIM_FAULTS_H
+#define MOOT_SIM_FAULTS_H
+
+#include "moot/base.h"
+
+/* X(constant, name, strikes or lasts, present in one world of n, knob from, to, what it does) */
+#define SIM_FAULT_TABLE(X)                                                                         \
+    X(CRASH, "crash", STRIKES, 1, 1, 8,                                                            \
+      "a process dies, mostly between two effects of its next turn, and starts again")             \
+    X(CRASH_LEADER, "crash-leader", STRIKES, 1, 1, 8, "the same to a leader")                      \
+    X(POWER, "power", STRIKES, 2, 1, 2, "all processes die at once")                               \
+    X(STOP, "stop", STRIKES, 1, 1, 8, "a process is asked to end, and starts again")               \
+    X(PAUSE, "pause", STRIKES, 1, 1, 8, "a process stands still for a while, then goes on")        \
+    X(PARTITION, "partition", STRIKES, 1, 1, 8, "two sides that do not reach each other")          \
+    X(ISOLATE_LEADER, "isolate-leader", STRIKES, 1, 1, 8, "a leader reaches nobody")               \
+    X(ONE_WAY, "one-way", STRIKES, 1, 1, 8, "one side does not reach the other; back it works")    \
+    X(CUT, "cut", STRIKES, 1, 1, 8, "one pair does not reach each other; all others do")           \
+    X(BREAK_LINK, "break-link", STRIKES, 1, 1, 8,                                                  \
+      "a link between two nodes ends and is made again")                                           \
+    X(BREAK_CLIENT, "break-client", STRIKES, 1, 1, 8, "a client's connection ends")                \
+    X(CLOCK_JUMP, "clock-jump", STRIKES, 1, 1, 8, "a wall clock jumps up to a minute either way")  \
+    X(SLOW_DISK, "slow-disk", STRIKES, 1, 1, 8, "a disk takes twenty times as long for a while")   \
+    X(JOIN, "join", STRIKES, 2, 1, 8, "a new machine asks to be taken in")                         \
+    X(REMOVE, "remove", STRIKES, 2, 1, 8, "a member is removed")                                   \
+    X(TRANSFER, "transfer", STRIKES, 1, 1, 8, "a leader is asked to hand over")                    \
+    X(LOSE, "lose", LASTS, 1, 1000, 100000, "messages lost, in a million")                         \
+    X(REPEAT, "repeat", LASTS, 1, 1000, 50000, "messages that come twice, in a million")           \
+    X(REORDER, "reorder", LASTS, 1, 1, 1, "messages of a lane overtake each other")                \
+    X(LATE, "late", LASTS, 1, 20, 1000, "one message in so many takes fifty times as long")        \
+    X(DRIFT, "drift", LASTS, 1, 100, 20000, "clocks run fast or slow by up to so many ppm")        \
+    X(TEAR_BYTES, "tear-bytes", LASTS, 1, 1, 10, "one request in so many arrives in pieces")       \
+    X(WOULDBLOCK, "wouldblock", LASTS, 1, 2, 100,                                                  \
+      "one key in so many is not in memory and has to be fetched")                                 \
+    X(RARELY, "rarely", LASTS, 1, 20, 2000, "one legal but rare choice in so many is taken")
+
+enum sim_fault {
+#define X(constant, name, sort, one_in, from, to, words) SIM_FAULT_##constant,
+    SIM_FAULT_TABLE(X)
+#undef X
+        SIM_FAULTS
+};
+_Static_assert(SIM_FAULTS <= 64, "a set of faults is one word");
+
+enum sim_fault_sort { SIM_FAULT_STRIKES, SIM_FAULT_LASTS };
+struct sim_fault_row {
+    const char *name;
+    enum sim_fault_sort sort;
+    uint32_t one_in, from, to;
+    const char *words;
+};
+extern const struct sim_fault_row SIM_FAULT_ROWS[SIM_FAULTS];
+
+/* A set of faults: bit i is fault i. */
+typedef uint64_t sim_fault_set;
+enum { SIM_FAULT_LIST_BYTES = 1024 };
+
+/* What the command line wants of the seeds. All zeros: as each seed says. */
+struct sim_fault_wish {
+    bool is_chosen;       /* `chosen` are on and no others, whatever the seed says. */
+    sim_fault_set chosen; /* The knob of one is as in a seed that has it. */
+    sim_fault_set never;  /* Off, whatever the seed says. */
+};
+/* "a,b": these and no others; "-a,-b": not these; "none". False: a name is unknown. */
+bool sim_fault_wish_parse(const char *text, struct sim_fault_wish *wish);
+/* The names in `set`, with commas; "none" for the empty one. sim_fault_wish_parse reads it back. */
+void sim_fault_list(sim_fault_set set, char out[SIM_FAULT_LIST_BYTES]);
+
+/* Which faults this seed has. */
+sim_fault_set sim_faults_of(uint64_t seed, const struct sim_fault_wish *wish);
+/* The knob that `fault` has in this seed, if the seed has it. */
+uint32_t sim_fault_knob(uint64_t seed, enum sim_fault fault);
+
+#endif
