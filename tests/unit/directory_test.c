@@ -149,6 +149,10 @@ static void ids_are_never_used_again(void **state)
     assert_string_equal(world_write(&world, "moot.remove 4"), "+OK.");
     from_reply(world_write(&world, "moot.join new:1 new:2"), &joined);
     assert_int_equal(joined.node, 5);
+    assert_string_equal(world_write(&world, "moot.remove 1"), "+OK.");
+    assert_string_equal(world_write(&world, "moot.remove 2"), "+OK.");
+    assert_string_equal(world_write(&world, "moot.remove 3"), "+OK.");
+    assert_non_null(strstr(world_write(&world, "moot.remove 5"), "-ERR refused: it is the last"));
     load(&world, &directory);
     assert_int_equal(directory.count, 5);
     assert_int_equal(moot_directory_find(&directory, 4)->state, MOOT_NODE_REMOVED);

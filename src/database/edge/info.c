@@ -579,8 +579,9 @@ static bool removal_is_safe(const struct moot_edge *edge, moot_node_id gone, con
     uint32_t left = 0, alive = 0;
     for (uint8_t i = 0; i < members->voter_count; i++) {
         moot_node_id node = members->voters[i];
-        if (node == gone) {
-            continue;
+        const struct moot_directory_node *known = moot_directory_find(edge->directory, node);
+        if (node == gone || (known != NULL && known->state == MOOT_NODE_REMOVED)) {
+            continue; /* Whoever was removed before it may still be a voter, but not for long. */
         }
         left++;
         alive += node == edge->identity->node;

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/codec.h"
 #include "base/limits.h"
+#include "base/rule.h"
 #include "base/status.h"
 
 enum { KIND_NODE = 'n', KIND_NEXT = 'N', KIND_CLUSTER = 'C', NODE_VERSION = 1 };
@@ -271,6 +272,20 @@ int moot_directory_join(struct moot_call *call)
     return status;
 }
 
+/* Removals are refused where they are asked for by what that node knows, which lags: several that
+ * are on their way together could leave nobody. Here they are in order. */
+static int others_stay(struct moot_call *call, moot_node_id gone, bool *stay)
+{
+    struct moot_directory directory = {0};
+    int status = moot_directory_load(&directory, call->view);
+    *stay = false;
+    for (uint32_t i = 0; i < directory.count; i++) {
+        const struct moot_directory_node *node = &directory.nodes[i];
+        *stay = *stay || (node->state == MOOT_NODE_MEMBER && node->address.node != gone);
+    }
+    return status;
+}
+
 int moot_directory_remove(struct moot_call *call)
 {
     uint64_t id;
@@ -290,8 +305,15 @@ int moot_directory_remove(struct moot_call *call)
     if (!decode_node(key, value, &node)) {
         return MOOT_FAIL(MOOT_ECORRUPT);
     }
-    node.state = MOOT_NODE_REMOVED;
-    status = save_node(call, &node);
+    bool stay;
+    status = others_stay(call, (moot_node_id)id, &stay);
+    if (status == 0 && !MOOT_RULE(remove_keeps_a_member, stay)) {
+        return moot_call_error(call, "ERR refused: it is the last member");
+    }
+    if (status == 0) {
+        node.state = MOOT_NODE_REMOVED;
+        status = save_node(call, &node);
+    }
     if (status == 0) {
         moot_resp_simple(&call->reply, "OK");
     }
