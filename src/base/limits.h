@@ -29,8 +29,6 @@ enum {
     MOOT_MULTI_COMMANDS_MAX = 10000,   /* Commands queued by one MULTI. */
     MOOT_WATCH_MAX = 1024,             /* Keys watched by one connection. */
     MOOT_PIPELINE_MAX = 1024, /* Unanswered commands of a connection; then reading pauses. */
-    MOOT_HELD_BYTES =
-        64 * 1024, /* Unparsed, of a connection whose write waits; then reading pauses. */
     MOOT_OUTPUT_SOFT = 1 * 1024 * 1024, /* Unsent output at which a connection is no longer read. */
     MOOT_OUTPUT_HARD = 64 * 1024 * 1024, /* Unsent output at which it is closed. */
 
@@ -122,6 +120,10 @@ enum {
     /* Checkers */
     MOOT_CHECK_CONFIGURATIONS_MAX = 4 * 1000 * 1000, /* Of one key; about 100 bytes each. */
     MOOT_HISTORY_LINE_MAX = 1024 * 1024,             /* One line of a history's file. */
+
+    /* Pictures */
+    MOOT_PICTURE_EVENTS_MAX = 1000 * 1000, /* Of each sort; what is beyond is counted. */
+    MOOT_PICTURE_LINES_MAX = 64,
 
     /* Time */
     MOOT_ELECTION_MS = 600, /* Least election time-out; the most is twice that. */

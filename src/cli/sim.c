@@ -10,6 +10,7 @@
 
 #include "base/rule.h"
 #include "base/slice.h"
+#include "cli/sim_picture.h"
 #include "sim/mutant.h"
 #include "sim/sim.h"
 
@@ -42,7 +43,8 @@ static const struct argp_option options[] = {
     {"faults", OPTION_FAULTS, "LIST", 0, "a,b: these faults and no others; -a,-b: not these; none",
      0},
     {"list-faults", OPTION_LIST_FAULTS, NULL, 0, "What faults there are, and what they do", 0},
-    {"trace", OPTION_TRACE, "FILE", 0, "Every input and effect, a line each; - is stderr", 0},
+    {"trace", OPTION_TRACE, "FILE", 0,
+     "Every input and effect, a line each; - is stderr. FILE.json: a picture as data", 0},
     {"twice", OPTION_TWICE, NULL, 0, "Run each seed twice; other hashes are a violation", 0},
     {"marks", OPTION_MARKS, NULL, 0, "At the end list the rare paths that no seed reached", 0},
     {"mutant", OPTION_MUTANT, "RULE", 0, "With one safety rule off (-Dmutants=true builds)", 0},
@@ -129,6 +131,8 @@ static error_t parse(int key, char *text, struct argp_state *state)
  * process, and must say which seed it was. */
 static char running[256 + SIM_FAULT_LIST_BYTES];
 static FILE *running_trace;
+static struct moot_picture *running_picture;
+static const char *running_picture_path;
 
 static void command_line(const struct settings *settings, uint64_t seed)
 {
@@ -155,6 +159,12 @@ static void on_death(int number)
     (void)ignored;
     if (running_trace != NULL) {
         fflush(running_trace); /* Not promised to work here; it mostly does, and we die anyway. */
+    }
+    if (running_picture != NULL) { /* The same; and it must not come back here. */
+        signal(number, SIG_DFL);
+        moot_picture_verdict(running_picture,
+                             MOOT_SLICE_LITERAL("an assertion failed, or no end came"));
+        (void)moot_cli_write_picture(running_picture, 0, running_picture_path);
     }
     _exit(number == SIGABRT || number == SIGILL || number == SIGALRM ? EXIT_VIOLATION
                                                                      : 128 + number);
@@ -206,6 +216,25 @@ static bool run_again(const struct moot_sim_options *how, const struct moot_sim_
     return same;
 }
 
+static struct moot_picture *picture_of(uint64_t seed)
+{
+    char title[64];
+    snprintf(title, sizeof(title), "moot sim, seed %" PRIu64, seed);
+    struct moot_picture_options how = {.title = moot_slice_text(title),
+                                       .subtitle = moot_slice_text(running)};
+    return running_picture_path == NULL ? NULL : moot_picture_make(&how);
+}
+
+static bool keep_picture(const struct moot_sim_result *result)
+{
+    struct moot_picture *picture = running_picture;
+    running_picture = NULL;
+    bool good = picture == NULL ||
+                moot_cli_write_picture(picture, result->virtual_ns, running_picture_path);
+    moot_picture_free(picture);
+    return good;
+}
+
 static bool run_seed(const struct settings *settings, uint64_t seed, FILE *trace)
 {
     struct moot_sim_options how = {.seed = seed,
@@ -217,10 +246,12 @@ static bool run_seed(const struct settings *settings, uint64_t seed, FILE *trace
     command_line(settings, seed);
     alarm(SEED_SECONDS_MAX + (unsigned)(settings->operations / 100));
     moot_sim_result_init(&result);
+    how.picture = running_picture = picture_of(seed);
     moot_sim_run(&how, &result);
     print_line(seed, &result);
-    bool good = !result.violated;
+    bool good = keep_picture(&result) && !result.violated;
     how.trace = NULL;
+    how.picture = NULL;
     if (good && settings->twice) {
         good = run_again(&how, &result);
     }
@@ -271,7 +302,9 @@ int moot_cli_sim(int argc, char **argv)
         fprintf(stderr, "moot sim: this build has no mutants; configure it with -Dmutants=true\n");
         return EXIT_USAGE;
     }
-    if (settings.trace != NULL) {
+    if (settings.trace != NULL && moot_cli_is_picture(settings.trace)) {
+        running_picture_path = settings.trace;
+    } else if (settings.trace != NULL) {
         running_trace = strcmp(settings.trace, "-") == 0 ? stderr : fopen(settings.trace, "w");
         if (running_trace == NULL) {
             fprintf(stderr, "moot sim: cannot open %s: %s\n", settings.trace, strerror(errno));

@@ -393,6 +393,7 @@ void moot_node_group(const struct moot_node *node, moot_group_id id, struct moot
     *out = (struct moot_group_view){
         .exists = true,
         .leads = group__leads(group),
+        .role = (uint8_t)raft.role,
         .leader = group->fenced ? 0 : raft.leader,
         .term = raft.term,
         .first = group->log.first,

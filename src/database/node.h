@@ -72,6 +72,7 @@ uint64_t moot_node_incarnation(const struct moot_node *node); /* Greater at ever
 struct moot_group_view {
     bool exists;
     bool leads;
+    uint8_t role; /* enum moot_raft_role */
     moot_node_id leader;
     moot_term term;
     moot_index first, last, durable, commit, applied;

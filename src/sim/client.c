@@ -73,6 +73,7 @@ static void send_out(struct sim_world *world, struct sim_client *client)
         uint64_t at = world->now + 1 + sim__around(world, swarm->delay_us + 10);
         client->to_node_at = moot_max_u64(at, client->to_node_at);
         struct moot_slice piece = {client->out.data + sent, size};
+        sim__record_bytes(world, client, true, piece, client->to_node_at);
         sim__at(world, client->to_node_at,
                 (struct sim_event){.kind = SIM_TO_NODE,
                                    .machine = client->machine,
@@ -261,6 +262,9 @@ static void to_client(struct sim_world *world, uint64_t id, struct moot_block *b
         return;
     }
     client->to_client_at = moot_max_u64(client->to_client_at, world->now + delay_ns);
+    sim__record_bytes(world, client, false,
+                      block == NULL ? MOOT_SLICE_LITERAL("closed") : moot_block_slice(block),
+                      client->to_client_at);
     sim__at(world, client->to_client_at,
             (struct sim_event){
                 .kind = SIM_TO_CLIENT, .machine = client->number, .number = id, .block = block});

@@ -347,6 +347,7 @@ static void do_store_write(struct sim_world *world, struct sim_machine *machine,
 static void do_log(struct sim_world *world, struct sim_machine *machine,
                    const struct moot_effect *effect)
 {
+    sim__record_says(world, machine, effect->log.text);
     sim__trace(world, "m%u says: %.*s", machine->slot, (int)effect->log.text.size,
                (const char *)effect->log.text.data);
 }

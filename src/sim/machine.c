@@ -95,6 +95,7 @@ void sim__machine_start(struct sim_world *world, struct sim_machine *machine)
         .admission = sim__admission(),
         .election_ms = swarm->election_ms,
         .heartbeat_ms = swarm->heartbeat_ms,
+        .raft_trace = world->record != NULL,
         .flush_bytes = swarm->flush_bytes,
         .log_memory_bytes = swarm->log_memory_bytes};
     char why[256] = "";
@@ -112,6 +113,7 @@ void sim__machine_start(struct sim_world *world, struct sim_machine *machine)
     world->result->counts.restarts += machine->starts > 1;
     sim__trace(world, "m%u starts as node %u, incarnation %llu", machine->slot, machine->id,
                (unsigned long long)moot_node_incarnation(machine->node));
+    sim__record_start(world, machine);
     sim__check_forget(machine);
     sim__machine_came(world, machine);
     sim__connections_reset(world, machine);
@@ -122,6 +124,7 @@ void sim__machine_crash(struct sim_world *world, struct sim_machine *machine, bo
 {
     MOOT_ASSERT(machine->running);
     sim__trace(world, "m%u is gone%s", machine->slot, is_quiet ? " without a word" : "");
+    sim__record_gone(world, machine, is_quiet);
     machine->running = false;
     machine->epoch++;
     moot_node_close(machine->node);
@@ -241,6 +244,7 @@ void sim__machine_turn(struct sim_world *world, struct sim_machine *machine)
     struct moot_effects effects;
     moot_node_turn(machine->node, machine->inputs, machine->input_count,
                    sim__machine_now(world, machine), &effects);
+    sim__record_turn(world, machine, &effects);
     world->result->counts.turns++;
     machine->input_count = 0;
     machine->turn_is_due = false;

@@ -153,6 +153,8 @@ static void partition(struct sim_world *world, uint32_t from, uint32_t to, bool 
             world->partition_in_force[i + k] = true;
             sim__cut(world, world->partitions[i + k][0], world->partitions[i + k][1], true);
         }
+        sim__record_fault(world, both_ways ? "partition" : "one-way partition", i, from, to,
+                          UINT64_MAX, "%s", "");
         sim__at(world, world->now + how_long(world),
                 (struct sim_event){.kind = SIM_MEND, .number = i});
         return;
@@ -168,6 +170,8 @@ void sim__mend(struct sim_world *world, uint64_t number)
         }
     }
     sim__trace(world, "partition %llu mends", (unsigned long long)number);
+    sim__record_fault_ends(world, "partition", number);
+    sim__record_fault_ends(world, "one-way partition", number);
 }
 
 /* Links across a partition end after a while, as kernels and heartbeats of links see to. */
@@ -211,6 +215,8 @@ static void pause_one(struct sim_world *world, struct sim_machine *machine)
 {
     sim__count(world, SIM_FAULT_PAUSE);
     machine->paused_until = world->now + how_long(world);
+    sim__record_fault(world, "pause", machine->slot, 1U << machine->slot, 0, machine->paused_until,
+                      "%s", "");
     sim__trace(world, "m%u pauses for %.3f s", machine->slot,
                (double)(machine->paused_until - world->now) / 1e9);
 }
@@ -220,6 +226,8 @@ static void jump_clock(struct sim_world *world, struct sim_machine *machine)
     sim__count(world, SIM_FAULT_CLOCK_JUMP);
     uint64_t most_ms = sim__one_in(world, 3) ? 60 * 1000 : 300;
     machine->wall_offset_ms = (int64_t)sim__below(world, 2 * most_ms) - (int64_t)most_ms;
+    sim__record_fault(world, "wrong clock", machine->slot, 1U << machine->slot, 0, UINT64_MAX,
+                      "%+lld ms", (long long)machine->wall_offset_ms);
     sim__trace(world, "m%u has a wall clock %lld ms off", machine->slot,
                (long long)machine->wall_offset_ms);
 }
@@ -244,6 +252,8 @@ static void strike_machine(struct sim_world *world, enum sim_fault fault,
     } else if (fault == SIM_FAULT_SLOW_DISK) {
         sim__count(world, fault);
         machine->disk_slow_until = world->now + how_long(world);
+        sim__record_fault(world, "slow disk", machine->slot, 1U << machine->slot, 0,
+                          machine->disk_slow_until, "%s", "");
     } else if (fault == SIM_FAULT_STOP && !machine->doomed) {
         sim__input(world, machine, MOOT_INPUT_STOP, (struct moot_slice){NULL, 0});
     } else if (fault == SIM_FAULT_CRASH) {
@@ -310,6 +320,7 @@ void sim__strike(struct sim_world *world)
 /* From now on nothing fails. Whoever is down starts; clocks are set. */
 void sim__heal(struct sim_world *world)
 {
+    sim__record_healed(world);
     for (uint64_t i = 0; i < PARTITIONS_MAX; i += 2) {
         sim__mend(world, i);
     }

@@ -257,11 +257,13 @@ void sim__send(struct sim_world *world, struct sim_machine *machine,
         is_lost = true;
     }
     if (is_lost) {
-        sim__trace(world, "m%u: lost on the way to node %u%s", machine->slot, effect->send.node,
-                   way == NULL      ? ": nobody knows it"
-                   : way->told == 0 ? ": no link"
-                   : way->cuts > 0  ? ": partition"
-                                    : "");
+        const char *why = way == NULL      ? "nobody knows it"
+                          : way->told == 0 ? "no link"
+                          : way->cuts > 0  ? "partition"
+                                           : "by chance";
+        sim__trace(world, "m%u: lost on the way to node %u: %s", machine->slot, effect->send.node,
+                   why);
+        sim__record_lost(world, sim__record_send(world, machine, to, moot_block_slice(block)), why);
     }
     world->result->counts.messages++;
     world->result->counts.lost += is_lost;
@@ -276,11 +278,13 @@ void sim__send(struct sim_world *world, struct sim_machine *machine,
         } else {
             *last = at;
         }
+        uint64_t record = sim__record_send(world, machine, to, moot_block_slice(block));
         sim__at(world, at,
                 (struct sim_event){.kind = SIM_MESSAGE,
                                    .machine = to->slot,
                                    .other = machine->slot,
                                    .epoch = way->told,
+                                   .number = record,
                                    .block = moot_block_retain(block)});
     }
     moot_block_release(block);
@@ -290,6 +294,7 @@ void sim__message(struct sim_world *world, const struct sim_event *event)
 {
     const struct sim_link *mine = &world->links[event->machine][event->other];
     if (!is_running(world, event->machine)) {
+        sim__record_lost(world, event->number, "the receiver is down");
         return;
     }
     if (mine->told != event->epoch) {
@@ -300,6 +305,9 @@ void sim__message(struct sim_world *world, const struct sim_event *event)
             sim__input(world, world->machines[event->machine], MOOT_INPUT_PEER_MESSAGE,
                        moot_block_slice(event->block));
         input->node = world->machines[event->other]->id;
+        sim__record_arrive(world, event->number);
+    } else {
+        sim__record_lost(world, event->number, "its link has ended");
     }
 }
 

@@ -27,7 +27,8 @@ struct moot_sim_options {
     uint32_t nodes; /* First members; 0: the seed says. */
     uint64_t operations;
     struct sim_fault_wish faults;
-    FILE *trace; /* NULL: none. Every input and effect, a line each. */
+    FILE *trace;                  /* NULL: none. Every input and effect, a line each. */
+    struct moot_picture *picture; /* NULL: none. All that is worth seeing (sim/record.h). */
 };
 
 struct moot_sim_counts {

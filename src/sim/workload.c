@@ -72,6 +72,7 @@ static void ask_one(struct sim_world *world, struct sim_client *client, const st
     }
     size_t operation = moot_history_call(&world->history, client->process, ask->kind, key_name(key),
                                          argument, now_of(world));
+    sim__record_call(world, client, operation);
     world->result->counts.operations++;
     sim__trace(world, "c%u asks m%u: %s %s %.*s", client->number, client->machine, ask->words[0],
                (const char *)key_name(key).data, (int)value.size, (const char *)value.data);
@@ -172,6 +173,7 @@ static void ask_exec(struct sim_world *world, struct sim_client *client)
         moot_history_call_cas(&world->history, client->process, key_name(key),
                               was.size == 0 ? moot_history_nil() : moot_history_bytes(was),
                               moot_history_bytes(value), now_of(world));
+    sim__record_call(world, client, operation);
     world->result->counts.operations++;
     sim__command(client, &multi, 1, (struct sim_expected){SIM_STEP_READY, SIZE_MAX, key});
     sim__command(client, set, 3, (struct sim_expected){SIM_STEP_READY, SIZE_MAX, key});
@@ -493,6 +495,7 @@ void sim__judge(struct sim_world *world)
         moot_check_queue(&world->history, &verdict);
     }
     if (verdict.judgement == MOOT_JUDGEMENT_VIOLATION) {
+        sim__record_wrong(world, verdict.operation);
         sim__violation(world, "the history of the %s is wrong:\n%.*s", NAMES[world->swarm.workload],
                        (int)verdict.words.size, (const char *)verdict.words.data);
     }

@@ -42,6 +42,7 @@ void sim__violation(struct sim_world *world, const char *format, ...)
     va_end(args);
     moot_buffer_append_text(&result->words, text);
     sim__trace(world, "VIOLATION %s", text);
+    sim__record_violation(world, text);
 }
 
 void sim__note(struct sim_world *world, uint64_t word)
@@ -152,6 +153,7 @@ static void enter(struct sim_world *world, enum sim_phase phase)
     world->phase = phase;
     world->phase_since = world->now;
     sim__trace(world, "phase: %s", names[phase]);
+    sim__record_phase(world, names[phase]);
     if (phase == SIM_PHASE_HEALED) {
         sim__heal(world);
     }
@@ -346,6 +348,7 @@ void moot_sim_run(const struct moot_sim_options *options, struct moot_sim_result
     result->nodes = world->swarm.nodes;
     result->workload = sim__workload_name(world->swarm.workload);
     populate(world);
+    sim__record_begin(world);
     struct sim_event event;
     while (world->phase != SIM_PHASE_DONE && !result->violated) {
         bool some = sim_events_take(&world->events, &event);
@@ -358,6 +361,7 @@ void moot_sim_run(const struct moot_sim_options *options, struct moot_sim_result
         sim__judge(world);
     }
     result->virtual_ns = world->now;
+    sim__record_end(world);
     depopulate(world);
     moot_free(world);
 }

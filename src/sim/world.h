@@ -20,6 +20,7 @@
 #include "database/node.h"
 #include "sim/disk_sim.h"
 #include "sim/event.h"
+#include "sim/record.h"
 #include "sim/faults.h"
 #include "sim/sim.h"
 
@@ -205,6 +206,7 @@ struct sim_group {
 struct sim_world {
     const struct moot_sim_options *options;
     struct moot_sim_result *result;
+    struct sim_record *record; /* NULL: nothing is recorded. */
     struct sim_swarm swarm;
     struct moot_rng rng;
     uint64_t now; /* ns since the world began */

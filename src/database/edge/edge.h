@@ -7,15 +7,12 @@
  * Order within a connection: a write goes into the turn's write batch; a read goes into the read
  * batch, unless the same connection has a write in the batch under construction: then it goes
  * behind it, into the log. Read batches leave before write batches. So a pipelined GET sees the
- * SETs before it and none after. What is not in the log has no place there after a fail-over, so a
- * write does not follow reads that are outside it: it takes those of its own turn along into the
- * log when they are cheap, and waits for the others.
+ * SETs before it and none after.
  *
  *   edge.c       connections, parsing, dispatch, time-outs
  *   answers.c    what comes back from groups; blocked clients
  *   multi.c      MULTI, EXEC, WATCH
  *   local.c      commands that the edge answers itself
- *   client.c     CLIENT: who is connected
  *   join.c       MOOT JOIN: a new node proves that it knows the cluster's secret
  *   info.c       INFO, ROLE, CLUSTER, MOOT STATUS: what a node says of itself
  */
@@ -152,17 +149,6 @@ void edge__client_gone(struct moot_edge *edge, struct moot_connection *connectio
 void edge__blocked_tick(struct moot_edge *edge);
 void edge__register_waiters(struct moot_edge *edge, bool all);
 void edge__time_outs(struct moot_edge *edge);
-/* Ends the wait of a connection with this reply; false when it does not wait, or just gets its
- * element. */
-bool edge__unblock(struct moot_edge *edge, struct moot_connection *connection,
-                   struct moot_slice reply);
-/* local.c: copies a printable argument into a fixed field; false when it does not fit or has
- * blanks.
- */
-bool edge__take_text(struct moot_slice from, char *out, size_t max);
-/* client.c */
-void edge__client(struct moot_edge *edge, struct moot_connection *connection,
-                  const struct moot_slice *args, uint32_t argc);
 /* info.c */
 void edge__info(struct moot_edge *edge, struct moot_connection *connection,
                 const struct moot_slice *args, uint32_t argc);

@@ -1,0 +1,1 @@
+document.getElementById("plain").textContent = document.getElementById("data").textContent;
