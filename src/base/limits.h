@@ -72,8 +72,8 @@ enum {
     /* Changes stay above the store, where later ones replace them, until they are this many bytes
      * or this old. They are in the journal; the store only spares a restart from reading it. */
     MOOT_UNSTORED_BYTES = 16 * 1024 * 1024,
-    MOOT_UNSTORED_KEYS = 8192, /* Writing them holds up a turn for about 8 ms. */
-    MOOT_UNSTORED_MS = 200,
+    MOOT_UNSTORED_KEYS = 16384, /* Handing them over holds up a turn for about 5 ms. */
+    MOOT_UNSTORED_MS = 1000,
     MOOT_RECENT_BYTES = 256 * 1024 * 1024, /* Values remembered above the store, of one group. */
     MOOT_MISSES_MAX = 4096,                /* Keys that one run asks to be fetched. */
     MOOT_FETCH_ENTRIES = 4096, /* Of a range that was missed; of its rest four times as many, */
