@@ -35,6 +35,18 @@ static struct moot_history_value value_copy(struct moot_arena *arena,
     return copy;
 }
 
+static const struct moot_history_step *
+steps_copy(struct moot_arena *arena, const struct moot_history_step *steps, size_t count)
+{
+    struct moot_history_step *copy = moot_arena_alloc(arena, count * sizeof(*copy));
+    for (size_t i = 0; i < count; i++) {
+        copy[i].kind = steps[i].kind;
+        copy[i].key = moot_arena_copy(arena, steps[i].key);
+        copy[i].value = value_copy(arena, &steps[i].value);
+    }
+    return copy;
+}
+
 size_t moot_history_add(struct moot_history *history, const struct moot_operation *operation)
 {
     MOOT_ASSERT(operation->kind < MOOT_OPERATION_KINDS_COUNT);
@@ -51,6 +63,7 @@ size_t moot_history_add(struct moot_history *history, const struct moot_operatio
     copy->argument = value_copy(&history->arena, &operation->argument);
     copy->expected = value_copy(&history->arena, &operation->expected);
     copy->result = value_copy(&history->arena, &operation->result);
+    copy->steps = steps_copy(&history->arena, operation->steps, operation->steps_count);
     return history->count++;
 }
 
@@ -84,6 +97,7 @@ size_t moot_history_call(struct moot_history *history, uint32_t process,
                          struct moot_history_value argument, struct moot_instant now)
 {
     MOOT_ASSERT(kind != MOOT_OPERATION_CAS);
+    MOOT_ASSERT(kind != MOOT_OPERATION_TXN);
     size_t operation =
         moot_history_call_cas(history, process, key, moot_history_none(), argument, now);
     history->operations[operation].kind = kind;
@@ -102,6 +116,32 @@ void moot_history_return(struct moot_history *history, size_t operation, enum mo
     MOOT_ASSERT(done->called.ns < done->returned.ns);
     if (outcome == MOOT_OUTCOME_OK) {
         done->result = value_copy(&history->arena, &result);
+    }
+}
+
+size_t moot_history_call_txn(struct moot_history *history, uint32_t process,
+                             const struct moot_history_step *steps, size_t count,
+                             struct moot_instant now)
+{
+    return moot_history_add(history, &(struct moot_operation){
+                                         .process = process,
+                                         .kind = MOOT_OPERATION_TXN,
+                                         .steps = steps,
+                                         .steps_count = count,
+                                         .called = tick(history, now),
+                                         .returned = MOOT_NEVER,
+                                     });
+}
+
+void moot_history_return_txn(struct moot_history *history, size_t operation,
+                             enum moot_outcome outcome, const struct moot_history_step *steps,
+                             struct moot_instant now)
+{
+    moot_history_return(history, operation, outcome, moot_history_none(), now);
+    struct moot_operation *done = &history->operations[operation];
+    MOOT_ASSERT(done->kind == MOOT_OPERATION_TXN);
+    if (outcome == MOOT_OUTCOME_OK) {
+        done->steps = steps_copy(&history->arena, steps, done->steps_count);
     }
 }
 
@@ -219,14 +259,34 @@ static void describe_instant(struct moot_instant at, struct moot_buffer *out)
     }
 }
 
+static void describe_steps(const struct moot_operation *operation, struct moot_buffer *out)
+{
+    for (size_t i = 0; i < operation->steps_count; i++) {
+        const struct moot_history_step *step = &operation->steps[i];
+        bool read = step->kind == MOOT_OPERATION_READ;
+        moot_buffer_append_text(out, i > 0 ? "; " : " ");
+        moot_buffer_append_text(out, moot_operation_kind_text(step->kind));
+        moot_buffer_append_text(out, " ");
+        describe_bytes(step->key, out);
+        if (!read || operation->outcome == MOOT_OUTCOME_OK) {
+            moot_buffer_append_text(out, read ? " -> " : " ");
+            moot_history_value_describe(&step->value, out);
+        }
+    }
+}
+
 void moot_operation_describe(const struct moot_operation *operation, struct moot_buffer *out)
 {
     moot_buffer_append_text(out, "process ");
     moot_buffer_append_u64(out, operation->process);
     moot_buffer_append_text(out, " ");
     moot_buffer_append_text(out, moot_operation_kind_text(operation->kind));
-    moot_buffer_append_text(out, " ");
-    describe_bytes(operation->key, out);
+    if (operation->kind == MOOT_OPERATION_TXN) {
+        describe_steps(operation, out);
+    } else {
+        moot_buffer_append_text(out, " ");
+        describe_bytes(operation->key, out);
+    }
     if (operation->kind == MOOT_OPERATION_CAS) {
         moot_buffer_append_text(out, " from ");
         moot_history_value_describe(&operation->expected, out);

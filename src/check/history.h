@@ -18,7 +18,8 @@
  *
  * Which command is which kind, and the file format: docs/history.md.
  *
- * Not handled: an operation on several keys (a transaction needs a checker of another kind). */
+ * An operation on several keys is a transaction: a list of steps, each a read, write or append.
+ * Transactions have checkers of their own (transaction.h). */
 #ifndef MOOT_CHECK_HISTORY_H
 #define MOOT_CHECK_HISTORY_H
 
@@ -42,7 +43,8 @@
     X(POP_BACK, "pop-back")     /* RPOP -> bytes or nil */                                         \
     X(LENGTH, "length")         /* LLEN, STRLEN -> integer */                                      \
     X(ADD, "add")               /* SADD bytes, to a set */                                         \
-    X(GENERATE, "generate")     /* a new unique id -> bytes or integer */
+    X(GENERATE, "generate")     /* a new unique id -> bytes or integer */                          \
+    X(TXN, "txn")               /* MULTI ... EXEC: steps on several keys, all or nothing */
 
 enum moot_operation_kind {
 #define X(name, text) MOOT_OPERATION_##name,
@@ -73,14 +75,23 @@ struct moot_history_value {
     size_t count;
 };
 
+/* One step of a transaction. */
+struct moot_history_step {
+    enum moot_operation_kind kind; /* READ, WRITE or APPEND (of one element, to a list). */
+    struct moot_slice key;
+    struct moot_history_value value; /* The argument; of a read, what it saw, NONE if unknown. */
+};
+
 struct moot_operation {
     uint32_t process; /* The client; one that overlaps itself is allowed. */
     enum moot_operation_kind kind;
     enum moot_outcome outcome;
     struct moot_slice key;
     struct moot_history_value argument;
-    struct moot_history_value expected; /* CAS only. */
-    struct moot_history_value result;   /* OK only. */
+    struct moot_history_value expected;    /* CAS only. */
+    struct moot_history_value result;      /* OK only. */
+    const struct moot_history_step *steps; /* TXN only: `steps_count` of them, in order. */
+    size_t steps_count;
     struct moot_instant called;
     struct moot_instant returned; /* In doubt: when the client gave up; no checker looks at it. */
 };
@@ -129,6 +140,15 @@ size_t moot_history_call_cas(struct moot_history *history, uint32_t process, str
 /* Once for an operation. `result` matters for OK only. */
 void moot_history_return(struct moot_history *history, size_t operation, enum moot_outcome outcome,
                          struct moot_history_value result, struct moot_instant now);
+
+/* A transaction. Values of reads are looked at only when it is OK: they are set by the return. */
+size_t moot_history_call_txn(struct moot_history *history, uint32_t process,
+                             const struct moot_history_step *steps, size_t count,
+                             struct moot_instant now);
+/* `steps`: the same ones, with what the reads saw; NULL unless OK. */
+void moot_history_return_txn(struct moot_history *history, size_t operation,
+                             enum moot_outcome outcome, const struct moot_history_step *steps,
+                             struct moot_instant now);
 
 /* A whole operation, with its own times, which are kept as they are. Bytes are copied. */
 size_t moot_history_add(struct moot_history *history, const struct moot_operation *operation);

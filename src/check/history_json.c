@@ -30,15 +30,8 @@ static void write_text(struct moot_slice bytes, struct moot_buffer *out)
     moot_buffer_append_text(out, "\"");
 }
 
-static void write_value(const char *name, const struct moot_history_value *value,
-                        struct moot_buffer *out)
+static void write_plain_value(const struct moot_history_value *value, struct moot_buffer *out)
 {
-    if (value->kind == MOOT_HISTORY_NONE) {
-        return;
-    }
-    moot_buffer_append_text(out, ",\"");
-    moot_buffer_append_text(out, name);
-    moot_buffer_append_text(out, "\":");
     switch (value->kind) {
     case MOOT_HISTORY_NONE:
         MOOT_UNREACHABLE();
@@ -63,6 +56,36 @@ static void write_value(const char *name, const struct moot_history_value *value
     MOOT_UNREACHABLE();
 }
 
+static void write_value(const char *name, const struct moot_history_value *value,
+                        struct moot_buffer *out)
+{
+    if (value->kind != MOOT_HISTORY_NONE) {
+        moot_buffer_append_text(out, ",\"");
+        moot_buffer_append_text(out, name);
+        moot_buffer_append_text(out, "\":");
+        write_plain_value(value, out);
+    }
+}
+
+/* "steps":[["append","x","3"],["read","x",["1","2"]],["read","y"]] */
+static void write_steps(const struct moot_operation *operation, struct moot_buffer *out)
+{
+    moot_buffer_append_text(out, ",\"steps\":[");
+    for (size_t i = 0; i < operation->steps_count; i++) {
+        const struct moot_history_step *step = &operation->steps[i];
+        moot_buffer_append_text(out, i > 0 ? ",[\"" : "[\"");
+        moot_buffer_append_text(out, moot_operation_kind_text(step->kind));
+        moot_buffer_append_text(out, "\",");
+        write_text(step->key, out);
+        if (step->value.kind != MOOT_HISTORY_NONE) {
+            moot_buffer_append_text(out, ",");
+            write_plain_value(&step->value, out);
+        }
+        moot_buffer_append_text(out, "]");
+    }
+    moot_buffer_append_text(out, "]");
+}
+
 static const char *const outcome_texts[] = {
     [MOOT_OUTCOME_INDOUBT] = "indoubt",
     [MOOT_OUTCOME_OK] = "ok",
@@ -75,8 +98,13 @@ void moot_history_write_operation(const struct moot_operation *operation, struct
     moot_buffer_append_u64(out, operation->process);
     moot_buffer_append_text(out, ",\"kind\":\"");
     moot_buffer_append_text(out, moot_operation_kind_text(operation->kind));
-    moot_buffer_append_text(out, "\",\"key\":");
-    write_text(operation->key, out);
+    if (operation->kind == MOOT_OPERATION_TXN) {
+        moot_buffer_append_text(out, "\"");
+        write_steps(operation, out);
+    } else {
+        moot_buffer_append_text(out, "\",\"key\":");
+        write_text(operation->key, out);
+    }
     write_value("expected", &operation->expected, out);
     write_value("argument", &operation->argument, out);
     moot_buffer_append_text(out, ",\"call\":");
@@ -300,9 +328,66 @@ static enum moot_outcome read_outcome(struct line *line)
     return MOOT_OUTCOME_INDOUBT;
 }
 
-enum field { PROCESS, KIND, KEY, EXPECTED, ARGUMENT, CALL, RETURN, OUTCOME, RESULT, FIELDS };
+static enum moot_operation_kind read_step_kind(struct line *line)
+{
+    enum moot_operation_kind kind = read_kind(line);
+    if (kind != MOOT_OPERATION_READ && kind != MOOT_OPERATION_WRITE &&
+        kind != MOOT_OPERATION_APPEND) {
+        fault(line, "a step is a read, write or append");
+    }
+    return kind;
+}
+
+static void read_step(struct line *line, struct moot_history_step *step)
+{
+    *step = (struct moot_history_step){.kind = MOOT_OPERATION_READ};
+    if (!take(line, '[')) {
+        fault(line, "a step is a list: kind, key and value");
+        return;
+    }
+    step->kind = read_step_kind(line);
+    if (!take(line, ',')) {
+        fault(line, "a step is a list: kind, key and value");
+        return;
+    }
+    step->key = read_text(line);
+    if (take(line, ',')) {
+        step->value = read_value(line);
+    } else if (step->kind != MOOT_OPERATION_READ) {
+        fault(line, "a write or append needs its value");
+    }
+    if (!take(line, ']')) {
+        fault(line, "the end of a step is expected");
+    }
+}
+
+static void read_steps(struct line *line, struct moot_operation *operation)
+{
+    struct moot_buffer steps; /* Of struct moot_history_step. */
+    moot_buffer_init(&steps);
+    if (!take(line, '[')) {
+        fault(line, "steps is a list");
+    }
+    bool more = !take(line, ']');
+    while (more && line->why == NULL) {
+        struct moot_history_step step;
+        read_step(line, &step);
+        moot_buffer_append(&steps, &step, sizeof(step));
+        more = take(line, ',');
+        if (!more && !take(line, ']')) {
+            fault(line, "a comma or the end of the steps is expected");
+        }
+    }
+    struct moot_slice kept = moot_arena_copy(line->arena, moot_buffer_slice(&steps));
+    operation->steps = (const struct moot_history_step *)(const void *)kept.data;
+    operation->steps_count = kept.size / sizeof(struct moot_history_step);
+    moot_buffer_deinit(&steps);
+}
+
+enum field { PROCESS, KIND, KEY, EXPECTED, ARGUMENT, CALL, RETURN, OUTCOME, RESULT, STEPS, FIELDS };
 static const char *const field_names[FIELDS] = {
-    "process", "kind", "key", "expected", "argument", "call", "return", "outcome", "result",
+    "process", "kind",   "key",     "expected", "argument",
+    "call",    "return", "outcome", "result",   "steps",
 };
 
 static void read_field(struct line *line, enum field field, struct moot_operation *operation)
@@ -340,6 +425,9 @@ static void read_field(struct line *line, enum field field, struct moot_operatio
     case RESULT:
         operation->result = read_value(line);
         return;
+    case STEPS:
+        read_steps(line, operation);
+        return;
     case FIELDS:
         break;
     }
@@ -349,9 +437,14 @@ static void read_field(struct line *line, enum field field, struct moot_operatio
 /* What must and must not be there. */
 static void check_fields(struct line *line, unsigned seen, const struct moot_operation *operation)
 {
-    const unsigned needed = 1U << PROCESS | 1U << KIND | 1U << KEY | 1U << CALL | 1U << OUTCOME;
-    if ((seen & needed) != needed) {
+    const unsigned needed = 1U << PROCESS | 1U << KIND | 1U << CALL | 1U << OUTCOME;
+    const unsigned single = 1U << KEY | 1U << EXPECTED | 1U << ARGUMENT | 1U << RESULT;
+    bool txn = operation->kind == MOOT_OPERATION_TXN;
+    if ((seen & needed) != needed || (!txn && (seen & 1U << KEY) == 0)) {
         fault(line, "process, kind, key, call and outcome are needed");
+    }
+    if (txn != ((seen & 1U << STEPS) != 0) || (txn && (seen & single) != 0)) {
+        fault(line, "a txn, and only a txn, has steps, and no key, argument or result of its own");
     }
     if (operation->outcome != MOOT_OUTCOME_INDOUBT && (seen & 1U << RETURN) == 0) {
         fault(line, "an operation that is not in doubt needs its return");

@@ -9,9 +9,10 @@
 #include "base/slice.h"
 #include "check/linearizability.h"
 #include "check/set.h"
+#include "check/transaction.h"
 
 enum { EXIT_VALID = 0, EXIT_VIOLATION = 1, EXIT_UNKNOWN = 2 };
-enum { OPTION_TOTAL = 0x100, OPTION_BUDGET };
+enum { OPTION_TOTAL = 0x100, OPTION_BUDGET, OPTION_ISOLATION };
 
 struct settings {
     const char *history;
@@ -19,12 +20,14 @@ struct settings {
     int64_t total;
     bool has_total;
     uint64_t budget;
+    enum moot_isolation isolation;
 };
 
 static const struct argp_option options[] = {
     {"history", 'f', "FILE", 0, "The history, as JSON lines; - is the standard input", 0},
     {"model", 'm', "MODEL", 0,
      "register, counter, append (linearizable, by key); set, queue, exactly-once, ids, bank", 0},
+    {"isolation", OPTION_ISOLATION, "LEVEL", 0, "Of transactions; without it, the strictest", 0},
     {"total", OPTION_TOTAL, "SUM", 0, "What the balances of a bank sum up to", 0},
     {"budget", OPTION_BUDGET, "N", 0, "Configurations searched for one key before giving up", 0},
     {0},
@@ -44,6 +47,11 @@ static error_t parse(int key, char *text, struct argp_state *state)
         settings->has_total = true;
         if (!moot_slice_to_i64(moot_slice_text(text), &settings->total)) {
             argp_error(state, "--total needs an integer, not %s", text);
+        }
+        return 0;
+    case OPTION_ISOLATION:
+        if (!moot_isolation_from_text(text, &settings->isolation)) {
+            argp_error(state, "there is no isolation %s", text);
         }
         return 0;
     case OPTION_BUDGET:
@@ -114,6 +122,14 @@ static bool judge(const struct settings *settings, const struct moot_history *hi
             return true;
         }
     }
+    if (strcmp(settings->model, "append-txn") == 0) {
+        moot_check_append_txns(history, settings->isolation, verdict);
+        return true;
+    }
+    if (strcmp(settings->model, "register-txn") == 0) {
+        moot_check_register_txns(history, settings->isolation, verdict);
+        return true;
+    }
     if (strcmp(settings->model, "bank") == 0 && settings->has_total) {
         moot_check_bank(history, settings->total, verdict);
         return true;
@@ -161,7 +177,7 @@ int moot_cli_check(int argc, char **argv)
             "Judges a history of operations. Exits with 0 when it is valid, 1 on a violation, and "
             "2 when that is not known or the command line or file is wrong.",
     };
-    struct settings settings = {0};
+    struct settings settings = {.isolation = MOOT_ISOLATION_STRICT_SERIALIZABLE};
     static char name[] = "moot check";
     argv[0] = name; /* For argp's texts. */
     argp_err_exit_status = EXIT_UNKNOWN;

@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "check/linearizability.h"
 #include "check/set.h"
+#include "check/transaction.h"
 
 static void write_and_read_back(const struct moot_history *history)
 {
@@ -55,6 +56,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct moot_verdict verdict;
         moot_verdict_init(&verdict);
         checkers[i](&history, &verdict);
+        moot_verdict_deinit(&verdict);
+    }
+    for (unsigned level = 0; level < 2 * MOOT_ISOLATION_LEVELS_COUNT; level++) {
+        struct moot_verdict verdict;
+        moot_verdict_init(&verdict);
+        (level % 2 == 0 ? moot_check_append_txns : moot_check_register_txns)(&history, level / 2,
+                                                                             &verdict);
         moot_verdict_deinit(&verdict);
     }
     moot_history_deinit(&history);

@@ -1,0 +1,252 @@
+/* Registers of unique values. What is known of the order of a key's versions:
+ *
+ * - nil is before them all;
+ * - a transaction that read one version and wrote another put the second after the first;
+ * - with real time: where somebody who left a key
+ *   at version a was over before somebody who found it at version b was called, a is before b (the
+ *   zones of Gibbons and Korach 1997, for transactions).
+ *
+ * A reader of a version is then before the writers of all that are known to be after it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "check/transactions.h"
+
+/* What is known of one committed version. Instants + 1, as in zones.c: nil ended at 0. */
+struct known {
+    uint64_t first_end; /* The least return of a transaction that left the key at it. */
+    uint64_t last_call; /* The greatest call of one that found the key at it, or wrote it. */
+    uint32_t successor; /* Written by the one that read it; or NONE. */
+    uint32_t place;     /* In `sorted`, or NONE. */
+};
+
+struct registers {
+    struct moot_txns *txns;
+    struct known *known; /* By version. */
+    uint32_t *sorted;    /* Versions by key and last_call. */
+    uint32_t *joins;     /* Auxiliary nodes: before the version there, and those behind it. */
+    uint32_t *start;     /* By key, and one more. */
+    uint32_t sorted_count;
+};
+
+static bool is_live(const struct moot_txns *txns, uint32_t version)
+{
+    const struct moot_txn_version *one = &txns->versions[version];
+    return one->writer != MOOT_TXN_NONE && one->is_final && txns->txns[one->writer].committed;
+}
+
+/* The version that a read found, or NONE for nil. */
+static uint32_t found_by(const struct moot_txns *txns, const struct moot_txn_step *read)
+{
+    return read->seen_count == 0 ? MOOT_TXN_NONE : moot_txn_seen(txns, read)[0];
+}
+
+static bool is_outside(const struct moot_txn_step *step)
+{
+    return step->known && step->outside != MOOT_TXN_NONE;
+}
+
+static void note_step(struct registers *registers, uint32_t txn, const struct moot_txn_step *step)
+{
+    const struct moot_txns *txns = registers->txns;
+    const struct moot_operation *operation = moot_txn_operation(txns, txn);
+    uint64_t end = operation->outcome == MOOT_OUTCOME_OK ? operation->returned.ns + 1 : UINT64_MAX;
+    uint64_t call = operation->called.ns + 1;
+    uint32_t own = moot_txns_write_of(txns, txn, step->key);
+    if (!step->is_read) {
+        struct known *written = &registers->known[step->version];
+        if (is_live(txns, step->version)) {
+            written->first_end = moot_min_u64(written->first_end, end);
+            written->last_call = moot_max_u64(written->last_call, call);
+        }
+        return;
+    }
+    uint32_t found = is_outside(step) ? found_by(txns, step) : MOOT_TXN_NONE;
+    if (found == MOOT_TXN_NONE) {
+        return;
+    }
+    struct known *read = &registers->known[found];
+    read->last_call = moot_max_u64(read->last_call, call);
+    if (own == MOOT_TXN_NONE) {
+        read->first_end = moot_min_u64(read->first_end, end);
+    } else {
+        read->successor = moot_txn_step_at(txns, own)->version;
+    }
+}
+
+static int compare_by_call(const void *left, const void *right, void *context)
+{
+    const struct registers *registers = context;
+    uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
+    uint32_t key_a = registers->txns->versions[a].key, key_b = registers->txns->versions[b].key;
+    uint64_t call_a = registers->known[a].last_call, call_b = registers->known[b].last_call;
+    if (key_a != key_b) {
+        return (key_a > key_b) - (key_a < key_b);
+    }
+    return call_a != call_b ? (call_a > call_b) - (call_a < call_b) : (a > b) - (a < b);
+}
+
+static void sort_versions(struct registers *registers)
+{
+    struct moot_txns *txns = registers->txns;
+    for (uint32_t i = 0; i < txns->versions_count; i++) {
+        if (is_live(txns, i)) {
+            registers->sorted[registers->sorted_count++] = i;
+            registers->start[txns->versions[i].key + 1]++;
+        }
+    }
+    for (uint32_t key = 0; key < txns->keys.count; key++) {
+        registers->start[key + 1] += registers->start[key];
+    }
+    qsort_r(registers->sorted, registers->sorted_count, sizeof(*registers->sorted), compare_by_call,
+            registers);
+    for (uint32_t i = registers->sorted_count; i > 0; i--) {
+        uint32_t version = registers->sorted[i - 1];
+        uint32_t join = moot_graph_join(&txns->graph);
+        registers->known[version].place = i - 1;
+        registers->joins[i - 1] = join;
+        moot_graph_add(&txns->graph, join, txns->versions[version].writer, MOOT_EDGE_PASS, version);
+        if (i < registers->start[txns->versions[version].key + 1]) {
+            moot_graph_add(&txns->graph, join, registers->joins[i], MOOT_EDGE_PASS, version);
+        }
+    }
+}
+
+/* The first place of a key whose last_call is greater than `end`. */
+static uint32_t place_after(const struct registers *registers, uint32_t key, uint64_t end)
+{
+    uint32_t low = registers->start[key], high = registers->start[key + 1];
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (registers->known[registers->sorted[middle]].last_call > end) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    return low;
+}
+
+/* Edges from `from` to the writers of all versions of a key that are after `version` (NONE: nil),
+ * but not to itself, nor to the writer of `version`. Those two may stand among the others: up to
+ * them each edge is added alone, the rest through a join. In a history without a violation there
+ * are only as many to add alone as were open at once. */
+static void add_after(struct registers *registers, uint32_t from, uint32_t key, uint32_t version,
+                      enum moot_edge_kind kind)
+{
+    struct moot_txns *txns = registers->txns;
+    bool strict = txns->level == MOOT_ISOLATION_STRICT_SERIALIZABLE;
+    uint32_t own_step = moot_txns_write_of(txns, from, key);
+    uint32_t own = own_step == MOOT_TXN_NONE ? own_step : moot_txn_step_at(txns, own_step)->version;
+    const struct known *known = version == MOOT_TXN_NONE ? NULL : &registers->known[version];
+    uint32_t end = registers->start[key + 1], at = end, alone = 0;
+    if (known != NULL && known->successor != MOOT_TXN_NONE) {
+        moot_graph_add(&txns->graph, from, txns->versions[known->successor].writer, kind,
+                       known->successor);
+    }
+    enum moot_edge_kind later = kind == MOOT_EDGE_WW ? MOOT_EDGE_WW_LATER : MOOT_EDGE_RW_LATER;
+    later = known == NULL ? kind : later; /* Nil needs no clock to be first. */
+    if (known == NULL) {
+        at = registers->start[key];
+    } else if (strict && known->first_end != UINT64_MAX) {
+        at = place_after(registers, key, known->first_end);
+    }
+    if (known != NULL && known->place != MOOT_TXN_NONE && known->place >= at) {
+        alone = known->place + 1;
+    }
+    if (own != MOOT_TXN_NONE && registers->known[own].place != MOOT_TXN_NONE &&
+        registers->known[own].place >= at) {
+        alone = registers->known[own].place + 1 > alone ? registers->known[own].place + 1 : alone;
+    }
+    for (; at < alone; at++) {
+        uint32_t other = registers->sorted[at];
+        if (other != version && other != own) {
+            moot_graph_add(&txns->graph, from, txns->versions[other].writer, later, other);
+            if (known != NULL && registers->known[other].first_end < known->last_call) {
+                return; /* Each is before the other: that is a cycle, and needs no more edges. */
+            }
+        }
+    }
+    if (at < end) {
+        moot_graph_add(&txns->graph, from, registers->joins[at], later, registers->sorted[at]);
+    }
+}
+
+static void add_edges(struct registers *registers)
+{
+    struct moot_txns *txns = registers->txns;
+    for (uint32_t i = 0; i < registers->sorted_count; i++) {
+        uint32_t version = registers->sorted[i];
+        add_after(registers, txns->versions[version].writer, txns->versions[version].key, version,
+                  MOOT_EDGE_WW);
+    }
+    for (uint32_t txn = 0; txn < txns->count; txn++) {
+        for (uint32_t i = 0; i < txns->txns[txn].count; i++) {
+            const struct moot_txn_step *step = moot_txn_step_at(txns, txns->txns[txn].first + i);
+            if (!is_outside(step)) {
+                continue;
+            }
+            uint32_t found = found_by(txns, step);
+            if (found != MOOT_TXN_NONE && is_live(txns, found)) {
+                moot_graph_add(&txns->graph, txns->versions[found].writer, txn, MOOT_EDGE_WR,
+                               found);
+            }
+            if (txns->level >= MOOT_ISOLATION_SNAPSHOT) {
+                add_after(registers, txn, step->key, found, MOOT_EDGE_RW);
+                if (moot_txns_write_of(txns, txn, step->key) != MOOT_TXN_NONE) {
+                    /* Its own version is the next, or its update would lose another. */
+                    add_after(registers, txn, step->key, found, MOOT_EDGE_WW);
+                }
+            }
+        }
+    }
+}
+
+static void build(struct moot_txns *txns)
+{
+    size_t versions = txns->versions_count + (size_t)1;
+    struct registers registers = {
+        .txns = txns,
+        .known = moot_alloc(versions * sizeof(struct known)),
+        .sorted = moot_alloc(versions * sizeof(uint32_t)),
+        .joins = moot_alloc(versions * sizeof(uint32_t)),
+        .start = moot_alloc_zero((txns->keys.count + (size_t)2) * sizeof(uint32_t)),
+    };
+    for (uint32_t i = 0; i < txns->versions_count; i++) {
+        registers.known[i] = (struct known){
+            .first_end = UINT64_MAX, .successor = MOOT_TXN_NONE, .place = MOOT_TXN_NONE};
+    }
+    for (uint32_t txn = 0; txn < txns->count; txn++) {
+        for (uint32_t i = 0; i < txns->txns[txn].count && txns->txns[txn].committed; i++) {
+            note_step(&registers, txn, moot_txn_step_at(txns, txns->txns[txn].first + i));
+        }
+    }
+    sort_versions(&registers);
+    add_edges(&registers);
+    moot_free(registers.known);
+    moot_free(registers.sorted);
+    moot_free(registers.joins);
+    moot_free(registers.start);
+}
+
+void moot_check_register_txns(const struct moot_history *history, enum moot_isolation level,
+                              struct moot_verdict *verdict)
+{
+    struct moot_txns txns;
+    if (moot_txns_collect(&txns, history, level, false /* lists */, verdict) &&
+        moot_txns_judge_reads(&txns)) {
+        if (level >= MOOT_ISOLATION_READ_COMMITTED) {
+            build(&txns); /* Below, any order of the versions will do. */
+        }
+        /* Up to read-committed, each edge is needed and any order that agrees with them will do. */
+        if (moot_txns_judge_cycles(&txns) && level >= MOOT_ISOLATION_SNAPSHOT &&
+            !moot_txns_find_order(&txns)) {
+            moot_txns_conclude(&txns, MOOT_JUDGEMENT_UNKNOWN,
+                               "no anomaly was found, and no order of the transactions either: the"
+                               " order in which values were written is not known",
+                               MOOT_TXN_NONE, MOOT_TXN_NONE);
+        }
+    }
+    moot_txns_deinit(&txns);
+}
