@@ -44,7 +44,7 @@
     X(LENGTH, "length")         /* LLEN, STRLEN -> integer */                                      \
     X(ADD, "add")               /* SADD bytes, to a set */                                         \
     X(GENERATE, "generate")     /* a new unique id -> bytes or integer */                          \
-    X(TXN, "txn")               /* MULTI ... EXEC: steps on several keys, all or nothing */
+    X(TXN, "txn")               /* MULTI ... EXEC: steps on several keys; last in this list */
 
 enum moot_operation_kind {
 #define X(name, text) MOOT_OPERATION_##name,
@@ -167,5 +167,12 @@ void moot_history_write(const struct moot_history *history, struct moot_buffer *
  * its number, counted from 1, and *why says what is wrong; the lines before it were added. */
 MOOT_MUST_USE int moot_history_read(struct moot_history *history, struct moot_slice text,
                                     size_t *line, const char **why);
+
+/* Jepsen's histories (history_edn.c); errors as above, but *line is where the map ends.
+ * `add_is_increment`: `:f :add` adds to a counter, not to a set. */
+MOOT_MUST_USE int moot_history_read_edn(struct moot_history *history, struct moot_slice text,
+                                        bool add_is_increment, size_t *line, const char **why);
+/* A guess by how the text begins: EDN, or JSON lines. */
+bool moot_history_is_edn(struct moot_slice text);
 
 #endif

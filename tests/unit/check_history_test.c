@@ -23,7 +23,15 @@ static void file_gives_back_what_was_recorded(void **state)
         moot_history_none(),     moot_history_nil(),          moot_history_integer(INT64_MIN),
         moot_history_bytes(key), moot_history_list(items, 3), moot_history_list(items, 0),
     };
-    for (unsigned kind = 0; kind < MOOT_OPERATION_KINDS_COUNT; kind++) {
+    const struct moot_history_step steps[] = {
+        {.kind = MOOT_OPERATION_APPEND, .key = key, .value = values[3]},
+        {.kind = MOOT_OPERATION_READ, .key = items[1], .value = values[4]},
+        {.kind = MOOT_OPERATION_READ, .key = items[2]},
+    };
+    size_t txn = moot_history_call_txn(&history, 9, steps, 3, now);
+    moot_history_return_txn(&history, txn, MOOT_OUTCOME_OK, steps, now);
+    moot_history_call_txn(&history, 9, NULL, 0, now);
+    for (unsigned kind = 0; kind < MOOT_OPERATION_TXN; kind++) {
         struct moot_history_value value = values[kind % MOOT_ARRAY_LEN(values)];
         size_t number = kind == MOOT_OPERATION_CAS
                             ? moot_history_call_cas(&history, kind, key, values[1], value, now)
@@ -49,6 +57,12 @@ static void file_gives_back_what_was_recorded(void **state)
         assert_true(moot_history_value_equal(&a->argument, &b->argument));
         assert_true(moot_history_value_equal(&a->expected, &b->expected));
         assert_true(moot_history_value_equal(&a->result, &b->result));
+        assert_int_equal(a->steps_count, b->steps_count);
+        for (size_t j = 0; j < a->steps_count; j++) {
+            assert_int_equal(a->steps[j].kind, b->steps[j].kind);
+            assert_true(moot_slice_equal(a->steps[j].key, b->steps[j].key));
+            assert_true(moot_history_value_equal(&a->steps[j].value, &b->steps[j].value));
+        }
         assert_true(a->called.ns == b->called.ns && a->returned.ns == b->returned.ns);
         assert_true(a->process == b->process && a->kind == b->kind && a->outcome == b->outcome);
     }
