@@ -13,6 +13,7 @@
 
 #include "base/limits.h"
 #include "base/status.h"
+#include "wire/address.h"
 
 enum { WHY_BYTES = 256 };
 
@@ -71,17 +72,18 @@ int cli_connect(struct cli_client *client, const char *address, int limit_ms, ch
     *client = (struct cli_client){.fd = -1};
     moot_buffer_init(&client->in);
     char host[MOOT_ADDRESS_MAX];
-    const char *colon = strrchr(address, ':');
-    if (colon == NULL || (size_t)(colon - address) >= sizeof(host)) {
+    char service[8];
+    struct moot_slice name;
+    uint16_t port;
+    if (!moot_address_split(moot_slice_text(address), &name, &port)) {
         snprintf(why, WHY_BYTES, "'%.100s' is no address: write HOST:PORT", address);
         return -1;
     }
-    bool bracketed = address[0] == '[' && colon > address + 1 && colon[-1] == ']';
-    int size = (int)(colon - address) - (bracketed ? 2 : 0);
-    snprintf(host, sizeof(host), "%.*s", size, address + (bracketed ? 1 : 0));
+    snprintf(host, sizeof(host), "%.*s", (int)name.size, (const char *)name.data);
+    snprintf(service, sizeof(service), "%u", port);
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct addrinfo *found;
-    int failed = getaddrinfo(host, colon + 1, &hints, &found);
+    int failed = getaddrinfo(host, service, &hints, &found);
     if (failed != 0) {
         snprintf(why, WHY_BYTES, "address %.100s: %s", address, gai_strerror(failed));
         return -1;

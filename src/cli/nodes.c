@@ -83,21 +83,34 @@ int cli_nodes_read(struct cli_nodes *nodes, const char *dir)
     return result;
 }
 
-/* A port nobody uses. Somebody may take it before the node does; then the node says so. */
-static int free_port(void)
+/* A port nobody uses, kept for us by a socket that never listens, so that nobody is given it before
+ * the node takes it. A node sets SO_REUSEADDR and may bind it beside; the holder sets that only
+ * once it is bound, so that it does not hold what another holds. 0: there is none. */
+static int hold_port(struct cli_nodes *nodes)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof(any);
-    int port = 0;
-    if (fd >= 0 && bind(fd, (struct sockaddr *)&any, size) == 0 &&
-        getsockname(fd, (struct sockaddr *)&any, &size) == 0) {
-        port = ntohs(any.sin_port);
+    int on = 1;
+    if (fd < 0) {
+        return 0;
     }
-    if (fd >= 0) {
+    if (bind(fd, (struct sockaddr *)&any, size) != 0 ||
+        getsockname(fd, (struct sockaddr *)&any, &size) != 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0) {
         close(fd);
+        return 0;
     }
-    return port;
+    MOOT_ASSERT(nodes->held_count < MOOT_ARRAY_LEN(nodes->held));
+    nodes->held[nodes->held_count++] = fd;
+    return ntohs(any.sin_port);
+}
+
+void cli_nodes_let_ports_go(struct cli_nodes *nodes)
+{
+    while (nodes->held_count > 0) {
+        close(nodes->held[--nodes->held_count]);
+    }
 }
 
 static int write_cluster(const struct cli_nodes *nodes)
@@ -133,9 +146,13 @@ int cli_nodes_make(struct cli_nodes *nodes, const char *dir, uint32_t count, int
         snprintf(nodes->cluster + 2 * i, 3, "%02x", id[i]);
     }
     for (uint32_t i = 0; i < count; i++) {
-        int client = port == 0 ? free_port() : port + (int)i;
-        int peer = port == 0 || client + PEER_PORT_ABOVE > UINT16_MAX ? free_port()
+        int client = port == 0 ? hold_port(nodes) : port + (int)i;
+        int peer = port == 0 || client + PEER_PORT_ABOVE > UINT16_MAX ? hold_port(nodes)
                                                                       : client + PEER_PORT_ABOVE;
+        if (client == 0 || peer == 0) {
+            cli_fail("no free port on 127.0.0.1: %s", strerror(errno));
+            return -1;
+        }
         snprintf(nodes->client[i], MOOT_ADDRESS_MAX, "127.0.0.1:%d", client);
         snprintf(nodes->peer[i], MOOT_ADDRESS_MAX, "127.0.0.1:%d", peer);
     }

@@ -20,13 +20,16 @@ struct cli_nodes {
     char client[MOOT_MEMBERS_MAX][MOOT_ADDRESS_MAX], peer[MOOT_MEMBERS_MAX][MOOT_ADDRESS_MAX];
     uint32_t count;
     bool formatted;
+    int held[2 * MOOT_MEMBERS_MAX]; /* Sockets that keep the ports which were chosen. */
+    uint32_t held_count;
 };
 
 /* Reads DIR. 1: it holds no cluster; -1: said why. */
 int cli_nodes_read(struct cli_nodes *nodes, const char *dir);
 /* Makes the folder, a secret and the file `cluster` for nodes at ports from `port` on (0: free
- * ones). -1: said why. */
+ * ones, held until they are let go, once the nodes have them). -1: said why. */
 int cli_nodes_make(struct cli_nodes *nodes, const char *dir, uint32_t count, int port);
+void cli_nodes_let_ports_go(struct cli_nodes *nodes);
 int cli_nodes_mark_formatted(struct cli_nodes *nodes);
 /* DIR/node<k>, k from 1. */
 void cli_nodes_folder(const struct cli_nodes *nodes, uint32_t k, char out[CLI_PATH_BYTES]);

@@ -89,7 +89,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
         options->join = text;
         return 0;
     case KEY_ID:
-        options->id = cli_number("--id", text, 1, UINT32_MAX);
+        options->id = cli_number("--id", text, 1, MOOT_NODES_MAX);
         return 0;
     case KEY_CLUSTER:
         options->cluster = text;
@@ -152,28 +152,6 @@ static bool from_hex(const char *hex, size_t digits, uint8_t *out, size_t size)
     return true;
 }
 
-/* "1=host:peer/host:client,2=..." */
-static bool parse_initial(const char *text, struct moot_identity *identity)
-{
-    while (*text != '\0') {
-        if (identity->initial_count == MOOT_MEMBERS_MAX) {
-            return false;
-        }
-        struct moot_address *member = &identity->initial[identity->initial_count];
-        unsigned node;
-        int used = 0;
-        if (sscanf(text, "%u=%261[^/,]/%261[^/,]%n", &node, member->peer, member->client, &used) !=
-                3 ||
-            node == 0 || (text[used] != ',' && text[used] != '\0')) {
-            return false;
-        }
-        member->node = node;
-        identity->initial_count++;
-        text += used + (text[used] == ',' ? 1 : 0);
-    }
-    return identity->initial_count > 0;
-}
-
 static int identity_given(const struct options *options, struct moot_identity *identity)
 {
     if (options->cluster == NULL || options->initial == NULL || options->id == 0) {
@@ -184,9 +162,10 @@ static int identity_given(const struct options *options, struct moot_identity *i
         return cli_fail("--cluster: '%s' is not %d hex digits", options->cluster,
                         2 * MOOT_CLUSTER_ID_BYTES);
     }
-    if (!parse_initial(options->initial, identity)) {
-        return cli_fail("--initial: '%s' is not N=HOST:PEERPORT/HOST:CLIENTPORT,...",
-                        options->initial);
+    if (!moot_identity_parse_initial(moot_slice_text(options->initial), identity)) {
+        return cli_fail("--initial: '%s' is not N=HOST:PEERPORT/HOST:CLIENTPORT,... with "
+                        "each N from 1 to %d once",
+                        options->initial, MOOT_NODES_MAX);
     }
     identity->node = (moot_node_id)options->id;
     for (uint32_t i = 0; i < identity->initial_count; i++) {

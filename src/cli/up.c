@@ -383,6 +383,7 @@ static int start_all(struct cluster *cluster, const struct options *options)
     }
     fflush(stdout);
     int status = wait_until_ready(cluster);
+    cli_nodes_let_ports_go(&cluster->nodes);
     if (status == CLI_OK && !cluster->nodes.formatted &&
         cli_nodes_mark_formatted(&cluster->nodes) != 0) {
         status = cli_fail("%s cannot be written: %s", cluster->nodes.dir, strerror(errno));

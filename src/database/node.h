@@ -32,6 +32,10 @@ struct moot_identity {
 /* One versioned encoding: for the journal, and (as hex) for the join reply. */
 void moot_identity_encode(const struct moot_identity *identity, struct moot_buffer *out);
 int moot_identity_decode(struct moot_slice bytes, struct moot_identity *out) MOOT_MUST_USE;
+/* "N=PEER/CLIENT,...": the first members of a new cluster as a command line names them, in any
+ * order, each address a HOST:PORT. Fills `initial`, sorted, and leaves the rest; false when it is
+ * not one, or names a node twice, or one beyond MOOT_NODES_MAX. */
+bool moot_identity_parse_initial(struct moot_slice text, struct moot_identity *out);
 
 struct moot_node_options {
     struct moot_disk *disk; /* The journal's. Outlives the node; used only inside moot_node_open. */
@@ -45,6 +49,7 @@ struct moot_node_options {
     uint64_t election_ms, heartbeat_ms; /* 0: from limits.h */
     uint64_t flush_bytes;               /* 0: from limits.h */
     uint64_t log_memory_bytes;          /* 0: from limits.h */
+    uint64_t recent_bytes;              /* Of a group, a power of two; 0: from limits.h */
     struct moot_admission admission;    /* Who may join; all zeros: nobody. */
     uint32_t feature_level;             /* 0: from limits.h */
     bool raft_trace;                    /* Decisions of Raft as LOG effects. */

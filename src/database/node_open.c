@@ -270,6 +270,9 @@ static int open_parts(struct moot_node *node, const struct moot_node_options *op
         .self = node->identity.node,
         .feature_level = options->feature_level != 0 ? options->feature_level : MOOT_FEATURE_LEVEL,
         .self_incarnation = node->incarnation,
+        .log_memory_bytes =
+            options->log_memory_bytes != 0 ? options->log_memory_bytes : MOOT_LOG_MEMORY_BYTES,
+        .recent_bytes = options->recent_bytes != 0 ? options->recent_bytes : MOOT_RECENT_BYTES,
         .rng = &node->rng,
         .chance = &node->chance};
     moot_edge_init(&node->edge, &node->outbox, &node->identity, node->incarnation, &node->directory,

@@ -14,6 +14,7 @@
 #include "base/status.h"
 #include "host/handshake_mac.h"
 #include "host/say.h"
+#include "wire/address.h"
 
 enum {
     TAKE_BYTES = 2 * MOOT_FRAME_BYTES_MAX, /* Written at once: what cannot be overtaken any more. */
@@ -357,19 +358,16 @@ struct link *link__dial(struct moot_loop *loop, struct peer *peer, moot_node_id 
     link->expected = expected;
     link->peer = peer;
     char host[MOOT_ADDRESS_MAX];
-    const char *colon = strrchr(address, ':');
-    size_t size = colon == NULL ? strlen(address) : (size_t)(colon - address);
-    snprintf(host, sizeof(host), "%.*s", (int)size, address);
-    char *name = host;
-    if (size > 2 && host[0] == '[' && host[size - 1] == ']') { /* [::1]:7001 */
-        host[size - 1] = '\0';
-        name = host + 1;
-    }
+    char service[8];
+    struct moot_slice name = {0};
+    uint16_t port = 0; /* An address that is none is dialed in vain. */
+    (void)moot_address_split(moot_slice_text(address), &name, &port);
+    snprintf(host, sizeof(host), "%.*s", (int)name.size, (const char *)name.data);
+    snprintf(service, sizeof(service), "%u", port);
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     link->resolve.data = link;
     link->holds++;
-    int error = uv_getaddrinfo(&loop->uv, &link->resolve, on_resolved, name,
-                               colon == NULL ? "0" : colon + 1, &hints);
+    int error = uv_getaddrinfo(&loop->uv, &link->resolve, on_resolved, host, service, &hints);
     if (error != 0) { /* Out of memory, or a name that no resolver takes: time runs out on it. */
         link->holds--;
         host__say(MOOT_LOG_WARN, "address %s: %s", address, uv_strerror(error));

@@ -24,6 +24,7 @@
 #include "host/loop.h"
 #include "host/say.h"
 #include "host/store_rocksdb.h"
+#include "wire/address.h"
 
 enum {
     PORT_DEFAULT = 7001,
@@ -77,8 +78,9 @@ static int lock_folder(struct moot_server *server, char why[MOOT_WHY_BYTES])
 
 static int port_in(const char *address)
 {
-    const char *colon = strrchr(address, ':');
-    return colon == NULL ? -1 : atoi(colon + 1);
+    struct moot_slice host;
+    uint16_t port;
+    return moot_address_split(moot_slice_text(address), &host, &port) ? port : -1;
 }
 
 /* The ports of last time, when none or any was asked for: others know this node by them. */

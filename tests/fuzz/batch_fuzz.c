@@ -46,12 +46,11 @@ static struct outcome run_twice(struct moot_slice batch, uint32_t wouldblock_one
 {
     struct moot_store_memory_options options = {1, wouldblock_one_in};
     struct moot_store *store = moot_store_memory_open(&options);
-    struct moot_engine *engine = moot_engine_make(store, MOOT_GROUP_DB0);
+    struct moot_engine *engine = moot_engine_make_sized(store, MOOT_GROUP_DB0, 0);
     struct moot_view *view = moot_engine_view(engine);
     struct moot_buffer replies;
     struct moot_batch writes;
     struct outcome outcome = {0};
-    moot_view_remember(view, 0);
     moot_buffer_init(&replies);
     moot_batch_init(&writes);
     for (moot_index index = 1; index <= 2; index++) {

@@ -12,6 +12,7 @@ themselves.
 """
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -24,19 +25,46 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BUILD = os.environ.get("MOOT_BUILD", os.path.join(ROOT, "build"))
 MOOT = os.environ.get("MOOT", os.path.join(BUILD, "moot"))
 IS_MOOT = os.environ.get("MOOT_TEST_SERVER", "moot") == "moot"
+PEER_ABOVE = 10000  # What `moot up` adds to a client port for its peer port.
 START_SECONDS = 60  # Generous: CI machines run many things at once.
 
 
+HELD = []  # Sockets that keep ports ours.
+
+
 def free_ports(count):
-    """Ports that were free a moment ago. Held together, so that they differ."""
-    held = [socket.socket() for _ in range(count)]
-    try:
-        for one in held:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in held]
-    finally:
-        for one in held:
-            one.close()
+    """Ports that stay ours until this process ends. Each is held by a socket that never listens: the kernel gives it to
+    nobody who asks for any port, also while the server that uses it is down. Servers set SO_REUSEADDR, so they may bind
+    it all the same; set only now, so that two tests cannot hold the same one."""
+    ports = []
+    for _ in range(count):
+        holder = socket.socket()
+        holder.bind(("127.0.0.1", 0))
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        HELD.append(holder)
+        ports.append(holder.getsockname()[1])
+    return ports
+
+
+def free_ports_in_a_row(count, above):
+    """The first of `count` neighbouring ports, held with those that are greater by `above`: what `moot up` uses. Below the
+    kernel's own range, where no connection takes one."""
+    for _ in range(1000):
+        first = random.randrange(10000, 20000)
+        holders = []
+        try:
+            for port in [first + i + more for i in range(count) for more in (0, above)]:
+                holders.append(socket.socket())
+                holders[-1].bind(("127.0.0.1", port))
+        except OSError:
+            for holder in holders:
+                holder.close()
+            continue
+        for holder in holders:
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        HELD.extend(holders)
+        return first
+    raise RuntimeError("no free ports from 10000 to 30000")
 
 
 def wait_for(condition, seconds, what):
@@ -142,7 +170,7 @@ class Cluster:
 
     def start(self):
         """`moot up`: the first time a new cluster, later the one whose data is there."""
-        ports = [] if self.ports else ["--nodes", str(self.count), "--port", "0"]
+        ports = [] if self.ports else ["--nodes", str(self.count), "--port", str(free_ports_in_a_row(self.count, PEER_ABOVE))]
         done = subprocess.run([MOOT, "up", *ports, "--dir", self.folder, "--detach", *self.options], timeout=START_SECONDS,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         text = done.stdout.decode(errors="replace")

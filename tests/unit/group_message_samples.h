@@ -22,7 +22,7 @@ static const struct moot_members SAMPLE_MEMBERS = {.voters = {1, 2, 5},
                                                    .learner_next_count = 1};
 
 /* Two entries: a batch, and a configuration. */
-static void sample_entries(struct moot_arena *arena, struct moot_message *out)
+static inline void sample_entries(struct moot_arena *arena, struct moot_message *out)
 {
     struct moot_raft_entry *entries = moot_arena_alloc(arena, sizeof(*entries) * 2);
     struct moot_slice *bytes = moot_arena_alloc(arena, sizeof(*bytes) * 2);
@@ -52,8 +52,8 @@ static void sample_entries(struct moot_arena *arena, struct moot_message *out)
     out->raft.bytes = bytes;
 }
 
-static void sample_raft(enum moot_raft_message_kind kind, struct moot_arena *arena,
-                        struct moot_message *out)
+static inline void sample_raft(enum moot_raft_message_kind kind, struct moot_arena *arena,
+                               struct moot_message *out)
 {
     struct moot_raft_message *raft = &out->raft.message;
     out->kind = MOOT_MESSAGE_RAFT;
@@ -101,7 +101,7 @@ static void sample_raft(enum moot_raft_message_kind kind, struct moot_arena *are
     }
 }
 
-static void sample_other(enum moot_message_kind kind, struct moot_message *out)
+static inline void sample_other(enum moot_message_kind kind, struct moot_message *out)
 {
     out->kind = kind;
     switch (kind) {
@@ -156,7 +156,7 @@ static void sample_other(enum moot_message_kind kind, struct moot_message *out)
 }
 
 /* 0 .. SAMPLES - 1 */
-static void sample_message(int which, struct moot_arena *arena, struct moot_message *out)
+static inline void sample_message(int which, struct moot_arena *arena, struct moot_message *out)
 {
     *out = (struct moot_message){.group = MOOT_GROUP_DB0};
     if (which < SAMPLES_RAFT) {
@@ -167,7 +167,7 @@ static void sample_message(int which, struct moot_arena *arena, struct moot_mess
 }
 
 /* As it goes over a link: the entries of an append follow it. */
-static void sample_wire(const struct moot_message *message, struct moot_buffer *out)
+static inline void sample_wire(const struct moot_message *message, struct moot_buffer *out)
 {
     moot_message_encode(message, out);
     if (message->kind == MOOT_MESSAGE_RAFT && message->raft.message.kind == MOOT_RAFT_APPEND) {
@@ -179,7 +179,7 @@ static void sample_wire(const struct moot_message *message, struct moot_buffer *
 
 /* Whatever was decoded can be encoded, and that is decoded to the same bytes again: nothing in it
  * is outside of what the fields may be. */
-static void sample_accepted(const struct moot_message *message, struct moot_arena *arena)
+static inline void sample_accepted(const struct moot_message *message, struct moot_arena *arena)
 {
     struct moot_buffer once, twice;
     moot_buffer_init(&once);

@@ -468,11 +468,10 @@ static void pause(struct moot_edge *edge, struct moot_connection *connection, bo
 static void pump(struct moot_edge *edge, struct moot_connection *connection)
 {
     size_t done = 0;
-    while (may_parse(connection)) {
+    while (may_parse(connection) && done < connection->in.size) {
         struct moot_slice bytes = {connection->in.data + done, connection->in.size - done};
         size_t consumed = 0;
-        int status =
-            bytes.size == 0 ? MOOT_EAGAIN : moot_resp_parse(&connection->parser, bytes, &consumed);
+        int status = moot_resp_parse(&connection->parser, bytes, &consumed);
         if (status == MOOT_EAGAIN) {
             break;
         }

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "database/edge/edge.h"
+#include "wire/address.h"
 
 /* ---- INFO ---- */
 
@@ -243,15 +244,13 @@ static void node_name(const struct moot_edge *edge, moot_node_id node, struct mo
     hex(out, number, sizeof(number));
 }
 
+/* Clients are told a host without the brackets of IPv6. An address that is none is told whole. */
 static void split_address(const char *address, struct moot_slice *host, uint64_t *port)
 {
-    const char *colon = strrchr(address, ':');
-    size_t size = colon == NULL ? strlen(address) : (size_t)(colon - address);
-    *host = moot_slice_make(address, size);
-    *port = 0;
-    if (colon != NULL && !moot_slice_to_u64(moot_slice_text(colon + 1), port)) {
-        *port = 0;
-    }
+    uint16_t number = 0;
+    *host = moot_slice_text(address);
+    (void)moot_address_split(*host, host, &number);
+    *port = number;
 }
 
 /* The owner that a cluster-aware client is sent to: the leader if it is known, so that it need not
@@ -597,21 +596,29 @@ static bool removal_is_safe(const struct moot_edge *edge, moot_node_id gone, con
     return MOOT_RULE(remove_keeps_majority, left > 0 && alive > left / 2);
 }
 
+static bool to_node(struct moot_slice text, moot_node_id *node)
+{
+    uint64_t number;
+    if (!moot_slice_to_u64(text, &number) || number == 0 || number > UINT32_MAX) {
+        return false;
+    }
+    *node = (moot_node_id)number;
+    return true;
+}
+
 static void order_remove(struct moot_edge *edge, struct moot_connection *connection,
                          struct moot_slice text, bool plan)
 {
-    uint64_t node;
+    moot_node_id node;
     const char *why;
     const struct moot_group_view *db0 = &edge->groups[MOOT_GROUP_DB0];
-    if (!moot_slice_to_u64(text, &node) ||
-        moot_directory_find(edge->directory, (moot_node_id)node) == NULL) {
+    if (!to_node(text, &node) || moot_directory_find(edge->directory, node) == NULL) {
         edge__error(edge, connection, "ERR there is no such node; `moot status` lists them");
     } else if (!db0->leads) {
         edge__error(
             edge, connection,
             "NOTLEADER ask the leader's port: it knows who is alive; `moot status` names it");
-    } else if (moot_members_has_voter(&db0->members, (moot_node_id)node) &&
-               !removal_is_safe(edge, (moot_node_id)node, &why)) {
+    } else if (moot_members_has_voter(&db0->members, node) && !removal_is_safe(edge, node, &why)) {
         edge__error(edge, connection, why);
     } else if (plan) {
         struct moot_resp resp = edge__resp(edge, connection);
@@ -630,11 +637,10 @@ static void order_remove(struct moot_edge *edge, struct moot_connection *connect
 static void order_transfer(struct moot_edge *edge, struct moot_connection *connection,
                            const struct moot_slice *args, uint32_t argc, bool plan)
 {
-    uint64_t node = 0;
+    moot_node_id node = 0;
     moot_node_id leader = edge->groups[MOOT_GROUP_DB0].leader;
-    if (argc > 3 &&
-        (!moot_slice_to_u64(args[3], &node) ||
-         !moot_members_has_voter(&edge->groups[MOOT_GROUP_DB0].members, (moot_node_id)node))) {
+    if (argc > 3 && (!to_node(args[3], &node) ||
+                     !moot_members_has_voter(&edge->groups[MOOT_GROUP_DB0].members, node))) {
         edge__error(edge, connection, "ERR that is not a voter; `moot status` lists them");
         return;
     }
@@ -645,7 +651,7 @@ static void order_transfer(struct moot_edge *edge, struct moot_connection *conne
     for (moot_group_id group = 0; group < MOOT_GROUPS_MAX && !plan; group++) {
         if (edge->groups[group].leader != 0) {
             struct moot_message message = {.kind = MOOT_MESSAGE_TRANSFER, .group = group};
-            message.transfer_to = (moot_node_id)node;
+            message.transfer_to = node;
             struct moot_post post = {.to = edge->groups[group].leader, .message = &message};
             moot_outbox_post(edge->outbox, &post);
         }
@@ -668,9 +674,9 @@ static void order(struct moot_edge *edge, struct moot_connection *connection,
     if (argc == 4 && moot_slice_equal_nocase(args[2], "remove")) {
         order_remove(edge, connection, args[3], plan);
     } else if (argc == 5 && moot_slice_equal_nocase(args[2], "replace")) {
-        uint64_t node;
-        if (!moot_slice_to_u64(args[4], &node) ||
-            !moot_members_has_voter(&edge->groups[MOOT_GROUP_DB0].members, (moot_node_id)node)) {
+        moot_node_id node;
+        if (!to_node(args[4], &node) ||
+            !moot_members_has_voter(&edge->groups[MOOT_GROUP_DB0].members, node)) {
             edge__error(
                 edge, connection,
                 "ERR the new node does not vote yet: start it with moot server --join, wait until "

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/codec.h"
+#include "base/limits.h"
 #include "base/rule.h"
 #include "base/status.h"
 #include "database/execute/engine_internal.h"
@@ -41,10 +42,17 @@ static void load(struct moot_engine *engine)
 
 struct moot_engine *moot_engine_make(struct moot_store *store, moot_group_id group)
 {
+    return moot_engine_make_sized(store, group, MOOT_RECENT_BYTES);
+}
+
+struct moot_engine *moot_engine_make_sized(struct moot_store *store, moot_group_id group,
+                                           size_t recent_bytes)
+{
     struct moot_engine *engine = moot_alloc_zero(sizeof(*engine));
     engine->store = store;
     engine->group = group;
     engine->view = moot_view_make(store);
+    moot_view_remember(engine->view, recent_bytes);
     moot_arena_init(&engine->arena);
     moot_arena_init(&engine->item_arena);
     moot_arena_init(&engine->signal_arena);

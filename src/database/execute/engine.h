@@ -54,6 +54,9 @@ struct moot_engine; /* opaque */
 /* Reads what the engine keeps of the group from the store (keyspace_of, sums, digest): a few
  * records, for which it may wait. What cannot be read makes every run fail with that status. */
 struct moot_engine *moot_engine_make(struct moot_store *store, moot_group_id group);
+/* The same, with that much memory for recent values: see moot_view_remember. */
+struct moot_engine *moot_engine_make_sized(struct moot_store *store, moot_group_id group,
+                                           size_t recent_bytes);
 void moot_engine_destroy(struct moot_engine *engine);
 /* After a snapshot was installed: forget what was read, and read it anew. Nothing may be unflushed.
  */

@@ -40,8 +40,14 @@ void moot_recent_init(struct moot_recent *recent, size_t capacity)
     MOOT_ASSERT(capacity >= 64 * 1024);
     MOOT_ASSERT(capacity / ALIGN < UINT32_MAX / 2);
     recent->capacity = capacity;
-    recent->bytes = moot_alloc(capacity);
     recent->slot_mask = (uint32_t)(capacity / BYTES_PER_SLOT * 2 - 1);
+}
+
+/* When the first value comes: who is opened, and at once told to remember less, takes nothing. */
+static void take_memory(struct moot_recent *recent)
+{
+    MOOT_ASSERT(recent->bytes == NULL && recent->capacity > 0);
+    recent->bytes = moot_alloc(recent->capacity);
     recent->slots = moot_alloc_zero(sizeof(*recent->slots) * ((size_t)recent->slot_mask + 1));
 }
 
@@ -175,8 +181,11 @@ bool moot_recent_get(struct moot_recent *recent, uint64_t hash, struct moot_slic
 void moot_recent_put(struct moot_recent *recent, uint64_t hash, struct moot_slice key, bool present,
                      struct moot_slice value)
 {
-    if (recent->bytes == NULL) {
+    if (recent->capacity == 0) {
         return;
+    }
+    if (recent->bytes == NULL) {
+        take_memory(recent);
     }
     size_t value_size = present ? value.size : 0;
     size_t size =

@@ -19,8 +19,8 @@
 /* Invariant: records lie in [tail, head) of the ring, modulo its size; `slots` holds exactly the
  * newest record of each key. All private. */
 struct moot_recent {
-    uint8_t *bytes; /* NULL: the cache is off. */
-    size_t capacity;
+    uint8_t *bytes;      /* NULL: nothing was put yet. */
+    size_t capacity;     /* 0: the cache is off. */
     uint64_t head, tail; /* Ever growing; the place in the ring is the value modulo capacity. */
     struct moot_recent_slot *slots;
     uint32_t slot_mask, used;

@@ -150,7 +150,7 @@ int moot_group_open(struct moot_group_context *context, moot_group_id id,
     int status = group__record_load(group, initial);
     moot_log_init(&group->log, group->applied + 1);
     moot_hlc_init(&group->clock, MOOT_CLOCK_BOUND_MS, group->applied_stamp);
-    group->engine = moot_engine_make(context->store, id);
+    group->engine = moot_engine_make_sized(context->store, id, context->recent_bytes);
     if (status == MOOT_EVERSION) {
         *why = GROUP_UPGRADE_TEXT;
     }
@@ -389,10 +389,10 @@ static moot_index wanted_by_followers(const struct moot_group *group)
  * journal has it until the store has flushed it. */
 static void compact(struct moot_group *group)
 {
-    bool full =
-        group->log.bytes > MOOT_LOG_MEMORY_BYTES / 4 || group->log.count > MOOT_LOG_ENTRIES_MAX / 4;
-    bool crowded = group->log.bytes > MOOT_LOG_MEMORY_BYTES / 4 * 3 ||
-                   group->log.count > MOOT_LOG_ENTRIES_MAX / 4 * 3;
+    uint64_t bytes_max = group->context->log_memory_bytes;
+    bool full = group->log.bytes > bytes_max / 4 || group->log.count > MOOT_LOG_ENTRIES_MAX / 4;
+    bool crowded =
+        group->log.bytes > bytes_max / 4 * 3 || group->log.count > MOOT_LOG_ENTRIES_MAX / 4 * 3;
     if ((!full && !MOOT_RARELY(group->context->chance)) || group->fenced || group->install.active) {
         return;
     }

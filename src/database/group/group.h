@@ -37,6 +37,8 @@ struct moot_group_context {
     struct moot_rng *rng;
     struct moot_chance *chance;
     uint32_t feature_level;             /* The highest that this node knows. */
+    uint64_t log_memory_bytes;          /* Of one group's log. */
+    uint64_t recent_bytes;              /* Of one group's recent values. */
     uint64_t next_ticket;               /* For fetches, pins, ingests: counted by the node. */
     const struct moot_group *ingesting; /* The store takes one snapshot at a time; or NULL. */
     bool refuse_growth;                 /* The disk is below its low-water mark. */

@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "base/rule.h"
 #include "base/status.h"
+#include "wire/address.h"
 
 enum { KIND_NODE = 'n', KIND_NEXT = 'N', KIND_CLUSTER = 'C', NODE_VERSION = 1 };
 
@@ -201,14 +202,10 @@ int moot_directory_form(struct moot_call *call)
 
 static bool take_address(struct moot_slice text, char out[MOOT_ADDRESS_MAX])
 {
-    if (text.size == 0 || text.size >= MOOT_ADDRESS_MAX ||
-        memchr(text.data, ':', text.size) == NULL) {
+    struct moot_slice host;
+    uint16_t port;
+    if (!moot_address_split(text, &host, &port)) {
         return false;
-    }
-    for (size_t i = 0; i < text.size; i++) {
-        if (text.data[i] <= ' ' || text.data[i] > '~') {
-            return false;
-        }
     }
     memcpy(out, text.data, text.size);
     out[text.size] = '\0';

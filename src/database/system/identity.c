@@ -1,6 +1,8 @@
+#include "base/assert.h"
 #include "base/codec.h"
 #include "base/status.h"
 #include "database/node.h"
+#include "wire/address.h"
 
 enum { IDENTITY_VERSION = 1 };
 
@@ -69,4 +71,75 @@ int moot_identity_decode(struct moot_slice bytes, struct moot_identity *out)
         return MOOT_FAIL(MOOT_EINVALID);
     }
     return 0;
+}
+
+/* ---- as text ---- */
+
+/* What is before the first `mark`, or all; *text goes on behind it. */
+static struct moot_slice take_until(struct moot_slice *text, uint8_t mark)
+{
+    size_t size = 0;
+    while (size < text->size && text->data[size] != mark) {
+        size++;
+    }
+    struct moot_slice taken = moot_slice_make(text->data, size);
+    size_t past = size < text->size ? size + 1 : size;
+    *text = moot_slice_make(text->data + past, text->size - past);
+    return taken;
+}
+
+static bool copy_address(struct moot_slice text, char out[MOOT_ADDRESS_MAX])
+{
+    struct moot_slice host;
+    uint16_t port;
+    if (!moot_address_split(text, &host, &port)) {
+        return false;
+    }
+    memcpy(out, text.data, text.size);
+    out[text.size] = '\0';
+    return true;
+}
+
+static bool parse_member(struct moot_slice text, struct moot_address *out)
+{
+    uint64_t node;
+    struct moot_slice number = take_until(&text, '=');
+    struct moot_slice peer = take_until(&text, '/');
+    *out = (struct moot_address){0};
+    if (!moot_slice_to_u64(number, &node) || node == 0 || node > MOOT_NODES_MAX) {
+        return false;
+    }
+    out->node = (moot_node_id)node;
+    return copy_address(peer, out->peer) && copy_address(text, out->client);
+}
+
+/* Keeps `initial` sorted; false when the node is in it already. */
+static bool insert_member(struct moot_identity *identity, const struct moot_address *member)
+{
+    uint32_t at = identity->initial_count;
+    while (at > 0 && identity->initial[at - 1].node > member->node) {
+        at--;
+    }
+    if (identity->initial_count == MOOT_MEMBERS_MAX ||
+        (at > 0 && identity->initial[at - 1].node == member->node)) {
+        return false;
+    }
+    memmove(&identity->initial[at + 1], &identity->initial[at],
+            (identity->initial_count - at) * sizeof(*member));
+    identity->initial[at] = *member;
+    identity->initial_count++;
+    return true;
+}
+
+bool moot_identity_parse_initial(struct moot_slice text, struct moot_identity *out)
+{
+    out->initial_count = 0;
+    while (text.size > 0) {
+        struct moot_address member;
+        if (!parse_member(take_until(&text, ','), &member) || !insert_member(out, &member)) {
+            return false;
+        }
+    }
+    MOOT_ASSERT(out->initial_count <= MOOT_MEMBERS_MAX);
+    return out->initial_count > 0;
 }
