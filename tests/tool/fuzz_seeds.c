@@ -425,7 +425,7 @@ static void histories(void)
         moot_history_bytes(items[1]), moot_history_list(items, 2)};
     moot_history_init(&history);
     moot_buffer_init(&out);
-    for (unsigned kind = 0; kind < MOOT_OPERATION_KINDS_COUNT; kind++) {
+    for (unsigned kind = 0; kind < MOOT_OPERATION_TXN; kind++) { /* It is the last. */
         struct moot_history_value value = values[kind % MOOT_ARRAY_LEN(values)];
         struct moot_instant now = {10 * kind + 1}, later = {10 * kind + 15};
         size_t number =
@@ -436,6 +436,12 @@ static void histories(void)
             moot_history_return(&history, number, kind % 3, value, later);
         }
     }
+    const struct moot_history_step steps[] = {
+        {.kind = MOOT_OPERATION_READ, .key = items[0], .value = values[4]},
+        {.kind = MOOT_OPERATION_WRITE, .key = items[1], .value = values[2]}};
+    struct moot_instant now = {500}, later = {501};
+    size_t txn = moot_history_call_txn(&history, 5, steps, MOOT_ARRAY_LEN(steps), now);
+    moot_history_return_txn(&history, txn, MOOT_OUTCOME_OK, steps, later);
     moot_history_write(&history, &out);
     save("history", "kinds", moot_buffer_slice(&out));
     moot_history_deinit(&history);
