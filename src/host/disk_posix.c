@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -21,6 +23,8 @@ enum {
     BOUNCE_BYTES = 1024 * 1024, /* For memory that is not aligned. */
 };
 static const char MAKING_SUFFIX[] = ".making";
+static const char SPARE[] = "spare.making"; /* Not listed, and removed by the next open. */
+enum { PACE_NS = 1000 * 1000 };             /* Between pieces of a spare: others write, too. */
 
 struct open_file {
     char name[NAME_BYTES]; /* Empty: the slot is free. */
@@ -39,6 +43,16 @@ struct moot_disk_posix {
     uint64_t uses;
     pthread_mutex_t bounce_lock; /* Guards bounce. */
     uint8_t *bounce;
+
+    /* A file of zeros, made while the newest one is still being filled: 64 MiB take 40 ms and more,
+     * for which all who wait for the journal would wait. `lock` guards these. */
+    pthread_t maker;
+    bool maker_started; /* To be joined. */
+    atomic_bool maker_hurries;
+    uint64_t spare_size; /* Of the one made or being made; 0: none. */
+    int spare_status;    /* The maker's, until it is joined. */
+    char created[NAME_BYTES];
+    uint64_t created_size; /* Of the file made last, until its spare is begun. */
 };
 
 static struct moot_disk_posix *of(struct moot_disk *disk) { return (struct moot_disk_posix *)disk; }
@@ -192,11 +206,14 @@ static int read_all(int fd, uint8_t *bytes, size_t size, uint64_t offset)
     return MOOT_OK;
 }
 
+static void maybe_make_spare(struct moot_disk_posix *posix, const char *name, uint64_t offset);
+
 static int posix_write(struct moot_disk *disk, const char *name, uint64_t offset, const void *bytes,
                        size_t size)
 {
     struct moot_disk_posix *posix = of(disk);
     MOOT_ASSERT(offset % MOOT_JOURNAL_ALIGN == 0 && size % MOOT_JOURNAL_ALIGN == 0);
+    maybe_make_spare(posix, name, offset);
     struct open_file *file = NULL;
     int status = acquire(posix, name, &file);
     if (status != MOOT_OK) {
@@ -260,7 +277,7 @@ static int sync_folder(struct moot_disk_posix *posix)
 }
 
 /* Writes `size` zeros. A full disk shows here, before anything depends on the file. */
-static int fill_zeros(int fd, uint64_t size)
+static int fill_zeros(int fd, uint64_t size, const atomic_bool *hurries)
 {
     uint8_t *zeros = aligned_alloc(MOOT_JOURNAL_ALIGN, BOUNCE_BYTES);
     MOOT_ASSERT(zeros != NULL);
@@ -276,9 +293,79 @@ static int fill_zeros(int fd, uint64_t size)
             status = done < 0 ? status_of_errno() : MOOT_FAIL(MOOT_EIO);
         }
         offset += done > 0 ? (uint64_t)done : 0;
+        if (!atomic_load_explicit(hurries, memory_order_relaxed)) {
+            nanosleep(&(struct timespec){.tv_nsec = PACE_NS}, NULL);
+        }
     }
     free(zeros);
     return status;
+}
+
+/* A synced file of zeros. */
+static int make_file(const struct moot_disk_posix *posix, const char *name, uint64_t size,
+                     const atomic_bool *hurries)
+{
+    /* Without O_DSYNC: the zeros are synced once, at the end. */
+    int direct = posix->direct ? O_DIRECT : 0;
+    int fd = openat(posix->folder, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | direct, 0600);
+    if (fd < 0) {
+        return status_of_errno();
+    }
+    int status = fill_zeros(fd, size, hurries);
+    if (status == MOOT_OK && fsync(fd) != 0) {
+        status =
+            errno == ENOSPC || errno == EDQUOT ? MOOT_FAIL(MOOT_ENOSPACE) : MOOT_FAIL(MOOT_EIO);
+    }
+    close(fd);
+    if (status != MOOT_OK) {
+        (void)unlinkat(posix->folder, name, 0);
+    }
+    return status;
+}
+
+static void *maker_main(void *argument)
+{
+    struct moot_disk_posix *posix = argument;
+    posix->spare_status = make_file(posix, SPARE, posix->spare_size, &posix->maker_hurries);
+    return NULL;
+}
+
+/* Half of the file made last is full, so that another will be wanted. Files that are used again are
+ * none: who has those makes no more. */
+static void maybe_make_spare(struct moot_disk_posix *posix, const char *name, uint64_t offset)
+{
+    pthread_mutex_lock(&posix->lock);
+    if (posix->created_size > 0 && offset >= posix->created_size / 2 && posix->spare_size == 0 &&
+        strcmp(posix->created, name) == 0) {
+        posix->spare_size = posix->created_size;
+        posix->created_size = 0;
+        atomic_store_explicit(&posix->maker_hurries, false, memory_order_relaxed);
+        posix->maker_started = pthread_create(&posix->maker, NULL, maker_main, posix) == 0;
+        posix->spare_size = posix->maker_started ? posix->spare_size : 0;
+    }
+    pthread_mutex_unlock(&posix->lock);
+}
+
+/* True: the spare has that size, is whole, and is the caller's. */
+static bool take_spare(struct moot_disk_posix *posix, uint64_t size)
+{
+    pthread_mutex_lock(&posix->lock);
+    bool started = posix->maker_started;
+    posix->maker_started = false;
+    pthread_mutex_unlock(&posix->lock);
+    if (!started) {
+        return false;
+    }
+    atomic_store_explicit(&posix->maker_hurries, true, memory_order_relaxed);
+    pthread_join(posix->maker, NULL);
+    bool fits = posix->spare_status == MOOT_OK && posix->spare_size == size;
+    pthread_mutex_lock(&posix->lock);
+    posix->spare_size = 0;
+    pthread_mutex_unlock(&posix->lock);
+    if (!fits) {
+        (void)unlinkat(posix->folder, SPARE, 0);
+    }
+    return fits;
 }
 
 static int posix_create(struct moot_disk *disk, const char *name, uint64_t size)
@@ -292,25 +379,21 @@ static int posix_create(struct moot_disk *disk, const char *name, uint64_t size)
     char making[NAME_BYTES] = {0};
     memcpy(making, name, strlen(name));
     memcpy(making + strlen(name), MAKING_SUFFIX, sizeof(MAKING_SUFFIX));
-    /* Without O_DSYNC: the zeros are synced once, at the end. */
-    int direct = posix->direct ? O_DIRECT : 0;
-    int fd = openat(posix->folder, making, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | direct, 0600);
-    if (fd < 0) {
-        return status_of_errno();
-    }
-    int status = fill_zeros(fd, size);
-    if (status == MOOT_OK && fsync(fd) != 0) {
-        status =
-            errno == ENOSPC || errno == EDQUOT ? MOOT_FAIL(MOOT_ENOSPACE) : MOOT_FAIL(MOOT_EIO);
-    }
-    close(fd);
-    if (status == MOOT_OK && renameat(posix->folder, making, posix->folder, name) != 0) {
-        status = MOOT_FAIL(MOOT_EIO);
-    }
+    const atomic_bool hurries = true;
+    bool spare = take_spare(posix, size);
+    int status = spare ? MOOT_OK : make_file(posix, making, size, &hurries);
     if (status != MOOT_OK) {
-        (void)unlinkat(posix->folder, making, 0);
         return status;
     }
+    const char *from = spare ? SPARE : making;
+    if (renameat(posix->folder, from, posix->folder, name) != 0) {
+        (void)unlinkat(posix->folder, from, 0);
+        return MOOT_FAIL(MOOT_EIO);
+    }
+    pthread_mutex_lock(&posix->lock);
+    memcpy(posix->created, name, strlen(name) + 1);
+    posix->created_size = size;
+    pthread_mutex_unlock(&posix->lock);
     return sync_folder(posix);
 }
 
@@ -470,6 +553,9 @@ int moot_disk_posix_open(const char *path, struct moot_disk_posix **out)
 
 void moot_disk_posix_close(struct moot_disk_posix *posix)
 {
+    if (take_spare(posix, 0)) {
+        MOOT_UNREACHABLE(); /* No file has that size. */
+    }
     for (size_t i = 0; i < FILES_MAX; i++) {
         if (posix->files[i].name[0] != 0) {
             MOOT_ASSERT(posix->files[i].users == 0);

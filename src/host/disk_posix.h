@@ -3,7 +3,8 @@
  * Segments are opened O_DIRECT|O_DSYNC where the file system has it (else O_DSYNC alone), and are
  * written full of zeros when they are made, so that a later write changes no metadata: on the
  * machine of DESIGN section 8 that halves its time. A file is made under another name, synced, and
- * renamed: under its own name it is whole.
+ * renamed: under its own name it is whole. While the second half of a new file is being written, a
+ * thread makes another, which the next create only renames.
  *
  * A failed write or sync is MOOT_EIO and is never tried again: Linux marks the pages clean and
  * reports once, so the second sync would succeed with the data lost. The process must end.

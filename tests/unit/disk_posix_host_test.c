@@ -182,6 +182,36 @@ static void half_made_files_are_gone(void **state)
     moot_disk_posix_close(posix);
 }
 
+/* Goal: what is made beforehand is a file like any other: zeros, of the size asked for, found only
+ * under its own name; and none is left behind. Method: five files, each written past its half, so
+ * that a spare is made; one of another size among them. */
+static void spares_are_files_like_others(void **state)
+{
+    (void)state;
+    static _Alignas(4096) uint8_t block[4096], found[64 * 4096];
+    struct moot_disk_posix *posix = open_folder();
+    struct moot_disk *disk = moot_disk_posix_disk(posix);
+    memset(block, 'x', sizeof(block));
+    for (int i = 0; i < 5; i++) {
+        char name[2] = {(char)('a' + i), 0}, names[64] = "";
+        uint64_t pages = i == 3 ? 32 : 64, size;
+        assert_int_equal(disk->ops->create(disk, name, pages * 4096), MOOT_OK);
+        assert_int_equal(disk->ops->size(disk, name, &size), MOOT_OK);
+        assert_int_equal(size, pages * 4096);
+        assert_int_equal(disk->ops->read(disk, name, 0, found, size), MOOT_OK);
+        assert_true(found[0] == 0 && memcmp(found, found + 1, size - 1) == 0);
+        for (uint64_t page = 0; page < pages; page++) {
+            assert_int_equal(disk->ops->write(disk, name, page * 4096, block, 4096), MOOT_OK);
+        }
+        assert_int_equal(disk->ops->list(disk, append_name, names), MOOT_OK);
+        assert_int_equal(strlen(names), 2 * (i + 1));
+    }
+    moot_disk_posix_close(posix);
+    char path[128];
+    snprintf(path, sizeof(path), "%s/spare.making", folder);
+    assert_int_not_equal(access(path, F_OK), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -189,6 +219,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(names_and_sizes, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(many_files_read_back, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(half_made_files_are_gone, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(spares_are_files_like_others, make_folder, remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
