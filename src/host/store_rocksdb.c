@@ -79,6 +79,16 @@ static int rocks_get(struct moot_store *store, struct moot_slice key, struct moo
                      struct moot_slice *value)
 {
     struct store_rocksdb *rocks = rocks_of(store);
+    bool present;
+    struct moot_slice under_way;
+    if (store_writer__find(rocks->writer, key, &present, &under_way)) {
+        *value = present ? moot_arena_copy(arena, under_way) : *value;
+        return present ? MOOT_OK : MOOT_ENOTFOUND;
+    }
+    int status = store_writer__status(rocks->writer);
+    if (status != MOOT_OK) {
+        return status;
+    }
     char *error = NULL;
     rocksdb_pinnableslice_t *found =
         rocksdb_get_pinned(rocks->db, rocks->read_cached, (const char *)key.data, key.size, &error);
@@ -167,9 +177,13 @@ static int iterator_status(const struct moot_store_iterator *iterator)
 static int rocks_iterate(struct moot_store *store, struct moot_store_pin *pin,
                          struct moot_range range, bool reverse, struct moot_store_iterator **out)
 {
+    int status = pin == NULL ? store_writer__wait(rocks_of(store)->writer) : MOOT_OK;
+    if (status != MOOT_OK) {
+        return status;
+    }
     struct moot_store_iterator *iterator =
         iterator_make(rocks_of(store), pin, pin == NULL ? TIER_CACHE : TIER_ALL, range, reverse);
-    int status = iterator_status(iterator);
+    status = iterator_status(iterator);
     if (status != MOOT_OK && status != MOOT_ENOTFOUND) {
         rocks_iterate_end(iterator);
         return status;
@@ -223,6 +237,8 @@ static int rocks_fetch_range(struct moot_store *store, struct moot_range range, 
 static struct moot_store_pin *rocks_pin(struct moot_store *store)
 {
     struct moot_store_pin *pin = moot_alloc(sizeof(*pin));
+    int status = store_writer__wait(rocks_of(store)->writer);
+    (void)status; /* A failure is told by the next write, which ends the process. */
     pin->snapshot = rocksdb_create_snapshot(rocks_of(store)->db);
     MOOT_ASSERT(pin->snapshot != NULL);
     return pin;
@@ -292,12 +308,34 @@ static int translate(struct store_rocksdb *rocks, const struct moot_batch *batch
     return status;
 }
 
+static bool deletes_ranges(const struct moot_batch *batch)
+{
+    struct moot_reader reader = moot_reader_make(moot_buffer_slice(&batch->bytes));
+    enum moot_batch_op op;
+    struct moot_slice key, value;
+    bool found = false;
+    while (!found && moot_batch_next(&reader, &op, &key, &value)) {
+        found = op == MOOT_BATCH_DELETE_RANGE;
+    }
+    return found;
+}
+
 static int rocks_write(struct moot_store *store, const struct moot_batch *batch)
 {
     struct store_rocksdb *rocks = rocks_of(store);
     MOOT_ASSERT(!atomic_load_explicit(&rocks->committing, memory_order_acquire));
+    return store_writer__give(rocks->writer, batch);
+}
+
+int store_rocksdb__write_batch(struct store_rocksdb *rocks, const struct moot_batch *batch)
+{
     rocksdb_writebatch_clear(rocks->batch);
-    int status = translate(rocks, batch);
+    int status = MOOT_OK;
+    if (deletes_ranges(batch)) {
+        status = translate(rocks, batch);
+    } else {
+        store_writer__put_sorted(rocks->batch, batch);
+    }
     if (status != MOOT_OK) {
         return status;
     }
@@ -342,6 +380,10 @@ static void wait_for_compaction(const struct store_rocksdb *rocks)
 static int rocks_flush(struct moot_store *store)
 {
     struct store_rocksdb *rocks = rocks_of(store);
+    int status = store_writer__wait(rocks->writer);
+    if (status != MOOT_OK) {
+        return status;
+    }
     wait_for_compaction(rocks);
     char *error = NULL;
     rocksdb_flush(rocks->db, rocks->flush_wait, &error);
@@ -369,6 +411,7 @@ static void options_free(struct store_rocksdb *rocks)
 static void rocks_close(struct moot_store *store)
 {
     struct store_rocksdb *rocks = rocks_of(store);
+    store_writer__stop(rocks->writer);
     store_rocksdb__ingest_abort(store);
     rocksdb_close(rocks->db);
     options_free(rocks);
@@ -540,6 +583,7 @@ int moot_store_rocksdb_open(const struct moot_store_rocksdb_options *given, stru
         options_free(rocks);
         return locked ? MOOT_FAIL(MOOT_EBUSY) : status;
     }
+    rocks->writer = store_writer__start(rocks);
     *out = &rocks->base;
     return MOOT_OK;
 }

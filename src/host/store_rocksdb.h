@@ -7,6 +7,8 @@
  *  - get and iterate read at the block cache's tier: what would need I/O is "Incomplete", which is
  *    MOOT_EWOULDBLOCK. fetch reads at the normal tier and so warms the cache. What one command
  *    needs must fit the cache, or it never gets done: long reads go by a pin.
+ *  - write only hands its batch to a thread (store_rocksdb_writer.c); reads look into the batch
+ * under way first, and what cannot (walks, pins, flush, ingests) waits for it.
  *  - A write never stalls: the triggers for that are off. Back-pressure is in flush(), which waits
  *    while compaction is behind. Should RocksDB stall all the same (nobody flushes, and two
  *    write buffers are full), the write waits and is counted.
@@ -23,7 +25,7 @@
  *    wipe the folder and install every group anew.
  *
  * Threads: as storage/store.h says. ingest_commit may run beside everything but write. Memory: the
- * cache, and at most two write buffers. */
+ * cache, at most two write buffers, and one batch. */
 #ifndef MOOT_HOST_STORE_ROCKSDB_H
 #define MOOT_HOST_STORE_ROCKSDB_H
 

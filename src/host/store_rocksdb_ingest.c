@@ -317,6 +317,9 @@ int store_rocksdb__ingest_commit(struct moot_store *store, const struct moot_bat
     MOOT_ASSERT(!other);
     int status = file_end(rocks);
     uint32_t content = rocks->ingest.files;
+    if (status == MOOT_OK) {
+        status = store_writer__wait(rocks->writer);
+    }
     if (status == MOOT_OK) { /* What was written before must not be younger than the ingest. */
         char *error = NULL;
         rocksdb_flush(rocks->db, rocks->flush_wait, &error);

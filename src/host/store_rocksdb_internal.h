@@ -1,4 +1,4 @@
-/* What store_rocksdb.c and store_rocksdb_ingest.c share. */
+/* What the files of the store on RocksDB share. */
 #ifndef MOOT_HOST_STORE_ROCKSDB_INTERNAL_H
 #define MOOT_HOST_STORE_ROCKSDB_INTERNAL_H
 
@@ -32,14 +32,36 @@ struct store_rocksdb {
     rocksdb_writeoptions_t *write_fast; /* Fails rather than stalls. */
     rocksdb_writeoptions_t *write_wait;
     rocksdb_flushoptions_t *flush_wait;
-    rocksdb_writebatch_t *batch; /* Of write(), used again and again. */
-    atomic_bool committing;      /* ingest_commit runs. */
+    rocksdb_writebatch_t *batch; /* Of the writer's thread, used again and again. */
+    struct store_writer *writer;
+    atomic_bool committing; /* ingest_commit runs. */
     atomic_ullong stalls;
     struct ingest ingest;
 };
 
 /* What RocksDB says, as a status; frees `error`. NULL is MOOT_OK. */
 int store_rocksdb__status(struct store_rocksdb *rocks, char *error) MOOT_MUST_USE;
+
+/* On the writer's thread. */
+int store_rocksdb__write_batch(struct store_rocksdb *rocks,
+                               const struct moot_batch *batch) MOOT_MUST_USE;
+
+/* store_rocksdb_writer.c */
+struct store_writer *store_writer__start(struct store_rocksdb *rocks);
+/* Ends after what was given is written. */
+void store_writer__stop(struct store_writer *writer);
+/* Takes a copy. What it says is how the batch before went: after a failure nothing is taken. */
+int store_writer__give(struct store_writer *writer, const struct moot_batch *batch) MOOT_MUST_USE;
+/* Until what was given is in RocksDB; on any thread. */
+int store_writer__wait(struct store_writer *writer) MOOT_MUST_USE;
+/* Of what was given so far: after a failure RocksDB is not what reads should see. */
+int store_writer__status(const struct store_writer *writer) MOOT_MUST_USE;
+/* What the batch under way says of a key; false: nothing. On the thread that gives. The value is
+ * valid until the next batch is given. */
+bool store_writer__find(struct store_writer *writer, struct moot_slice key, bool *present,
+                        struct moot_slice *value);
+/* All of a batch that deletes no ranges, in key order. */
+void store_writer__put_sorted(rocksdb_writebatch_t *out, const struct moot_batch *batch);
 
 int store_rocksdb__ingest_begin(struct moot_store *store, const struct moot_range *ranges,
                                 size_t count) MOOT_MUST_USE;

@@ -77,7 +77,9 @@ struct moot_store_ops {
     int (*fetch_range)(struct moot_store *store, struct moot_range range, bool reverse,
                        uint64_t limit);
 
-    /* Atomic; visible to every later get. MOOT_EIO, MOOT_ENOSPACE. */
+    /* Atomic; visible to every later get. The batch is the caller's again on return. A failure may
+     * be told by a later call instead; then all fail, and nothing follows in the store. MOOT_EIO,
+     * MOOT_ENOSPACE. */
     int (*write)(struct moot_store *store, const struct moot_batch *batch);
     /* Everything written before is durable on return. May take long; safe on another thread, beside
      * gets and writes. */

@@ -1,7 +1,5 @@
 #include "database/execute/view_internal.h"
 
-#include <stdlib.h>
-
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/rule.h"
@@ -557,12 +555,6 @@ size_t moot_view_size(const struct moot_view *view) { return view->arena.total; 
 
 uint32_t moot_view_count(const struct moot_view *view) { return view->entry_count; }
 
-static int by_key(const void *a, const void *b)
-{
-    const struct view_entry *const *x = a, *const *y = b;
-    return moot_slice_compare((*x)->key, (*y)->key); /* No two are equal. */
-}
-
 void moot_view_flush(struct moot_view *view, struct moot_batch *batch)
 {
     MOOT_ASSERT(view->depth == 0);
@@ -573,10 +565,6 @@ void moot_view_flush(struct moot_view *view, struct moot_batch *batch)
     }
     if (view->clear_count > 0) {
         moot_recent_reset(&view->recent);
-    }
-    /* The order of making is no longer needed: what follows empties the overlay. */
-    if (view->entry_count > 0) {
-        qsort(view->entries, view->entry_count, sizeof(*view->entries), by_key);
     }
     for (uint32_t i = 0; i < view->entry_count; i++) {
         const struct view_entry *entry = view->entries[i];

@@ -101,8 +101,7 @@ uint64_t moot_view_take_hash(struct moot_view *view);
 size_t moot_view_recent_bytes(const struct moot_view *view);
 size_t moot_view_size(const struct moot_view *view);
 uint32_t moot_view_count(const struct moot_view *view);
-/* Appends everything kept to `batch` (each key once, its last value, in key order: a store takes
- * neighbours faster) and empties the overlay. Only
+/* Appends everything kept to `batch` (each key once, its last value) and empties the overlay. Only
  * with no layer open. */
 void moot_view_flush(struct moot_view *view, struct moot_batch *batch);
 /* The store changed under the view (a snapshot was installed): forget everything. Only when nothing
