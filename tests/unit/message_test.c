@@ -181,6 +181,60 @@ static void the_impossible_is_refused(void **state)
     moot_arena_deinit(&arena);
 }
 
+/* An append with one entry: the envelope's kind, and what follows its header. */
+static int decode_append(enum moot_raft_entry_kind raft_kind, enum moot_entry_kind kind,
+                         struct moot_slice body, size_t cut)
+{
+    struct moot_arena arena;
+    struct moot_buffer envelope, wire;
+    struct moot_message message = {.kind = MOOT_MESSAGE_RAFT, .group = MOOT_GROUP_DB0}, decoded;
+    struct moot_entry entry = {.kind = kind, .stamp = 9};
+    moot_arena_init(&arena);
+    moot_buffer_init(&envelope);
+    moot_buffer_init(&wire);
+    moot_entry_put_header(moot_buffer_reserve(&envelope, MOOT_ENTRY_HEADER_BYTES), &entry);
+    envelope.size = MOOT_ENTRY_HEADER_BYTES;
+    moot_buffer_append_slice(&envelope, body);
+    struct moot_slice bytes = {envelope.data, envelope.size - cut};
+    struct moot_raft_entry head = {.term = 1, .size = (uint32_t)bytes.size, .kind = raft_kind};
+    message.raft.message.kind = MOOT_RAFT_APPEND;
+    message.raft.message.append.count = 1;
+    message.raft.message.append.entries = &head;
+    message.raft.bytes = &bytes;
+    sample_wire(&message, &wire);
+    int status = moot_message_decode(moot_buffer_slice(&wire), &arena, &decoded);
+    moot_buffer_deinit(&envelope);
+    moot_buffer_deinit(&wire);
+    moot_arena_deinit(&arena);
+    return status;
+}
+
+/* Goal: what a broken peer puts into the log is what it says it is: a header that every reader
+ * counts on, a configuration with nothing behind it, and none in disguise. */
+static void entries_are_what_they_say(void **state)
+{
+    (void)state;
+    struct moot_buffer members;
+    moot_buffer_init(&members);
+    moot_members_encode(&SAMPLE_MEMBERS, &members);
+    struct moot_slice whole = moot_buffer_slice(&members), none = {NULL, 0};
+    assert_int_equal(decode_append(MOOT_RAFT_ENTRY_MEMBERS, MOOT_ENTRY_MEMBERS, whole, 0), 0);
+    assert_int_equal(decode_append(MOOT_RAFT_ENTRY_DATA, MOOT_ENTRY_MEMBERS, whole, 0),
+                     MOOT_EINVALID);
+    assert_int_equal(decode_append(MOOT_RAFT_ENTRY_NOOP, MOOT_ENTRY_MEMBERS, whole, 0),
+                     MOOT_EINVALID);
+    assert_int_equal(decode_append(MOOT_RAFT_ENTRY_MEMBERS, MOOT_ENTRY_COMMANDS, whole, 0),
+                     MOOT_EINVALID);
+    assert_int_equal(decode_append(MOOT_RAFT_ENTRY_DATA, MOOT_ENTRY_COMMANDS, none, 0), 0);
+    assert_int_equal(decode_append(MOOT_RAFT_ENTRY_DATA, MOOT_ENTRY_COMMANDS, none, 1),
+                     MOOT_EINVALID);
+    moot_put_u8(&members, 0);
+    assert_int_equal(
+        decode_append(MOOT_RAFT_ENTRY_MEMBERS, MOOT_ENTRY_MEMBERS, moot_buffer_slice(&members), 0),
+        MOOT_EINVALID);
+    moot_buffer_deinit(&members);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -189,6 +243,7 @@ int main(void)
         cmocka_unit_test(truncations_are_refused),
         cmocka_unit_test(changed_bytes_are_refused_or_valid),
         cmocka_unit_test(the_impossible_is_refused),
+        cmocka_unit_test(entries_are_what_they_say),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -82,7 +82,21 @@ static bool decode_entry_members(struct moot_slice bytes, struct moot_arena *are
     struct moot_members *members = moot_arena_alloc(arena, sizeof(*members));
     struct moot_reader body = moot_reader_make(envelope.body);
     entry->members = members;
-    return moot_members_decode(&body, members);
+    return moot_members_decode(&body, members) && moot_reader_left(&body) == 0;
+}
+
+/* An entry must have the header that every reader of the log counts on. What the header says is
+ * judged when it is executed, by a release that knows it; but a configuration must come as one: in
+ * disguise it would be executed without ever having been in force. */
+static bool decode_entry(struct moot_slice bytes, struct moot_arena *arena,
+                         struct moot_raft_entry *entry)
+{
+    if (entry->kind == MOOT_RAFT_ENTRY_MEMBERS) {
+        return decode_entry_members(bytes, arena, entry);
+    }
+    bool disguised = bytes.size >= MOOT_ENTRY_HEADER_BYTES && bytes.data[0] == MOOT_ENTRY_VERSION &&
+                     bytes.data[1] == MOOT_ENTRY_MEMBERS;
+    return bytes.size >= MOOT_ENTRY_HEADER_BYTES && !disguised;
 }
 
 static bool decode_entries(struct moot_reader *reader, struct moot_arena *arena,
@@ -106,8 +120,7 @@ static bool decode_entries(struct moot_reader *reader, struct moot_arena *arena,
     }
     for (uint32_t i = 0; i < count; i++) {
         bytes[i] = moot_get_raw(reader, entries[i].size);
-        if (reader->failed || (entries[i].kind == MOOT_RAFT_ENTRY_MEMBERS &&
-                               !decode_entry_members(bytes[i], arena, &entries[i]))) {
+        if (reader->failed || !decode_entry(bytes[i], arena, &entries[i])) {
             return false;
         }
     }
