@@ -128,7 +128,8 @@ enum {
     /* Time */
     MOOT_ELECTION_MS = 600, /* Least election time-out; the most is twice that. */
     MOOT_HEARTBEAT_MS = 75,
-    MOOT_CLOCK_BOUND_MS = 500, /* How far a node's clock may be from the majority's. */
+    MOOT_CLOCK_BOUND_MS = 500,    /* How far a node's clock may be from the majority's. */
+    MOOT_CLOCK_LEAP_NEAR_S = 120, /* Before a leap second, the bounded clock's error is a second. */
     MOOT_REQUEST_TIMEOUT_MS =
         5000, /* A command without an answer this long is in doubt, or surely not done. */
 };
