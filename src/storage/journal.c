@@ -206,6 +206,9 @@ static void seal(struct layout *l, uint8_t *block, struct journal_segment *segme
         journal->epoch_start = journal->next_batch;
     }
     size_t header_size = journal_header_size(l->span_count);
+    uint32_t mask = journal_mask_choose(block, (size_t)l->length);
+    journal_mask_apply(block, (size_t)l->length, mask);
+    l->flags |= mask << JOURNAL_MASK_SHIFT;
     struct journal_header header = {
         .generation = segment->generation,
         .offset = segment->used,

@@ -14,6 +14,9 @@
 static const char NAME_PREFIX[] = "journal-";
 enum { NAME_PREFIX_SIZE = sizeof(NAME_PREFIX) - 1, NAME_DIGITS = 16 };
 _Static_assert(NAME_PREFIX_SIZE + NAME_DIGITS < JOURNAL_NAME_BYTES, "a name fits its field");
+enum { MASKS = 1 << 16 };
+_Static_assert(MOOT_JOURNAL_BATCH_BYTES_MAX / MOOT_JOURNAL_ALIGN + 2 < MASKS,
+               "whatever a body holds, some mask is right for it");
 _Static_assert((int)JOURNAL_SPANS_MAX >= (int)MOOT_GROUPS_MAX, "every group fits a header");
 
 size_t journal_header_size(size_t span_count)
@@ -134,6 +137,40 @@ struct journal_span journal_span_get(const uint8_t *block, uint32_t at)
     const uint8_t *span = block + JOURNAL_HEADER_BYTES + (size_t)at * JOURNAL_SPAN_BYTES;
     return (struct journal_span){moot_load_le32(span), moot_load_le64(span + 4),
                                  moot_load_le64(span + 12)};
+}
+
+static uint32_t first_two(uint64_t word) { return (uint32_t)word & (MASKS - 1); }
+
+uint32_t journal_mask_choose(const uint8_t *batch, size_t length)
+{
+    bool begins = false;
+    for (size_t at = MOOT_JOURNAL_ALIGN; at < length && !begins; at += MOOT_JOURNAL_ALIGN) {
+        begins = moot_load_le64(batch + at) == JOURNAL_MAGIC;
+    }
+    if (!begins) {
+        return 0;
+    }
+    MOOT_SOMETIMES(true, "journal: what a client sent looked like a header");
+    uint8_t wrong[MASKS / 8] = {1}; /* 0 is. */
+    for (size_t at = MOOT_JOURNAL_ALIGN; at < length; at += MOOT_JOURNAL_ALIGN) {
+        uint32_t mask = first_two(moot_load_le64(batch + at)) ^ first_two(JOURNAL_MAGIC);
+        wrong[mask / 8] |= (uint8_t)(1u << mask % 8);
+    }
+    uint32_t mask = 1;
+    while ((wrong[mask / 8] >> mask % 8 & 1) != 0) {
+        mask++;
+        MOOT_ASSERT(mask < MASKS);
+    }
+    return mask;
+}
+
+void journal_mask_apply(uint8_t *batch, size_t length, uint32_t mask)
+{
+    MOOT_ASSERT(mask < MASKS);
+    for (size_t at = MOOT_JOURNAL_ALIGN; at < length && mask != 0; at += MOOT_JOURNAL_ALIGN) {
+        batch[at] ^= (uint8_t)mask;
+        batch[at + 1] ^= (uint8_t)(mask >> 8);
+    }
 }
 
 static size_t varint_size(uint64_t v)

@@ -13,7 +13,11 @@
  *
  * Magic, version, header size, checksum and generation keep their places in every version, so that
  * an older program can tell a newer batch from garbage. The first 512 bytes hold the header of any
- * batch of up to 19 groups: it is in one sector, and a torn write has all of it or none. */
+ * batch of up to 19 groups: it is in one sector, and a torn write has all of it or none.
+ *
+ * Behind a torn header the scan looks at every block for the next one, and bodies hold what clients
+ * send. So no block of a body begins with the magic: should one, the first two bytes of all of them
+ * are xored with a mask, the upper half of the flags. There are more masks than blocks. */
 #ifndef MOOT_STORAGE_JOURNAL_FORMAT_H
 #define MOOT_STORAGE_JOURNAL_FORMAT_H
 
@@ -30,6 +34,7 @@ enum {
     /* Header flags. */
     JOURNAL_HAS_IDENTITY = 1,
     JOURNAL_HAS_CARRIED = 2,
+    JOURNAL_MASK_SHIFT = 16, /* Nearly always 0. */
     /* Beside a record's kind: written again when its segment was retired. Such a record is older
      * than every other in the journal, whatever its place. */
     JOURNAL_CARRIED = 0x80,
@@ -81,6 +86,11 @@ enum journal_verdict journal_header_get(const uint8_t *block, uint64_t generatio
 struct journal_span journal_span_get(const uint8_t *block, uint32_t at);
 /* Sum over the `length` bytes of a batch that are not its header. */
 uint64_t journal_body_sum(const uint8_t *batch, size_t header_size, size_t length);
+
+/* A mask for a batch of `length` bytes after which no block but the first begins with the magic. */
+uint32_t journal_mask_choose(const uint8_t *batch, size_t length);
+/* Applies it; once more takes it away. */
+void journal_mask_apply(uint8_t *batch, size_t length, uint32_t mask);
 
 /* Exact encoded size. */
 size_t journal_record_size(const struct moot_record *record);

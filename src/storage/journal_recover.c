@@ -418,15 +418,9 @@ static struct journal_segment *segment_of(struct judge *judge, const struct jour
     MOOT_UNREACHABLE();
 }
 
-static int visit_batch(struct judge *judge, const struct visitor *visitor,
-                       const struct journal_found *found)
+static int visit_records(struct judge *judge, const struct visitor *visitor,
+                         const struct journal_found *found, const uint8_t *bytes)
 {
-    const uint8_t *bytes = NULL;
-    int status =
-        journal__scan_read(&judge->scan, found->file, found->offset, found->length, &bytes);
-    if (status != MOOT_OK) {
-        return status;
-    }
     struct moot_reader reader =
         moot_reader_make((struct moot_slice){bytes + found->header_size, found->records_size});
     for (uint32_t i = 0; i < found->record_count; i++) {
@@ -441,12 +435,30 @@ static int visit_batch(struct judge *judge, const struct visitor *visitor,
         journal__account(judge->journal, segment_of(judge, found), &record);
         judge->report->records++;
         judge->report->bytes += record.bytes.size;
-        status = visitor->visit(visitor->context, &record);
+        int status = visitor->visit(visitor->context, &record);
         if (status != MOOT_OK) {
             return status;
         }
     }
     return MOOT_OK;
+}
+
+static int visit_batch(struct judge *judge, const struct visitor *visitor,
+                       const struct journal_found *found)
+{
+    const uint8_t *bytes = NULL;
+    uint32_t mask = found->flags >> JOURNAL_MASK_SHIFT;
+    int status =
+        journal__scan_read(&judge->scan, found->file, found->offset, found->length, &bytes);
+    if (status != MOOT_OK || mask == 0) {
+        return status != MOOT_OK ? status : visit_records(judge, visitor, found, bytes);
+    }
+    uint8_t *copy = moot_alloc(found->length); /* The window may be read again. */
+    memcpy(copy, bytes, found->length);
+    journal_mask_apply(copy, found->length, mask);
+    status = visit_records(judge, visitor, found, copy);
+    moot_free(copy);
+    return status;
 }
 
 /* What was carried comes first: it is older than everything else, wherever it lies. */
