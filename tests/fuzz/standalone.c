@@ -81,6 +81,23 @@ static void try_file(const char *path, uint64_t changes)
     free(changed);
 }
 
+/* For a fuzzer that has no seeds. */
+static void try_random(uint64_t count)
+{
+    enum { RANDOM_MAX = 512 };
+    struct moot_rng rng;
+    moot_rng_init(&rng, 1);
+    try_input(NULL, 0);
+    for (uint64_t i = 0; i < count; i++) {
+        uint8_t data[RANDOM_MAX];
+        size_t size = (size_t)moot_rng_below(&rng, RANDOM_MAX);
+        for (size_t at = 0; at < size; at++) {
+            data[at] = (uint8_t)moot_rng_next(&rng);
+        }
+        try_input(data, size);
+    }
+}
+
 static int is_file(const struct dirent *entry) { return entry->d_name[0] != '.'; }
 
 int main(int argc, char **argv)
@@ -102,8 +119,12 @@ int main(int argc, char **argv)
             free(files[k]);
         }
         free(files);
-        printf("%s - %s: %d files, %llu changes of each\n", count > 0 ? "ok" : "not ok", argv[i],
-               count, (unsigned long long)changes);
+        if (count <= 0) {
+            count = 0;
+            try_random(changes);
+        }
+        printf("ok - %s: %d files, %llu %s\n", argv[i], count, (unsigned long long)changes,
+               count > 0 ? "changes of each" : "inputs by chance");
     }
     return 0;
 }
