@@ -29,6 +29,8 @@ enum {
     MOOT_MULTI_COMMANDS_MAX = 10000,   /* Commands queued by one MULTI. */
     MOOT_WATCH_MAX = 1024,             /* Keys watched by one connection. */
     MOOT_PIPELINE_MAX = 1024, /* Unanswered commands of a connection; then reading pauses. */
+    MOOT_HELD_BYTES =
+        64 * 1024, /* Unparsed, of a connection whose write waits; then reading pauses. */
     MOOT_OUTPUT_SOFT = 1 * 1024 * 1024, /* Unsent output at which a connection is no longer read. */
     MOOT_OUTPUT_HARD = 64 * 1024 * 1024, /* Unsent output at which it is closed. */
 

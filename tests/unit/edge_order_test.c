@@ -93,6 +93,80 @@ static void pipelines_keep_their_order(void **state)
     cluster_deinit(cluster);
 }
 
+/* Goal: a read sees none of the writes behind it, also when it is asked again after a fail-over: by
+ * then they may be in the log. Method: GET, a while, SET, a while, then the leader is cut off. */
+static void a_read_stays_before_the_writes_behind_it(void **state)
+{
+    (void)state;
+    struct cluster *cluster = edge_cluster(3);
+    for (int between = 0; between < 4; between++) {
+        for (int after = 0; after < 8; after++) {
+            uint32_t leader = cluster_leader(cluster), id = edge_follower(cluster);
+            edge_open(cluster, id, 2);
+            edge_expect(cluster, id, 1, "SET k old\r\n", "+OK\r\n");
+            if (between == 0) {
+                edge_send(cluster, id, 2, "GET k\r\nLRANGE l 0 -1\r\nSET k new\r\nGET k\r\n");
+            } else {
+                edge_send(cluster, id, 2, "GET k\r\nLRANGE l 0 -1\r\n");
+                edge_turns(cluster, between);
+                edge_input(cluster, id, MOOT_INPUT_CLIENT_BYTES, 2, 0,
+                           MOOT_SLICE_LITERAL("SET k new\r\nGET k\r\n"));
+            }
+            edge_turns(cluster, after);
+            cluster->nodes[leader].cut = true;
+            edge_wait(cluster, id, 2, "$3\r\nold\r\n*0\r\n+OK\r\n$3\r\nnew\r\n");
+            edge_heal(cluster, leader);
+            edge_close(cluster, id, 2);
+            edge_run_ms(cluster, 1000);
+        }
+    }
+    cluster_deinit(cluster);
+}
+
+/* Goal: a burst of cheap reads and writes costs one entry, not one for each change from reading to
+ * writing; and what is sent while a write waits is limited. Method: entries of a mixed pipeline; 1
+ * MB behind a GET and a SET without a majority. */
+static void a_mixed_pipeline_is_one_entry(void **state)
+{
+    (void)state;
+    struct cluster *cluster = edge_cluster(3);
+    uint32_t id = edge_follower(cluster);
+    edge_open(cluster, id, 2);
+    struct moot_group_view before, after;
+    moot_node_group(cluster->nodes[id].node, MOOT_GROUP_DB0, &before);
+    edge_expect(cluster, id, 2, "GET a\r\nGET b\r\nSET a 1\r\nGET a\r\nSET b 2\r\nGET b\r\n",
+                "$-1\r\n$-1\r\n+OK\r\n$1\r\n1\r\n+OK\r\n$1\r\n2\r\n");
+    moot_node_group(cluster->nodes[id].node, MOOT_GROUP_DB0, &after);
+    assert_int_equal(after.last - before.last, 1);
+    for (uint32_t i = 1; i <= 3; i++) {
+        cluster->nodes[i].cut = i != id;
+    }
+    edge_send(cluster, id, 2, "GET a\r\n");
+    edge_turns(cluster, 3);
+    struct cluster_client *client = &cluster->nodes[id].clients[2];
+    uint32_t paused = client->pauses;
+    char *large = moot_alloc(1000 * 1000);
+    memset(large, 'x', 1000 * 1000);
+    edge_input(cluster, id, MOOT_INPUT_CLIENT_BYTES, 2, 0, moot_slice_text("SET a 2\r\n"));
+    edge_turns(cluster, 3);
+    assert_int_equal(client->pauses, paused); /* It is little so far. */
+    edge_input(cluster, id, MOOT_INPUT_CLIENT_BYTES, 2, 0,
+               moot_slice_text("*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$1000000\r\n"));
+    edge_input(cluster, id, MOOT_INPUT_CLIENT_BYTES, 2, 0, moot_slice_make(large, 1000 * 1000));
+    edge_input(cluster, id, MOOT_INPUT_CLIENT_BYTES, 2, 0, moot_slice_text("\r\n"));
+    edge_turns(cluster, 3);
+    assert_int_equal(client->pauses, paused + 1);
+    moot_free(large);
+    for (uint32_t i = 1; i <= 3; i++) {
+        if (i != id) {
+            edge_heal(cluster, i);
+        }
+    }
+    edge_wait(cluster, id, 2, "$1\r\n1\r\n+OK\r\n+OK\r\n");
+    assert_int_equal(client->resumes, client->pauses);
+    cluster_deinit(cluster);
+}
+
 /* Goal: one turn's work is bounded, and what is left over is done in the next turns, which come at
  * once. Method: on a node that is its own majority every WATCH of a pipeline waits for the one
  * before it: a round of messages to itself each, more of them than a turn takes. */
@@ -332,6 +406,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pipelines_keep_their_order),
+        cmocka_unit_test(a_read_stays_before_the_writes_behind_it),
+        cmocka_unit_test(a_mixed_pipeline_is_one_entry),
         cmocka_unit_test(what_a_turn_leaves_is_done_in_the_next),
         cmocka_unit_test(a_long_pipeline_is_paused),
         cmocka_unit_test(a_slow_reader_is_paused_then_closed),

@@ -67,7 +67,7 @@ static void give_back(struct moot_edge *edge, bool from_left, uint8_t database,
                                  key.text, element.text};
     /* It was admitted when it was first pushed: neither a full queue nor a full disk refuses it. */
     struct moot_stream_edge *stream = &edge->streams[MOOT_GROUP_DB0];
-    struct moot_ref ref = {0, 0, MOOT_REF_NONE};
+    struct moot_ref ref = {.kind = MOOT_REF_NONE};
     struct moot_buffer *out = moot_stream_edge_add(stream, true, ref, edge->now.instant);
     size_t before = out->size;
     moot_item_put(out, MOOT_ITEM_RETRY, database, (struct moot_slice){NULL, 0}, args, 3);
@@ -186,6 +186,10 @@ static void deliver(struct moot_edge *edge, const struct moot_ref *ref, struct m
     struct moot_connection *connection = edge__find(edge, ref->connection);
     if (connection == NULL) {
         return;
+    }
+    if (ref->is_placed_read) {
+        MOOT_ASSERT(connection->reads.count > 0);
+        connection->reads.count--;
     }
     /* Stamps are raw; an error is told by its line end, which no ordinal's high bytes can be. */
     bool is_text =
@@ -342,7 +346,7 @@ static void on_wake(struct moot_edge *edge, uint64_t id)
     MOOT_ASSERT(connection != NULL); /* edge__client_gone takes care of that. */
     blocked->retrying = true;
     struct moot_stream_edge *stream = &edge->streams[MOOT_GROUP_DB0];
-    struct moot_ref ref = {blocked->connection, id, MOOT_REF_RETRY};
+    struct moot_ref ref = {blocked->connection, id, MOOT_REF_RETRY, false};
     struct moot_buffer *out = moot_stream_edge_add(stream, true, ref, edge->now.instant);
     size_t before = out->size;
     uint8_t flags = MOOT_ITEM_BLOCKING | MOOT_ITEM_RETRY;

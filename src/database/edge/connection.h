@@ -25,6 +25,15 @@ struct moot_watch {
     struct moot_stamp stamp;
 };
 
+/* Reads of a connection that are not in the log and not answered: after a fail-over they are sent
+ * again, so no write may follow them yet. */
+struct moot_open_reads {
+    uint32_t count;
+    uint64_t generation; /* Of the read batch that the first was put into, */
+    uint32_t ref;        /* as which of its references, */
+    size_t from;         /* and where. */
+};
+
 struct moot_connection {
     moot_connection_id id;
     uint64_t number; /* CLIENT ID: small, counted from 1. */
@@ -65,6 +74,8 @@ struct moot_connection {
     bool has_nonce;
     uint64_t
         building[MOOT_GROUPS_MAX]; /* Generation of the write batch it last has a command in. */
+    struct moot_open_reads reads;
+    bool is_held; /* The next command writes, and waits for `reads`. */
 };
 
 struct moot_connection *moot_connection_make(moot_connection_id id, struct moot_slice address);

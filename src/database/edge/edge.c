@@ -4,6 +4,7 @@
 #include "base/codec.h"
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/rule.h"
 #include "base/status.h"
 #include "database/group/entry.h"
 
@@ -242,6 +243,17 @@ static bool admit(struct moot_edge *edge, struct moot_connection *connection, mo
     return false;
 }
 
+/* A read is about to be put outside the log. */
+static void open_read(const struct moot_stream_edge *stream, struct moot_open_reads *reads)
+{
+    if (reads->count == 0) {
+        *reads = (struct moot_open_reads){.generation = stream->read_generation,
+                                          .ref = stream->reads.ref_count,
+                                          .from = stream->reads.items.size};
+    }
+    reads->count++;
+}
+
 /* Where the item goes, and under which reference: the rule of order of this file's header. */
 static struct moot_buffer *open_item(struct moot_edge *edge, struct moot_connection *connection,
                                      moot_group_id group, bool is_write, enum moot_ref_kind kind,
@@ -253,10 +265,71 @@ static struct moot_buffer *open_item(struct moot_edge *edge, struct moot_connect
     if (connection != NULL && to_log) {
         connection->building[group] = stream->generation;
     }
+    if (!to_log) {
+        MOOT_ASSERT(connection != NULL && group == MOOT_GROUP_DB0);
+        open_read(stream, &connection->reads);
+    }
     edge->counts.writes += is_write;
     edge->counts.reads += !is_write;
-    struct moot_ref ref = {connection == NULL ? 0 : connection->id, slot, kind};
+    struct moot_ref ref = {connection == NULL ? 0 : connection->id, slot, kind, !to_log};
     return moot_stream_edge_add(stream, to_log, ref, edge->now.instant);
+}
+
+/* May the log have these reads? Not those that may touch more elements than an entry may. */
+static bool are_cheap(struct moot_slice items)
+{
+    struct moot_reader reader = moot_reader_make(items);
+    struct moot_item item;
+    while (moot_item_next(&reader, &item)) {
+        struct moot_reader body = moot_reader_make(item.body);
+        (void)moot_get_varint(&body);
+        const struct moot_command *command = moot_command_find(moot_get_bytes(&body));
+        if (command == NULL ||
+            ((item.flags & MOOT_ITEM_STAMP) == 0 && (command->flags & MOOT_FLAG_FAST) == 0)) {
+            return false;
+        }
+    }
+    MOOT_ASSERT(!reader.failed);
+    return true;
+}
+
+/* Puts the connection's open reads into the log, before what comes next; false when that cannot be:
+ * some were sent, others stand between them, or there is no room. */
+static bool take_along(struct moot_stream_edge *stream, struct moot_open_reads *reads)
+{
+    bool here = reads->generation == stream->read_generation &&
+                stream->reads.ref_count - reads->ref == reads->count;
+    if (!here) {
+        return false;
+    }
+    struct moot_slice items = {stream->reads.items.data + reads->from,
+                               stream->reads.items.size - reads->from};
+    if (!are_cheap(items) || !moot_stream_edge_move_reads(stream, reads->ref, reads->from)) {
+        return false;
+    }
+    MOOT_SOMETIMES(true, "reads went into the log with the write behind them");
+    reads->count = 0;
+    return true;
+}
+
+static bool goes_to_the_log(const struct moot_connection *connection, struct moot_slice name)
+{
+    const struct moot_command *command = moot_command_find(name);
+    if (command == NULL) {
+        return moot_slice_equal_nocase(name, "with");
+    }
+    bool exec = moot_slice_equal(moot_slice_text(command->name), MOOT_SLICE_LITERAL("exec"));
+    return exec || (!connection->in_multi && command->place == MOOT_PLACE_WRITE);
+}
+
+/* Must this command wait for the connection's reads? See the header: order. */
+static bool must_wait(struct moot_edge *edge, struct moot_connection *connection,
+                      struct moot_slice name)
+{
+    struct moot_stream_edge *stream = &edge->streams[MOOT_GROUP_DB0];
+    bool free = connection->reads.count == 0 || !goes_to_the_log(connection, name) ||
+                take_along(stream, &connection->reads);
+    return !MOOT_RULE(edge_write_after_reads, free);
 }
 
 static uint8_t item_flags(const struct moot_connection *connection, uint8_t flags)
@@ -434,7 +507,7 @@ static void one_command(struct moot_edge *edge, struct moot_connection *connecti
 
 static bool may_parse(const struct moot_connection *connection)
 {
-    return !connection->barrier && !connection->is_closing &&
+    return !connection->barrier && !connection->is_closing && !connection->is_held &&
            connection->slot_count < MOOT_PIPELINE_MAX &&
            connection->unsent + connection->out.size < MOOT_OUTPUT_SOFT;
 }
@@ -468,6 +541,7 @@ static void pause(struct moot_edge *edge, struct moot_connection *connection, bo
 static void pump(struct moot_edge *edge, struct moot_connection *connection)
 {
     size_t done = 0;
+    connection->is_held = false;
     while (may_parse(connection) && done < connection->in.size) {
         struct moot_slice bytes = {connection->in.data + done, connection->in.size - done};
         size_t consumed = 0;
@@ -486,6 +560,11 @@ static void pump(struct moot_edge *edge, struct moot_connection *connection)
             for (uint32_t i = 0; i < argc; i++) {
                 args[i] = moot_resp_arg(&connection->parser, bytes, i);
             }
+            connection->is_held = must_wait(edge, connection, args[0]);
+            if (connection->is_held) {
+                MOOT_SOMETIMES(true, "a write waited for the reads before it");
+                break; /* It is parsed again when they are answered. */
+            }
             one_command(edge, connection, args, argc);
         }
         done += consumed;
@@ -496,7 +575,8 @@ static void pump(struct moot_edge *edge, struct moot_connection *connection)
     }
     close_if_ended(edge, connection);
     /* What cannot be parsed now must not pile up: the kernel's buffers hold the rest. */
-    bool full = !may_parse(connection) && connection->in.size > 0;
+    bool full = !may_parse(connection) && connection->in.size > 0 &&
+                (!connection->is_held || connection->in.size > MOOT_HELD_BYTES);
     pause(edge, connection, full || connection->is_closing);
 }
 

@@ -7,7 +7,9 @@
  * Order within a connection: a write goes into the turn's write batch; a read goes into the read
  * batch, unless the same connection has a write in the batch under construction: then it goes
  * behind it, into the log. Read batches leave before write batches. So a pipelined GET sees the
- * SETs before it and none after.
+ * SETs before it and none after. What is not in the log has no place there after a fail-over, so a
+ * write does not follow reads that are outside it: it takes those of its own turn along into the
+ * log when they are cheap, and waits for the others.
  *
  *   edge.c       connections, parsing, dispatch, time-outs
  *   answers.c    what comes back from groups; blocked clients

@@ -29,6 +29,7 @@ void moot_stream_edge_init(struct moot_stream_edge *stream, moot_group_id group,
                                         .next_write = 1,
                                         .next_read = 1,
                                         .generation = 1,
+                                        .read_generation = 1,
                                         .broken = true};
     begin_building(&stream->writes, MOOT_SUBMIT_WRITES);
     begin_building(&stream->reads, MOOT_SUBMIT_READS);
@@ -57,10 +58,8 @@ bool moot_stream_edge_admits(const struct moot_stream_edge *stream, size_t bytes
            stream->queued_bytes + bytes <= MOOT_EDGE_QUEUE_BYTES_MAX;
 }
 
-struct moot_buffer *moot_stream_edge_add(struct moot_stream_edge *stream, bool is_write,
-                                         struct moot_ref ref, struct moot_instant now)
+static void add_ref(struct moot_submission *building, struct moot_ref ref, struct moot_instant now)
 {
-    struct moot_submission *building = is_write ? &stream->writes : &stream->reads;
     if (building->ref_count == 0) {
         building->since = now;
     }
@@ -69,7 +68,35 @@ struct moot_buffer *moot_stream_edge_add(struct moot_stream_edge *stream, bool i
         building->refs = moot_realloc(building->refs, sizeof(ref) * building->ref_capacity);
     }
     building->refs[building->ref_count++] = ref;
+}
+
+struct moot_buffer *moot_stream_edge_add(struct moot_stream_edge *stream, bool is_write,
+                                         struct moot_ref ref, struct moot_instant now)
+{
+    struct moot_submission *building = is_write ? &stream->writes : &stream->reads;
+    add_ref(building, ref, now);
     return &building->items;
+}
+
+bool moot_stream_edge_move_reads(struct moot_stream_edge *stream, uint32_t ref, size_t from)
+{
+    struct moot_submission *reads = &stream->reads, *writes = &stream->writes;
+    MOOT_ASSERT(ref < reads->ref_count);
+    MOOT_ASSERT(from >= MOOT_ENTRY_HEADER_BYTES && from < reads->items.size);
+    uint32_t count = reads->ref_count - ref;
+    size_t bytes = reads->items.size - from;
+    if (writes->items.size + bytes >= MOOT_BATCH_BYTES_MAX ||
+        writes->ref_count + count >= MOOT_BATCH_COMMANDS_MAX) {
+        return false;
+    }
+    for (uint32_t i = ref; i < reads->ref_count; i++) {
+        reads->refs[i].is_placed_read = false;
+        add_ref(writes, reads->refs[i], reads->since);
+    }
+    moot_buffer_append(&writes->items, reads->items.data + from, bytes);
+    reads->items.size = from;
+    reads->ref_count = ref;
+    return true;
 }
 
 /* Closing puts a batch behind those that were closed before. It gets its number when it is first
@@ -91,6 +118,7 @@ static void close_building(struct moot_stream_edge *stream, struct moot_submissi
     building->refs = NULL;
     building->ref_capacity = 0;
     stream->generation += closed->kind == MOOT_SUBMIT_WRITES;
+    stream->read_generation += closed->kind == MOOT_SUBMIT_READS;
     begin_building(building, closed->kind);
 }
 
@@ -289,9 +317,8 @@ void moot_stream_edge_drop_building(struct moot_submission *building,
 {
     stream->queued_bytes -= building->items.size - MOOT_ENTRY_HEADER_BYTES;
     stream->queued_commands -= building->ref_count;
-    if (building->kind == MOOT_SUBMIT_WRITES) {
-        stream->generation++;
-    }
+    stream->generation += building->kind == MOOT_SUBMIT_WRITES;
+    stream->read_generation += building->kind == MOOT_SUBMIT_READS;
     begin_building(building, building->kind);
 }
 

@@ -27,6 +27,7 @@ struct moot_ref {
     moot_connection_id connection;
     uint64_t slot;
     enum moot_ref_kind kind;
+    bool is_placed_read; /* Not in the log. */
 };
 
 /* A batch under construction, or sent and unanswered. */
@@ -54,7 +55,7 @@ struct moot_stream_edge {
     struct moot_instant heard;      /* Last answer, or the session's start. */
     /* batches */
     uint64_t next_write, next_read;
-    uint64_t generation;                  /* Of the write batch under construction. */
+    uint64_t generation, read_generation; /* Of the batches under construction. */
     struct moot_submission writes, reads; /* under construction */
     struct moot_submission *sent;         /* closed and unanswered, in order */
     size_t sent_count, sent_capacity;
@@ -75,6 +76,9 @@ bool moot_stream_edge_admits(const struct moot_stream_edge *stream, size_t bytes
 struct moot_buffer *moot_stream_edge_add(struct moot_stream_edge *stream, bool is_write,
                                          struct moot_ref ref, struct moot_instant now);
 void moot_stream_edge_added(struct moot_stream_edge *stream, size_t bytes);
+/* The items of the read batch under construction from reference `ref` on, which begin at `from`,
+ * become items of the write batch: they go into the log. Only if it has room for them as it is. */
+bool moot_stream_edge_move_reads(struct moot_stream_edge *stream, uint32_t ref, size_t from);
 /* The node's view of who leads has changed, or the link to the leader broke. */
 void moot_stream_edge_leader(struct moot_stream_edge *stream, moot_node_id leader);
 void moot_stream_edge_break(struct moot_stream_edge *stream, struct moot_instant not_before);
