@@ -421,6 +421,21 @@ void edge__client_gone(struct moot_edge *edge, struct moot_connection *connectio
     }
 }
 
+bool edge__unblock(struct moot_edge *edge, struct moot_connection *connection,
+                   struct moot_slice reply)
+{
+    for (size_t i = 0; i < edge->blocked_count; i++) {
+        struct moot_blocked *blocked = &edge->blocked[i];
+        if (blocked->connection == connection->id && !blocked->retrying) {
+            edge__reply(edge, connection, blocked->slot, reply);
+            decline(edge, blocked->id);
+            remove_blocked(edge, blocked);
+            return true;
+        }
+    }
+    return false;
+}
+
 void edge__blocked_tick(struct moot_edge *edge)
 {
     for (size_t i = edge->blocked_count; i > 0; i--) {

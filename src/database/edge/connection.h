@@ -39,7 +39,8 @@ struct moot_connection {
     uint64_t number; /* CLIENT ID: small, counted from 1. */
     char address[MOOT_PEERNAME_MAX];
     char name[MOOT_NAME_MAX], library[MOOT_NAME_MAX], library_version[MOOT_NAME_MAX];
-    struct moot_instant opened;
+    struct moot_instant opened, active; /* Since when it is there; when it last sent a command, */
+    const char *command;                /* which was this one; NULL: none yet. */
 
     struct moot_resp_parser parser;
     struct moot_buffer in;

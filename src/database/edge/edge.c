@@ -157,7 +157,7 @@ void moot_edge_opened(struct moot_edge *edge, moot_connection_id id, struct moot
     }
     struct moot_connection *connection = moot_connection_make(id, address);
     connection->number = edge->next_client++;
-    connection->opened = edge->now.instant;
+    connection->opened = connection->active = edge->now.instant;
     table_put(edge, connection);
     edge->connection_count++;
     edge->counts.connections++;
@@ -465,6 +465,8 @@ static void dispatch(struct moot_edge *edge, struct moot_connection *connection,
         unknown_command(edge, connection, args, argc);
         return;
     }
+    connection->active = edge->now.instant;
+    connection->command = command->name;
     if (!moot_command_arity_fits(command, argc)) {
         wrong_arity(edge, connection, command);
         return;

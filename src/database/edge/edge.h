@@ -15,6 +15,7 @@
  *   answers.c    what comes back from groups; blocked clients
  *   multi.c      MULTI, EXEC, WATCH
  *   local.c      commands that the edge answers itself
+ *   client.c     CLIENT: who is connected
  *   join.c       MOOT JOIN: a new node proves that it knows the cluster's secret
  *   info.c       INFO, ROLE, CLUSTER, MOOT STATUS: what a node says of itself
  */
@@ -151,6 +152,17 @@ void edge__client_gone(struct moot_edge *edge, struct moot_connection *connectio
 void edge__blocked_tick(struct moot_edge *edge);
 void edge__register_waiters(struct moot_edge *edge, bool all);
 void edge__time_outs(struct moot_edge *edge);
+/* Ends the wait of a connection with this reply; false when it does not wait, or just gets its
+ * element. */
+bool edge__unblock(struct moot_edge *edge, struct moot_connection *connection,
+                   struct moot_slice reply);
+/* local.c: copies a printable argument into a fixed field; false when it does not fit or has
+ * blanks.
+ */
+bool edge__take_text(struct moot_slice from, char *out, size_t max);
+/* client.c */
+void edge__client(struct moot_edge *edge, struct moot_connection *connection,
+                  const struct moot_slice *args, uint32_t argc);
 /* info.c */
 void edge__info(struct moot_edge *edge, struct moot_connection *connection,
                 const struct moot_slice *args, uint32_t argc);

@@ -27,7 +27,7 @@ static bool is(const struct local *local, uint32_t at, const char *text)
 }
 
 /* Copies a printable argument into a fixed field; false when it does not fit or has blanks. */
-static bool take_text(struct moot_slice from, char *out, size_t max)
+bool edge__take_text(struct moot_slice from, char *out, size_t max)
 {
     if (from.size >= max) {
         return false;
@@ -129,7 +129,7 @@ static void hello(const struct local *local)
             }
             i += 2; /* The default user has no password: any is right, as in Redis. */
         } else if (is(local, i, "setname") && i + 1 < local->argc) {
-            has_name = take_text(local->args[++i], name, sizeof(name));
+            has_name = edge__take_text(local->args[++i], name, sizeof(name));
             if (!has_name) {
                 error(local,
                       "ERR Client names cannot contain spaces, newlines or special characters.");
@@ -161,164 +161,6 @@ static void hello(const struct local *local)
     moot_resp_bulk_text(&resp, "modules");
     moot_resp_array(&resp, 0);
     edge__reply_scratch(local->edge, connection);
-}
-
-/* ---- CLIENT ---- */
-
-static void put_field(struct moot_buffer *out, const char *name, const char *value)
-{
-    moot_buffer_append_text(out, name);
-    moot_buffer_append_text(out, value);
-}
-
-static void describe(const struct moot_edge *edge, const struct moot_connection *connection,
-                     struct moot_buffer *out)
-{
-    moot_buffer_append_text(out, "id=");
-    moot_buffer_append_u64(out, connection->number);
-    put_field(out, " addr=", connection->address);
-    put_field(out, " laddr=", edge->identity->self.client);
-    put_field(out, " fd=0 name=", connection->name);
-    moot_buffer_append_text(out, " age=");
-    moot_buffer_append_u64(out, moot_instant_since(edge->now.instant, connection->opened).ns /
-                                    MOOT_SEC_NS);
-    moot_buffer_append_text(out, " idle=0 flags=");
-    moot_buffer_append_text(out, connection->in_multi ? "x" : "N");
-    moot_buffer_append_text(out, " db=");
-    moot_buffer_append_u64(out, connection->database);
-    moot_buffer_append_text(out, " sub=0 psub=0 ssub=0 multi=");
-    moot_buffer_append_i64(out, connection->in_multi ? (int64_t)connection->queued : -1);
-    moot_buffer_append_text(out, " watch=");
-    moot_buffer_append_u64(out, connection->watch_count);
-    moot_buffer_append_text(out, " qbuf=");
-    moot_buffer_append_u64(out, connection->in.size);
-    moot_buffer_append_text(out, " obl=");
-    moot_buffer_append_u64(out, connection->unsent);
-    put_field(out,
-              " cmd=client user=default redir=-1 resp=", connection->protocol == 3 ? "3" : "2");
-    put_field(out, " lib-name=", connection->library);
-    put_field(out, " lib-ver=", connection->library_version);
-    moot_buffer_append_text(out, "\n");
-}
-
-static void client_list(const struct local *local, bool all)
-{
-    struct moot_buffer text;
-    moot_buffer_init(&text);
-    if (!all) {
-        describe(local->edge, local->connection, &text);
-    }
-    for (size_t i = 0; all && i < local->edge->table_capacity; i++) {
-        if (local->edge->table[i] != NULL) {
-            describe(local->edge, local->edge->table[i], &text);
-        }
-    }
-    struct moot_resp resp = edge__resp(local->edge, local->connection);
-    moot_resp_verbatim(&resp, "txt", moot_buffer_slice(&text));
-    edge__reply_scratch(local->edge, local->connection);
-    moot_buffer_deinit(&text);
-}
-
-static void client_setinfo(const struct local *local)
-{
-    struct moot_connection *connection = local->connection;
-    bool name = is(local, 2, "lib-name");
-    if (local->argc != 4 || (!name && !is(local, 2, "lib-ver"))) {
-        error(local, "ERR Unrecognized option for CLIENT SETINFO");
-    } else if (!take_text(local->args[3], name ? connection->library : connection->library_version,
-                          MOOT_NAME_MAX)) {
-        error(local,
-              "ERR lib-name and lib-ver cannot contain spaces, newlines or special characters.");
-    } else {
-        ok(local);
-    }
-}
-
-static void client_setname(const struct local *local)
-{
-    if (local->argc != 3 || !take_text(local->args[2], local->connection->name, MOOT_NAME_MAX)) {
-        error(local, "ERR Client names cannot contain spaces, newlines or special characters.");
-    } else {
-        ok(local);
-    }
-}
-
-/* CLIENT KILL addr | ID id | ADDR addr */
-static void client_kill(const struct local *local)
-{
-    uint64_t number = 0, killed = 0;
-    bool by_id =
-        is(local, 2, "id") && local->argc >= 4 && moot_slice_to_u64(local->args[3], &number);
-    struct moot_slice address = local->args[local->argc - 1];
-    for (size_t i = 0; i < local->edge->table_capacity; i++) {
-        struct moot_connection *other = local->edge->table[i];
-        if (other != NULL && (by_id ? other->number == number
-                                    : moot_slice_equal(moot_slice_text(other->address), address))) {
-            other->is_closing = true;
-            other->barrier = false;
-            if (other != local->connection) {
-                struct moot_effect *effect =
-                    moot_outbox_effect(local->edge->outbox, MOOT_EFFECT_CLIENT_CLOSE);
-                effect->client.connection = other->id;
-                other->is_closed = true;
-            }
-            edge__mark(local->edge, other);
-            killed++;
-        }
-    }
-    struct moot_resp resp = edge__resp(local->edge, local->connection);
-    if (local->argc == 3 && killed == 0) {
-        moot_resp_error(&resp, "ERR No such client");
-    } else if (local->argc == 3) {
-        moot_resp_simple(&resp, "OK");
-    } else {
-        moot_resp_integer(&resp, (int64_t)killed);
-    }
-    edge__reply_scratch(local->edge, local->connection);
-}
-
-static void client(const struct local *local)
-{
-    struct moot_resp resp;
-    if (is(local, 1, "id") || is(local, 1, "getname")) {
-        resp = edge__resp(local->edge, local->connection);
-        if (is(local, 1, "id")) {
-            moot_resp_integer(&resp, (int64_t)local->connection->number);
-        } else if (local->connection->name[0] == '\0') {
-            moot_resp_null(&resp);
-        } else {
-            moot_resp_bulk_text(&resp, local->connection->name);
-        }
-        edge__reply_scratch(local->edge, local->connection);
-    } else if (is(local, 1, "setname")) {
-        client_setname(local);
-    } else if (is(local, 1, "setinfo")) {
-        client_setinfo(local);
-    } else if (is(local, 1, "list") || is(local, 1, "info")) {
-        client_list(local, is(local, 1, "list"));
-    } else if (is(local, 1, "kill") && local->argc >= 3) {
-        client_kill(local);
-    } else if ((is(local, 1, "no-evict") || is(local, 1, "no-touch") || is(local, 1, "reply")) &&
-               (is(local, 2, "on") || is(local, 2, "off")) &&
-               !(is(local, 1, "reply") && is(local, 2, "off"))) {
-        ok(local); /* Nothing is evicted, and no access time is kept. */
-    } else if (is(local, 1, "tracking") && is(local, 2, "off")) {
-        ok(local);
-    } else if (is(local, 1, "getredir")) {
-        edge__reply_text(local->edge, local->connection, ":-1\r\n");
-    } else if (is(local, 1, "unpause")) {
-        ok(local);
-    } else {
-        struct moot_buffer text;
-        moot_buffer_init(&text);
-        moot_buffer_append_text(&text, "ERR unknown subcommand or wrong number of arguments for '");
-        moot_buffer_append(&text, local->args[1].data, moot_min_u64(local->args[1].size, 64));
-        moot_buffer_append_text(&text, "'. Try CLIENT HELP.");
-        resp = edge__resp(local->edge, local->connection);
-        moot_resp_error_slice(&resp, moot_buffer_slice(&text));
-        edge__reply_scratch(local->edge, local->connection);
-        moot_buffer_deinit(&text);
-    }
 }
 
 /* ---- server ---- */
@@ -440,6 +282,10 @@ static void lolwut(const struct local *local)
 static void info(const struct local *local)
 {
     edge__info(local->edge, local->connection, local->args, local->argc);
+}
+static void client(const struct local *local)
+{
+    edge__client(local->edge, local->connection, local->args, local->argc);
 }
 static void role(const struct local *local) { edge__role(local->edge, local->connection); }
 static void cluster(const struct local *local)
