@@ -354,7 +354,7 @@ struct server {
     int port, status;
 };
 
-static int listen_any(int *port)
+static int bind_to(int *port)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_in address = {.sin_family = AF_INET,
@@ -366,6 +366,12 @@ static int listen_any(int *port)
     assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
     *port = ntohs(address.sin_port);
+    return fd;
+}
+
+static int listen_any(int *port)
+{
+    int fd = bind_to(port);
     assert_int_equal(listen(fd, 16), 0); /* So that a dial before the loop runs just waits. */
     return fd;
 }
@@ -693,7 +699,9 @@ static void two_nodes_link_and_link_again(void **state)
 {
     (void)state;
     int port_one = 0, port_two = 0;
-    close(listen_any(&port_two)); /* Known before it starts, as in a configuration. */
+    /* Known before it starts, as in a configuration. A socket that never listens keeps the port
+     * ours while nobody does: the kernel gives it to no other process meanwhile. */
+    int port_holder = bind_to(&port_two);
     struct server *one = peer_make(1, 2, &port_one, port_two);
     struct server *two = peer_make(2, 1, &port_two, port_one);
     server_start(one);
@@ -719,6 +727,7 @@ static void two_nodes_link_and_link_again(void **state)
     server_stop(two);
     server_free(one);
     server_free(two);
+    close(port_holder);
 }
 
 int main(void)
