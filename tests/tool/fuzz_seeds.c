@@ -15,6 +15,11 @@
 #include "check/history.h"
 #include "database/execute/engine.h"
 #include "database/node.h"
+#include "moot/bounded.h"
+#include "moot/detector.h"
+#include "moot/lamport.h"
+#include "moot/vector.h"
+#include "moot/version.h"
 #include "sim/disk_sim.h"
 #include "storage/snapshot.h"
 #include "storage/store_memory.h"
@@ -448,6 +453,71 @@ static void histories(void)
     moot_buffer_deinit(&out);
 }
 
+/* ---- libmoot: clocks and detectors ---- */
+
+/* The fuzzer's first two bytes: which clock, and that all of the rest is the first encoding. */
+static void save_clock(const char *what, char which, const uint8_t *bytes, size_t size)
+{
+    const char first[2] = {which, (char)255};
+    save_after("clock", what, first, sizeof(first), moot_slice_make(bytes, size));
+}
+
+static void clocks(void)
+{
+    uint8_t bytes[MOOT_SIBLINGS_BYTES_MAX];
+    size_t size = 0;
+    struct moot_vector vector;
+    moot_vector_init(&vector);
+    struct moot_siblings siblings;
+    moot_siblings_init(&siblings);
+    struct moot_version nothing = {0};
+    struct moot_dotted dotted = {.dot = {9, 1}};
+    for (uint32_t i = 1; i <= 40; i++) {
+        (void)moot_vector_tick(&vector, i * 3, i);
+        (void)!moot_siblings_write(&siblings, &nothing, i % 5 + 1, i, &dotted.dot);
+    }
+    moot_siblings_context(&siblings, &dotted.context);
+    dotted.dot = (struct moot_dot){77, 1};
+    const struct moot_lamport_stamp stamp = {123456, 7};
+    const struct moot_hlc_wide wide = {UINT64_C(1700000000000000000), 3, 2};
+    const struct moot_bounded_reading reading = {UINT64_C(1700000000000000000), 5000000, 500, true,
+                                                 false};
+    MOOT_ASSERT(moot_lamport_encode(stamp, bytes, sizeof(bytes), &size) == 0);
+    save_clock("lamport", 0, bytes, size);
+    MOOT_ASSERT(moot_vector_encode(&vector, bytes, sizeof(bytes), &size) == 0);
+    save_clock("vector", 1, bytes, size);
+    MOOT_ASSERT(moot_version_encode(&dotted.context, 0, bytes, sizeof(bytes), &size) == 0);
+    save_clock("version", 2, bytes, size);
+    MOOT_ASSERT(moot_siblings_encode(&siblings, bytes, sizeof(bytes), &size) == 0);
+    save_clock("siblings", 3, bytes, size);
+    MOOT_ASSERT(moot_dotted_encode(&dotted, bytes, sizeof(bytes), &size) == 0);
+    save_clock("dotted", 4, bytes, size);
+    MOOT_ASSERT(moot_hlc_wide_encode(wide, bytes, sizeof(bytes), &size) == 0);
+    save_clock("hybrid", 5, bytes, size);
+    MOOT_ASSERT(moot_bounded_reading_encode(&reading, bytes, sizeof(bytes), &size) == 0);
+    save_clock("bounded", 6, bytes, size);
+}
+
+static void detectors(void)
+{
+    static const struct moot_detector_options options = {.kind = MOOT_DETECTOR_EXPONENTIAL,
+                                                         .threshold_milli = 8000,
+                                                         .gap_first = {MOOT_SEC_NS},
+                                                         .gap_max = {9 * MOOT_SEC_NS}};
+    uint8_t bytes[MOOT_DETECTOR_BYTES_MAX];
+    size_t size = 0;
+    struct moot_detector detector;
+    moot_detector_init(&detector, &options, (struct moot_instant){0});
+    for (uint64_t i = 0; i < 50; i++) {
+        moot_detector_heard(&detector, (struct moot_instant){i * i * MOOT_MSEC_NS});
+    }
+    const struct moot_heartbeat beat = {3, 17, 4711};
+    MOOT_ASSERT(moot_detector_encode(&detector, bytes, sizeof(bytes), &size) == 0);
+    save_after("detector", "gaps", "\0", 1, moot_slice_make(bytes, size));
+    MOOT_ASSERT(moot_heartbeat_encode(&beat, bytes, sizeof(bytes), &size) == 0);
+    save_after("detector", "heartbeat", "\1", 1, moot_slice_make(bytes, size));
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -467,5 +537,7 @@ int main(int argc, char **argv)
     snapshots();
     journals();
     histories();
+    clocks();
+    detectors();
     return 0;
 }
