@@ -128,14 +128,18 @@ static void impair(struct restore *restore, const struct moot_journal_report *re
             }
             MOOT_SOMETIMES(true, "a group came back impaired by rot");
             group->impaired = true;
-            /* Everything it may have acknowledged, also what came after the loss and hangs in the
-             * air. */
-            group->impaired_until =
-                moot_max_u64(moot_max_u64(group->impaired_until, group->highest), loss->last);
+            /* The batch may have held a term and a vote beside what its header names, and then
+             * nobody knows how far its promises went. */
+            group->impaired_until = UINT64_MAX;
             if (group->entry_count > 0 && loss->first <= group->first + group->entry_count - 1 &&
                 loss->first > 0) {
                 drop_entries(group, loss->first <= group->first ? 0 : loss->first - group->first);
             }
+        }
+        if (group->impaired && group->entry_count > 0) { /* Whose hard state may be lost. */
+            moot_term term = group->entries[group->entry_count - 1].term;
+            group->vote = term > group->term ? 0 : group->vote;
+            group->term = moot_max_u64(group->term, term);
         }
     }
 }
@@ -193,8 +197,13 @@ static bool has_store(struct moot_store *store)
 }
 
 static int check_identity(const struct moot_node_options *options, struct restore *restore,
-                          char why[256])
+                          const struct moot_journal_report *report, char why[256])
 {
+    if (!restore->has_identity && report->damage == MOOT_DAMAGE_ROT) {
+        say(why, "the journal has lost this node's identity to rot: bring it back as a new replica "
+                 "(an empty folder and moot server --join)");
+        return MOOT_FAIL(MOOT_ECORRUPT);
+    }
     if (!restore->has_identity) {
         if (options->format == NULL) {
             say(why, "the data folder is empty: format it (moot up, moot server) or join a cluster "
@@ -252,7 +261,7 @@ static int open_parts(struct moot_node *node, const struct moot_node_options *op
     int status = moot_journal_open(options->disk, &options->journal, visit, restore, &report,
                                    &node->journal);
     if (status == 0) {
-        status = check_identity(options, restore, why);
+        status = check_identity(options, restore, &report, why);
     }
     if (status != 0) {
         return status;
@@ -260,7 +269,8 @@ static int open_parts(struct moot_node *node, const struct moot_node_options *op
     impair(restore, &report);
     node->rotten = report.damage == MOOT_DAMAGE_ROT;
     node->identity = restore->identity;
-    node->incarnation = restore->incarnation + 1;
+    /* Each start has written a batch of its own, and any rotten one may have been such. */
+    node->incarnation = restore->incarnation + 1 + report.rotten_batches;
     moot_outbox_init(&node->outbox, node->identity.node);
     moot_directory_from_identity(&node->directory, &node->identity);
     node->context = (struct moot_group_context){

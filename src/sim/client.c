@@ -166,7 +166,10 @@ void sim__client_break(struct sim_world *world, struct sim_client *client)
 
 void sim__client_give_up(struct sim_world *world, struct sim_client *client)
 {
-    if (world->phase != SIM_PHASE_FAULTS && world->now - world->phase_since > 15 * MOOT_SEC_NS) {
+    const struct sim_machine *machine = world->machines[client->machine];
+    bool is_there = machine->running && sim__is_member(world, machine);
+    if (world->phase != SIM_PHASE_FAULTS && is_there &&
+        world->now - world->phase_since > 15 * MOOT_SEC_NS) {
         sim__violation(world, "liveness: client %u got no answer from m%u in 15 s without faults",
                        client->number, client->machine);
     }
@@ -318,6 +321,15 @@ void sim__connections_reset(struct sim_world *world, struct sim_machine *machine
         if (client->connected && client->machine == machine->slot) {
             to_client(world, client->connection, NULL, sim__around(world, 200 * 1000));
         }
+    }
+}
+
+void sim__connections_break(struct sim_world *world, struct sim_machine *machine)
+{
+    for (size_t i = machine->connection_count; i-- > 0;) {
+        struct sim_connection *connection = &machine->connections[i];
+        to_client(world, connection->id, NULL, sim__around(world, 200));
+        closed(world, machine, connection);
     }
 }
 

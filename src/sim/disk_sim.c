@@ -10,7 +10,7 @@
 #include "base/slice.h"
 #include "base/status.h"
 
-enum { NAME_BYTES = 64, SECTOR = MOOT_DISK_SIM_SECTOR };
+enum { NAME_BYTES = 64, SECTOR_MIN = MOOT_DISK_SIM_SECTOR };
 
 struct file {
     char name[NAME_BYTES];
@@ -48,7 +48,7 @@ struct moot_disk_sim {
     struct fault crash, fail, misdirect, lose, fail_read;
     bool fail_persists;
     char misdirect_name[NAME_BYTES];
-    uint64_t misdirect_offset, capacity;
+    uint64_t misdirect_offset, capacity, sector;
 };
 
 static struct moot_disk_sim *of(struct moot_disk *disk) { return (struct moot_disk_sim *)disk; }
@@ -189,16 +189,16 @@ static bool is_possible(const struct moot_disk_sim *sim, const struct change *ch
 static void tear_write(struct moot_disk_sim *sim, struct change *change)
 {
     struct file *file = find(sim, change->name);
-    uint64_t sectors = change->size / SECTOR;
+    uint64_t sector_bytes = sim->sector, sectors = change->size / sector_bytes;
     uint64_t manner = moot_rng_below(&sim->rng, 3);
     uint64_t prefix = moot_rng_below(&sim->rng, sectors + 1);
     for (uint64_t i = 0; i < sectors; i++) {
-        uint8_t *sector = file->bytes + change->offset + i * SECTOR;
+        uint8_t *sector = file->bytes + change->offset + i * sector_bytes;
         bool fresh = manner == 0 ? i < prefix : moot_rng_chance(&sim->rng, 1, 2);
         if (fresh) {
-            memcpy(sector, change->fresh + i * SECTOR, SECTOR);
+            memcpy(sector, change->fresh + i * sector_bytes, sector_bytes);
         } else if (manner == 2 && moot_rng_chance(&sim->rng, 1, 4)) {
-            for (size_t k = 0; k < SECTOR; k++) {
+            for (size_t k = 0; k < sector_bytes; k++) {
                 sector[k] = (uint8_t)moot_rng_next(&sim->rng);
             }
         }
@@ -210,9 +210,9 @@ static void tear(struct moot_disk_sim *sim, struct change *change)
     if (change->kind == WRITE) {
         tear_write(sim, change);
     } else if (change->kind == CREATE && moot_rng_chance(&sim->rng, 2, 3)) {
-        uint64_t sectors = moot_rng_below(&sim->rng, change->size / SECTOR + 1);
-        file_insert(sim, change->name, moot_alloc_zero((size_t)(sectors * SECTOR)),
-                    sectors * SECTOR);
+        uint64_t sectors = moot_rng_below(&sim->rng, change->size / SECTOR_MIN + 1);
+        file_insert(sim, change->name, moot_alloc_zero((size_t)(sectors * SECTOR_MIN)),
+                    sectors * SECTOR_MIN);
     } else if (moot_rng_chance(&sim->rng, 1, 2)) {
         apply(sim, change);
     }
@@ -341,10 +341,7 @@ static int perform(struct moot_disk_sim *sim, struct change *change)
 static int sim_create(struct moot_disk *disk, const char *name, uint64_t size)
 {
     struct moot_disk_sim *sim = of(disk);
-    uint64_t total = size;
-    for (size_t i = 0; i < sim->file_count; i++) {
-        total += sim->files[i].size;
-    }
+    uint64_t total = size + moot_disk_sim_total(sim);
     if (sim->capacity != 0 && total > sim->capacity) {
         sim->made++;
         return MOOT_FAIL(MOOT_ENOSPACE);
@@ -436,6 +433,7 @@ struct moot_disk_sim *moot_disk_sim_make(uint64_t seed)
 {
     struct moot_disk_sim *sim = moot_alloc_zero(sizeof(*sim));
     sim->disk.ops = &OPS;
+    sim->sector = SECTOR_MIN;
     moot_rng_init(&sim->rng, seed);
     return sim;
 }
@@ -468,6 +466,7 @@ struct moot_disk_sim *moot_disk_sim_copy(const struct moot_disk_sim *sim, uint64
     copy->flights = sim->flights;
     copy->made = sim->made;
     copy->capacity = sim->capacity;
+    copy->sector = sim->sector;
     return copy;
 }
 
@@ -525,6 +524,29 @@ void moot_disk_sim_fail_read_at(struct moot_disk_sim *sim, uint64_t n)
 }
 
 void moot_disk_sim_capacity(struct moot_disk_sim *sim, uint64_t bytes) { sim->capacity = bytes; }
+
+void moot_disk_sim_sector(struct moot_disk_sim *sim, uint64_t bytes)
+{
+    MOOT_ASSERT(bytes > 0 && bytes % SECTOR_MIN == 0 && MOOT_JOURNAL_ALIGN % bytes == 0);
+    sim->sector = bytes;
+}
+
+uint64_t moot_disk_sim_total(const struct moot_disk_sim *sim)
+{
+    uint64_t total = 0;
+    for (size_t i = 0; i < sim->file_count; i++) {
+        total += sim->files[i].size;
+    }
+    return total;
+}
+
+void moot_disk_sim_overwrite(struct moot_disk_sim *sim, const char *name, uint64_t offset,
+                             const uint8_t *bytes, uint64_t size)
+{
+    struct file *file = find(sim, name);
+    MOOT_ASSERT(file != NULL && offset <= file->size && size <= file->size - offset);
+    memmove(file->bytes + offset, bytes, (size_t)size);
+}
 
 void moot_disk_sim_rot(struct moot_disk_sim *sim, const char *name, uint64_t offset, uint8_t mask)
 {

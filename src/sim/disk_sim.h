@@ -3,8 +3,8 @@
  * Model: a change is durable when its call returns, unless it is made in a *flight* (between begin
  * and end): then it is seen at once, but durable only after complete(). A crash keeps of each
  * flight that was not completed any beginning; the change at which it broke off is torn: of a write
- * each sector of 512 bytes may be new, old or garbage; a created file may be too short. Flights are
- * independent of each other, so of several any subset survives.
+ * each sector (of 512 bytes, or more) may be new, old or garbage; a created file may be too short.
+ * Flights are independent of each other, so of several any subset survives.
  *
  * Not modelled: time (the world decides when to complete), and wear. */
 #ifndef MOOT_SIM_DISK_SIM_H
@@ -43,6 +43,8 @@ void moot_disk_sim_misdirect_at(struct moot_disk_sim *sim, uint64_t n, const cha
 void moot_disk_sim_lose_at(struct moot_disk_sim *sim, uint64_t n);
 /* The n-th read from now answers MOOT_EIO. */
 void moot_disk_sim_fail_read_at(struct moot_disk_sim *sim, uint64_t n);
+/* What a torn write is torn into: a multiple of 512 bytes, as it is at first. */
+void moot_disk_sim_sector(struct moot_disk_sim *sim, uint64_t bytes);
 /* Bytes of all files together at which create answers MOOT_ENOSPACE; 0: no limit. */
 void moot_disk_sim_capacity(struct moot_disk_sim *sim, uint64_t bytes);
 
@@ -56,6 +58,10 @@ void moot_disk_sim_rot_range(struct moot_disk_sim *sim, const char *name, uint64
 const uint8_t *moot_disk_sim_bytes(const struct moot_disk_sim *sim, const char *name,
                                    uint64_t *size);
 /* How many changes have been made or tried. */
+uint64_t moot_disk_sim_total(const struct moot_disk_sim *sim); /* Bytes of all files together. */
+/* Overwrites bytes as if they had been written there, durably. */
+void moot_disk_sim_overwrite(struct moot_disk_sim *sim, const char *name, uint64_t offset,
+                             const uint8_t *bytes, uint64_t size);
 uint64_t moot_disk_sim_changes(const struct moot_disk_sim *sim);
 /* Over all names and bytes: two disks with the same content have the same. */
 uint64_t moot_disk_sim_digest(const struct moot_disk_sim *sim);

@@ -6,6 +6,8 @@
 #include "storage/snapshot.h"
 #include "storage/store_memory.h"
 
+enum { STALL_LOOK_NS = 10 * 1000 * 1000 };
+
 /* Work that the driver does beside turns: what the workers of src/host do, in the same order. */
 struct sim_job {
     struct sim_job *next;
@@ -26,6 +28,15 @@ struct sim_job {
     int status;
     struct moot_buffer result;
 };
+
+/* The process ends itself, and is started again after a while. */
+static void end(struct sim_world *world, struct sim_machine *machine)
+{
+    sim__machine_crash(world, machine, false);
+    sim__at(
+        world, world->now + sim__around(world, world->swarm.fault_us),
+        (struct sim_event){.kind = SIM_START, .machine = machine->slot, .epoch = machine->epoch});
+}
 
 /* ---- the journal ---- */
 
@@ -51,10 +62,16 @@ static void do_journal(struct sim_world *world, struct sim_machine *machine,
         moot_disk_sim_disk(machine->disk), swarm->segment_bytes, &effect->journal.where,
         aligned_copy(world, effect->journal.bytes), effect->journal.bytes.size);
     moot_disk_sim_end(machine->disk);
+    if (status == MOOT_ENOSPACE && machine->full_until > world->now) { /* As the host does. */
+        sim__trace(world, "m%u ends: no room for the journal", machine->slot);
+        end(world, machine);
+        return;
+    }
     if (status != 0) {
         sim__violation(world, "m%u: the journal's write failed: %s", machine->slot,
                        moot_status_text(status));
     }
+    machine->journal_last = effect->journal.where.batch;
     machine->flights[machine->flight_count++] =
         (struct sim_flight){effect->journal.where.batch, flight};
     uint64_t takes =
@@ -72,8 +89,24 @@ static void do_journal(struct sim_world *world, struct sim_machine *machine,
 
 void sim__durable(struct sim_world *world, struct sim_machine *machine, moot_ticket ticket)
 {
-    MOOT_ASSERT(machine->flight_count > 0 && machine->flights[0].ticket == ticket);
+    MOOT_ASSERT(machine->flight_count > 0);
+    if (world->now < machine->disk_stalled_until || machine->flights[0].ticket != ticket) {
+        uint64_t look =
+            world->now + (world->now < machine->disk_stalled_until ? STALL_LOOK_NS : 1000);
+        sim__at(world, look,
+                (struct sim_event){.kind = SIM_DURABLE,
+                                   .machine = machine->slot,
+                                   .epoch = machine->epoch,
+                                   .number = ticket});
+        return;
+    }
+    if (machine->sync_fails) { /* Nobody knows what the disk holds: never tried again. */
+        sim__count(world, SIM_FAULT_FAIL_SYNC);
+        end(world, machine);
+        return;
+    }
     moot_disk_sim_complete(machine->disk, machine->flights[0].flight);
+    machine->journal_durable = ticket;
     machine->flight_count--;
     memmove(machine->flights, machine->flights + 1,
             sizeof(machine->flights[0]) * machine->flight_count);
@@ -138,6 +171,11 @@ static void do_job(struct sim_world *world, struct sim_machine *machine, struct 
     struct moot_store *store = machine->store;
     MOOT_ASSERT(!job->is_done);
     job->is_done = true;
+    if (machine->store_rots &&
+        (job->kind == MOOT_EFFECT_FETCH || job->kind == MOOT_EFFECT_PIN_READ)) {
+        job->status = MOOT_ECORRUPT;
+        return;
+    }
     if (job->kind == MOOT_EFFECT_FLUSH) {
         job->status = store->ops->flush(store);
         world->result->counts.flushes++;
@@ -335,6 +373,11 @@ static void do_store_write(struct sim_world *world, struct sim_machine *machine,
 {
     commit_first(world, machine);
     sim__note_bytes(world, moot_buffer_slice(&effect->batch->bytes));
+    if (machine->store_fails) {
+        sim__count(world, SIM_FAULT_STORE_WRITE);
+        end(world, machine);
+        return;
+    }
     int status = machine->store->ops->write(machine->store, effect->batch);
     if (status != 0) {
         sim__violation(world, "m%u: the store refused a batch: %s", machine->slot,
@@ -362,10 +405,7 @@ static void do_stop(struct sim_world *world, struct sim_machine *machine,
         return;
     }
     sim__count(world, SIM_FAULT_STOP);
-    sim__machine_crash(world, machine, false);
-    sim__at(
-        world, world->now + sim__around(world, world->swarm.fault_us),
-        (struct sim_event){.kind = SIM_START, .machine = machine->slot, .epoch = machine->epoch});
+    end(world, machine);
 }
 
 typedef void (*perform_effect)(struct sim_world *world, struct sim_machine *machine,

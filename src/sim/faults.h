@@ -38,6 +38,33 @@
     X(JOIN, "join", STRIKES, 2, 1, 8, "a new machine asks to be taken in")                         \
     X(REMOVE, "remove", STRIKES, 2, 1, 8, "a member is removed")                                   \
     X(TRANSFER, "transfer", STRIKES, 1, 1, 8, "a leader is asked to hand over")                    \
+    X(LONG_PAUSE, "long-pause", STRIKES, 2, 1, 4, "a process stands still for many seconds")       \
+    X(DROP_CLIENTS, "drop-clients", STRIKES, 1, 1, 4, "an edge loses all its connections")         \
+    X(FLAP, "flap", STRIKES, 2, 1, 4, "a partition comes and goes several times")                  \
+    X(SLOW_LINK, "slow-link", STRIKES, 1, 1, 8, "one way of a link takes a hundred times as long") \
+    X(CLOG, "clog", STRIKES, 1, 1, 8, "one way of a link delivers nothing, then all of it")        \
+    X(CLOCK_FAR, "clock-far", STRIKES, 3, 1, 4, "a wall clock jumps by days either way")           \
+    X(STALL_DISK, "stall-disk", STRIKES, 1, 1, 8, "a disk makes nothing durable for a while")      \
+    X(FAIL_SYNC, "fail-sync", STRIKES, 2, 1, 4, "a sync fails, and the process ends")              \
+    X(FULL_DISK, "full-disk", STRIKES, 2, 1, 4, "a disk has no room for a further segment")        \
+    X(LOW_SPACE, "low-space", STRIKES, 2, 1, 4, "a node is told that its disk is nearly full")     \
+    X(LOSE_DISK, "lose-disk", STRIKES, 4, 1, 2,                                                    \
+      "a machine is gone with its disk; it is removed, and a new one joins")                       \
+    X(STORE_CHECKSUM, "store-checksum", STRIKES, 4, 1, 2,                                          \
+      "the store finds a wrong checksum; the replica is replaced")                                 \
+    X(STORE_WRITE, "store-write", STRIKES, 2, 1, 4, "the store refuses a write; the process ends") \
+    X(ROT_OLD, "rot-old", LASTS, 3, 1, 8,                                                          \
+      "bits of old journal batches flip at one death of a process in so many")                     \
+    X(ROT_RECENT, "rot-recent", LASTS, 3, 1, 8, "the same to recent ones")                         \
+    X(ROT_PADDING, "rot-padding", LASTS, 3, 1, 8, "the same to padding and to unused space")       \
+    X(MISDIRECT, "misdirect", LASTS, 3, 1, 8,                                                      \
+      "a journal write lies where another should, at one death in so many")                        \
+    X(CRASH_OPEN, "crash-open", LASTS, 2, 1, 8, "one start in so many dies while it recovers")     \
+    X(BAD_CLOCK, "bad-clock", LASTS, 3, 100000, 400000, "one clock runs wrong by so many ppm")     \
+    X(CORRUPT, "corrupt", LASTS, 1, 100, 20000,                                                    \
+      "messages damaged, in a million: the frame's check ends the link")                           \
+    X(GARBAGE, "garbage", LASTS, 2, 100, 20000,                                                    \
+      "messages followed by malformed ones with a good checksum, in a million")                    \
     X(LOSE, "lose", LASTS, 1, 1000, 100000, "messages lost, in a million")                         \
     X(REPEAT, "repeat", LASTS, 1, 1000, 50000, "messages that come twice, in a million")           \
     X(REORDER, "reorder", LASTS, 1, 1, 1, "messages of a lane overtake each other")                \

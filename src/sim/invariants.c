@@ -101,11 +101,38 @@ static void check_applied(struct sim_world *world, struct sim_machine *machine, 
     *known = (struct sim_applied){view->chain, view->digest, true};
 }
 
+/* What the disk has, as far as others may rely on it. */
+static void keep(struct sim_machine *machine, moot_group_id group,
+                 const struct moot_group_view *view)
+{
+    struct sim_kept *kept = &machine->kept[group];
+    if (kept->ticket == 0 && machine->journal_last > kept->since) {
+        kept->ticket = machine->journal_last;
+    }
+    if (kept->ticket != 0 && kept->ticket <= machine->journal_durable) {
+        kept->term = moot_max_u64(kept->term, kept->seen_term);
+    }
+    if (kept->seen_term != view->term) {
+        kept->seen_term = view->term;
+        kept->since = machine->journal_last;
+        kept->ticket = 0;
+    }
+    if (view->durable >= view->first) { /* Else it may only say what was compacted. */
+        kept->durable = view->durable;
+    }
+    kept->durable = moot_min_u64(kept->durable, view->last);
+}
+
 static void check_group(struct sim_world *world, struct sim_machine *machine, moot_group_id group)
 {
     struct moot_group_view view;
     struct sim_seen *seen = &machine->seen[group];
     moot_node_group(machine->node, group, &view);
+    if (view.fenced && machine->store_rots) { /* It says so itself: it needs a new disk. */
+        sim__count(world, SIM_FAULT_STORE_CHECKSUM);
+        machine->replace = true;
+        return;
+    }
     if (view.fenced) {
         sim__violation(world, "group %u of node %u has fenced itself", group, machine->id);
         return;
@@ -120,6 +147,10 @@ static void check_group(struct sim_world *world, struct sim_machine *machine, mo
     }
     if (view.applied > seen->applied) {
         check_applied(world, machine, group, &view);
+    }
+    keep(machine, group, &view);
+    if (view.leads && !view.changing) {
+        world->groups[group].members = view.members;
     }
     seen->term = view.term;
     seen->commit = view.commit;
@@ -165,7 +196,7 @@ static bool group_has_converged(struct sim_world *world, moot_group_id group, co
         if (machine == NULL || machine->id == 0 || !moot_members_has(&lead.members, machine->id)) {
             continue;
         }
-        *why = "a member does not run";
+        *why = machine->lost ? "a lost machine is still a member" : "a member does not run";
         if (!machine->running) {
             return false;
         }

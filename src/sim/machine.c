@@ -6,7 +6,7 @@
 #include "sim/world.h"
 #include "storage/store_memory.h"
 
-enum { MILLION = 1000000, SPIN_MS = 20, SPINS_MAX = 100 };
+enum { MILLION = 1000000, SPIN_MS = 20, SPINS_MAX = 100, OPEN_WRITES = 6 };
 static const uint64_t WALL_BEGIN_MS = UINT64_C(1700000000000);
 
 /* ---- clocks ---- */
@@ -42,6 +42,7 @@ struct sim_machine *sim__machine_make(struct sim_world *world, uint32_t slot)
     struct sim_machine *machine = moot_alloc_zero(sizeof(*machine));
     machine->slot = slot;
     machine->disk = moot_disk_sim_make(moot_rng_next(&world->rng));
+    moot_disk_sim_sector(machine->disk, world->swarm.sector);
     struct moot_store_memory_options store = {.seed = moot_rng_next(&world->rng),
                                               .wouldblock_one_in =
                                                   world->swarm.knobs[SIM_FAULT_WOULDBLOCK]};
@@ -65,6 +66,7 @@ void sim__machine_free(struct sim_machine *machine)
     machine->store->ops->close(machine->store);
     moot_disk_sim_free(machine->disk);
     moot_arena_deinit(&machine->arena);
+    moot_free(machine->inputs);
     moot_free(machine);
 }
 
@@ -75,6 +77,33 @@ static void set_clock(struct sim_world *world, struct sim_machine *machine)
     uint32_t most_ppm = world->swarm.knobs[SIM_FAULT_DRIFT];
     machine->drift_ppm = (int64_t)sim__below(world, 2 * most_ppm + 1) - most_ppm;
     world->result->counts.faults[SIM_FAULT_DRIFT] += most_ppm > 0;
+    uint32_t bad_ppm = world->swarm.knobs[SIM_FAULT_BAD_CLOCK];
+    if (bad_ppm > 0 && machine->slot == world->options->seed % world->swarm.nodes) {
+        sim__count(world, SIM_FAULT_BAD_CLOCK);
+        machine->drift_ppm = sim__one_in(world, 2) ? bad_ppm : -(int64_t)bad_ppm;
+    }
+}
+
+static void did_not_start(struct sim_world *world, struct sim_machine *machine, int status,
+                          const char *why)
+{
+    sim__trace(world, "m%u does not start: %s: %s", machine->slot, moot_status_text(status), why);
+    if (status == MOOT_EIO && sim__level(world, SIM_FAULT_CRASH_OPEN) != 0) {
+        sim__count(world, SIM_FAULT_CRASH_OPEN);
+        moot_store_memory_crash(machine->store);
+        moot_disk_sim_crash(machine->disk);
+    } else if (status == MOOT_ENOSPACE && machine->full_until > world->now) {
+        sim__count(world, SIM_FAULT_FULL_DISK);
+    } else if (status == MOOT_ECORRUPT && machine->damaged) { /* As the text says: a new replica. */
+        sim__lose_disk(world, machine);
+        return;
+    } else {
+        sim__violation(world, "machine %u did not start: %s: %s", machine->slot,
+                       moot_status_text(status), why);
+        return;
+    }
+    sim__at(world, world->now + sim__around(world, world->swarm.fault_us),
+            (struct sim_event){.kind = SIM_START, .machine = machine->slot});
 }
 
 void sim__machine_start(struct sim_world *world, struct sim_machine *machine)
@@ -99,21 +128,28 @@ void sim__machine_start(struct sim_world *world, struct sim_machine *machine)
         .flush_bytes = swarm->flush_bytes,
         .log_memory_bytes = swarm->log_memory_bytes};
     char why[256] = "";
+    bool dies = sim__one_in(world, sim__level(world, SIM_FAULT_CRASH_OPEN));
+    if (dies) {
+        moot_disk_sim_crash_at(machine->disk, 1 + sim__below(world, OPEN_WRITES));
+    }
     int status = moot_node_open(&options, &machine->node, why);
+    moot_disk_sim_crash_at(machine->disk, 0);
     if (status != 0) {
-        sim__violation(world, "machine %u did not start: %s: %s", machine->slot,
-                       moot_status_text(status), why);
+        did_not_start(world, machine, status, why);
         return;
     }
     machine->starts++;
     machine->epoch++;
     machine->running = true;
-    machine->doomed = false;
+    machine->doomed = machine->sync_fails = machine->store_fails = machine->store_rots = false;
+    machine->journal_last = machine->journal_durable = 0;
     machine->busy_until = machine->paused_until = machine->disk_free_at = world->now;
+    machine->disk_stalled_until = 0;
     world->result->counts.restarts += machine->starts > 1;
     sim__trace(world, "m%u starts as node %u, incarnation %llu", machine->slot, machine->id,
                (unsigned long long)moot_node_incarnation(machine->node));
     sim__record_start(world, machine);
+    sim__check_opened(world, machine);
     sim__check_forget(machine);
     sim__machine_came(world, machine);
     sim__connections_reset(world, machine);
@@ -135,6 +171,7 @@ void sim__machine_crash(struct sim_world *world, struct sim_machine *machine, bo
     sim__jobs_drop(machine);
     moot_store_memory_crash(machine->store);
     moot_disk_sim_crash(machine->disk);
+    sim__rot(world, machine);
     sim__connections_drop(world, machine, is_quiet);
     sim__machine_gone(world, machine, is_quiet);
 }
@@ -168,7 +205,12 @@ struct moot_input *sim__input(struct sim_world *world, struct sim_machine *machi
                               enum moot_input_kind kind, struct moot_slice bytes)
 {
     MOOT_ASSERT(machine->running);
-    MOOT_ASSERT(machine->input_count < SIM_INPUTS_MAX);
+    if (machine->input_count ==
+        machine->input_capacity) { /* It pauses, and the kernel keeps them. */
+        machine->input_capacity = moot_max_u64(64, 2 * machine->input_capacity);
+        machine->inputs =
+            moot_realloc(machine->inputs, machine->input_capacity * sizeof(*machine->inputs));
+    }
     struct moot_input *input = &machine->inputs[machine->input_count++];
     *input = (struct moot_input){.kind = kind};
     if (bytes.size > 0) {
@@ -252,6 +294,11 @@ void sim__machine_turn(struct sim_world *world, struct sim_machine *machine)
     machine->busy_until = world->now + MOOT_USEC_NS + sim__below(world, world->swarm.turn_us * 500);
     sim__check(world, machine);
     watch_for_spin(world, machine, is_tick, effects.count);
+    if (machine->replace) {
+        machine->replace = false;
+        sim__lose_disk(world, machine);
+        return;
+    }
     size_t count = effects.count;
     if (machine->doomed) {
         count = (size_t)sim__below(world, effects.count + 1);

@@ -2,7 +2,7 @@
 #include "base/hash.h"
 #include "sim/world.h"
 
-enum { PARTITIONS_MAX = 64, LENGTHS = 4 };
+enum { PARTITIONS_MAX = 64, LENGTHS = 4, FLAP_US = 50 * 1000, DAYS_MS = 20 * 24 * 3600 * 1000 };
 
 /* ---- swarm: the first random stream (Groce et al., "Swarm Testing", ISSTA 2012) ---- */
 
@@ -14,6 +14,18 @@ static uint64_t pick(struct moot_rng *rng, const uint64_t *choices, size_t count
     pick((rng), (const uint64_t[]){__VA_ARGS__},                                                   \
          sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
 
+static sim_fault_set damages(void)
+{
+    static const enum sim_fault faults[] = {SIM_FAULT_LOSE_DISK,   SIM_FAULT_STORE_CHECKSUM,
+                                            SIM_FAULT_ROT_OLD,     SIM_FAULT_ROT_RECENT,
+                                            SIM_FAULT_ROT_PADDING, SIM_FAULT_MISDIRECT};
+    sim_fault_set set = 0;
+    for (size_t i = 0; i < MOOT_ARRAY_LEN(faults); i++) {
+        set |= UINT64_C(1) << faults[i];
+    }
+    return set;
+}
+
 static void draw_faults(struct sim_world *world, struct moot_rng *rng)
 {
     struct sim_swarm *swarm = &world->swarm;
@@ -23,6 +35,9 @@ static void draw_faults(struct sim_world *world, struct moot_rng *rng)
         bool on = (set >> i & 1) != 0;
         swarm->knobs[i] = on ? sim_fault_knob(seed, (enum sim_fault)i) : 0;
     }
+    if ((set & damages()) != 0) { /* See atlas.c. */
+        swarm->knobs[SIM_FAULT_REMOVE] = 0;
+    }
     world->result->faults = set;
     swarm->fault_gap_us = PICK(rng, 50, 150, 400, 1000, 3000) * 1000;
     swarm->fault_us = PICK(rng, 20, 200, 800, 2500) * 1000;
@@ -31,6 +46,8 @@ static void draw_faults(struct sim_world *world, struct moot_rng *rng)
 static void draw_machines(struct sim_swarm *swarm, struct moot_rng *rng)
 {
     swarm->delay_us = PICK(rng, 20, 100, 500, 3000);
+    swarm->delay_shape = PICK(rng, 0, 0, 1, 2, 3);
+    swarm->sector = PICK(rng, 512, 512, 4096);
     swarm->jitter_us = PICK(rng, 0, 50, 500, 5000);
     swarm->disk_us = PICK(rng, 20, 100, 1000, 8000);
     swarm->disk_jitter_us = PICK(rng, 10, 200, 5000);
@@ -140,7 +157,8 @@ static void power(struct sim_world *world)
     }
 }
 
-static void partition(struct sim_world *world, uint32_t from, uint32_t to, bool both_ways)
+static void partition_for(struct sim_world *world, uint32_t from, uint32_t to, bool both_ways,
+                          uint64_t length)
 {
     for (uint32_t i = 0; i + 1 < PARTITIONS_MAX; i += 2) {
         if (world->partition_in_force[i] || world->partition_in_force[i + 1]) {
@@ -155,10 +173,27 @@ static void partition(struct sim_world *world, uint32_t from, uint32_t to, bool 
         }
         sim__record_fault(world, both_ways ? "partition" : "one-way partition", i, from, to,
                           UINT64_MAX, "%s", "");
-        sim__at(world, world->now + how_long(world),
-                (struct sim_event){.kind = SIM_MEND, .number = i});
+        sim__at(world, world->now + length, (struct sim_event){.kind = SIM_MEND, .number = i});
         return;
     }
+}
+
+static void partition(struct sim_world *world, uint32_t from, uint32_t to, bool both_ways)
+{
+    partition_for(world, from, to, both_ways, how_long(world));
+}
+
+/* As long again without as with it. */
+void sim__flap(struct sim_world *world, const struct sim_event *event)
+{
+    uint64_t length = 1 + sim__around(world, FLAP_US);
+    if (event->machine == 0 || sim__level(world, SIM_FAULT_FLAP) == 0) {
+        return;
+    }
+    partition_for(world, (uint32_t)event->number, event->other, true, length);
+    struct sim_event next = *event;
+    next.machine--;
+    sim__at(world, world->now + 2 * length, next);
 }
 
 void sim__mend(struct sim_world *world, uint64_t number)
@@ -204,27 +239,40 @@ static void some_partition(struct sim_world *world, enum sim_fault fault)
         to = 1U << sim__below(world, world->machine_count);
         to &= ~from;
     }
-    if (from != 0 && to != 0) {
+    if (from != 0 && to != 0 && fault == SIM_FAULT_FLAP) {
+        sim__count(world, fault);
+        sim__at(world, world->now,
+                (struct sim_event){.kind = SIM_FLAP,
+                                   .machine = 2 + (uint32_t)sim__below(world, 20),
+                                   .number = from,
+                                   .other = to});
+    } else if (from != 0 && to != 0) {
         sim__count(world, fault);
         partition(world, from, to, fault != SIM_FAULT_ONE_WAY);
         links_end(world, from, to);
     }
 }
 
-static void pause_one(struct sim_world *world, struct sim_machine *machine)
+static void pause_one(struct sim_world *world, enum sim_fault fault, struct sim_machine *machine)
 {
-    sim__count(world, SIM_FAULT_PAUSE);
-    machine->paused_until = world->now + how_long(world);
+    sim__count(world, fault);
+    uint64_t length = fault == SIM_FAULT_PAUSE
+                          ? how_long(world)
+                          : 3 * MOOT_SEC_NS + sim__below(world, 10 * MOOT_SEC_NS);
+    machine->paused_until = world->now + length;
     sim__record_fault(world, "pause", machine->slot, 1U << machine->slot, 0, machine->paused_until,
                       "%s", "");
     sim__trace(world, "m%u pauses for %.3f s", machine->slot,
                (double)(machine->paused_until - world->now) / 1e9);
 }
 
-static void jump_clock(struct sim_world *world, struct sim_machine *machine)
+static void jump_clock(struct sim_world *world, enum sim_fault fault, struct sim_machine *machine)
 {
-    sim__count(world, SIM_FAULT_CLOCK_JUMP);
+    sim__count(world, fault);
     uint64_t most_ms = sim__one_in(world, 3) ? 60 * 1000 : 300;
+    if (fault == SIM_FAULT_CLOCK_FAR) {
+        most_ms = DAYS_MS;
+    }
     machine->wall_offset_ms = (int64_t)sim__below(world, 2 * most_ms) - (int64_t)most_ms;
     sim__record_fault(world, "wrong clock", machine->slot, 1U << machine->slot, 0, UINT64_MAX,
                       "%+lld ms", (long long)machine->wall_offset_ms);
@@ -242,13 +290,66 @@ static void break_link(struct sim_world *world)
     }
 }
 
+static void hinder_link(struct sim_world *world, enum sim_fault fault)
+{
+    uint32_t a = (uint32_t)sim__below(world, world->machine_count);
+    uint32_t b = (uint32_t)sim__below(world, world->machine_count);
+    uint64_t until = world->now + how_long(world);
+    if (a == b) {
+        return;
+    }
+    sim__count(world, fault);
+    if (fault == SIM_FAULT_SLOW_LINK) {
+        world->links[a][b].slow_until = until;
+    } else {
+        world->links[a][b].clogged_until = until;
+    }
+}
+
+static void no_room(struct sim_world *world, enum sim_fault fault, struct sim_machine *machine)
+{
+    sim__count(world, fault);
+    machine->full_until = world->now + how_long(world);
+    if (fault == SIM_FAULT_FULL_DISK) {
+        sim__disk_room(world, machine, true);
+    } else {
+        sim__input(world, machine, MOOT_INPUT_SPACE, (struct moot_slice){NULL, 0})->amount = 0;
+    }
+    sim__at(world, machine->full_until,
+            (struct sim_event){.kind = SIM_ROOM, .machine = machine->slot});
+}
+
+/* Damage that the next use of the disk or store shows. */
+static void strike_disk(struct sim_world *world, enum sim_fault fault, struct sim_machine *machine)
+{
+    if (fault == SIM_FAULT_FULL_DISK || fault == SIM_FAULT_LOW_SPACE) {
+        no_room(world, fault, machine);
+    } else if (fault == SIM_FAULT_STALL_DISK) {
+        sim__count(world, fault);
+        machine->disk_stalled_until = world->now + 4 * how_long(world);
+    } else if (fault == SIM_FAULT_FAIL_SYNC) {
+        machine->sync_fails = true;
+    } else if (fault == SIM_FAULT_STORE_WRITE) {
+        machine->store_fails = true;
+    } else if (fault == SIM_FAULT_STORE_CHECKSUM && sim__may_damage(world, machine)) {
+        machine->store_rots = machine->damaged = true;
+    } else if (fault == SIM_FAULT_LOSE_DISK && sim__may_damage(world, machine) &&
+               world->machine_count < SIM_MACHINES_MAX) {
+        sim__count(world, fault);
+        sim__lose_disk(world, machine);
+    }
+}
+
 static void strike_machine(struct sim_world *world, enum sim_fault fault,
                            struct sim_machine *machine)
 {
-    if (fault == SIM_FAULT_PAUSE) {
-        pause_one(world, machine);
-    } else if (fault == SIM_FAULT_CLOCK_JUMP) {
-        jump_clock(world, machine);
+    if (fault == SIM_FAULT_PAUSE || fault == SIM_FAULT_LONG_PAUSE) {
+        pause_one(world, fault, machine);
+    } else if (fault == SIM_FAULT_CLOCK_JUMP || fault == SIM_FAULT_CLOCK_FAR) {
+        jump_clock(world, fault, machine);
+    } else if (fault == SIM_FAULT_DROP_CLIENTS) {
+        sim__count(world, fault);
+        sim__connections_break(world, machine);
     } else if (fault == SIM_FAULT_SLOW_DISK) {
         sim__count(world, fault);
         machine->disk_slow_until = world->now + how_long(world);
@@ -258,6 +359,8 @@ static void strike_machine(struct sim_world *world, enum sim_fault fault,
         sim__input(world, machine, MOOT_INPUT_STOP, (struct moot_slice){NULL, 0});
     } else if (fault == SIM_FAULT_CRASH) {
         crash(world, fault, machine);
+    } else {
+        strike_disk(world, fault, machine);
     }
 }
 
@@ -275,7 +378,12 @@ static void strike_with(struct sim_world *world, enum sim_fault fault)
     case SIM_FAULT_ISOLATE_LEADER:
     case SIM_FAULT_ONE_WAY:
     case SIM_FAULT_CUT:
+    case SIM_FAULT_FLAP:
         some_partition(world, fault);
+        return;
+    case SIM_FAULT_SLOW_LINK:
+    case SIM_FAULT_CLOG:
+        hinder_link(world, fault);
         return;
     case SIM_FAULT_BREAK_LINK:
         break_link(world);
@@ -331,13 +439,27 @@ void sim__heal(struct sim_world *world)
         }
         machine->doomed = false;
         machine->disk_slow_until = 0;
+        machine->disk_stalled_until = 0;
+        machine->sync_fails = machine->store_fails = false;
+        if (machine->full_until > 0) {
+            sim__disk_room(world, machine, false);
+        }
         machine->wall_offset_ms = 0;
         machine->paused_until = moot_min_u64(machine->paused_until, world->now);
         if (machine->running) {
             sim__input(world, machine, MOOT_INPUT_TICK, (struct moot_slice){NULL, 0});
-        } else if (machine->id != 0) {
+        } else if (machine->id != 0 && !machine->lost) {
             sim__at(world, world->now + sim__around(world, 1000),
                     (struct sim_event){.kind = SIM_START, .machine = i});
+        }
+    }
+    for (uint32_t a = 0; a < SIM_MACHINES_MAX; a++) {
+        for (uint32_t b = 0; b < SIM_MACHINES_MAX; b++) {
+            struct sim_link *link = &world->links[a][b];
+            link->slow_until = link->clogged_until = 0;
+            if (moot_max_u64(link->last_at[0], link->last_at[1]) > world->now + MOOT_SEC_NS) {
+                sim__link_break(world, a, b, MOOT_EIO, 1000); /* What it still holds is lost. */
+            }
         }
     }
     world->admin_wish = SIM_FAULTS;

@@ -2,7 +2,11 @@
 
 #include "base/assert.h"
 #include "base/status.h"
+#include "database/group/message.h"
 #include "sim/world.h"
+#include "wire/frame.h"
+
+enum { SLOW_LINK_TIMES = 100 };
 
 /* The pair's own fields stand at [lower][higher]. */
 static struct sim_link *pair_of(struct sim_world *world, uint32_t a, uint32_t b)
@@ -51,8 +55,20 @@ static void dial_later(struct sim_world *world, uint32_t a, uint32_t b, uint64_t
 static uint64_t delay_ns(struct sim_world *world)
 {
     const struct sim_swarm *swarm = &world->swarm;
-    uint64_t delay =
-        swarm->delay_us * MOOT_USEC_NS + sim__below(world, swarm->jitter_us * MOOT_USEC_NS + 1);
+    uint64_t delay = swarm->delay_us * MOOT_USEC_NS;
+    switch (swarm->delay_shape) {
+    case 0: /* Even. */
+        delay += sim__below(world, swarm->jitter_us * MOOT_USEC_NS + 1);
+        break;
+    case 1: /* With a tail. */
+        delay += sim__around(world, swarm->jitter_us);
+        break;
+    case 2: /* Quick, but one in ten is slow. */
+        delay = sim__one_in(world, 10) ? delay * 10 : delay;
+        break;
+    default: /* All alike. */
+        break;
+    }
     if (!sim__one_in(world, sim__level(world, SIM_FAULT_LATE))) {
         return delay + 1;
     }
@@ -239,6 +255,82 @@ static bool happens(struct sim_world *world, enum sim_fault fault)
     return yes;
 }
 
+static void arrive(struct sim_world *world, struct sim_machine *machine, struct sim_machine *to,
+                   bool urgent, struct moot_block *block)
+{
+    struct sim_link *way = &world->links[machine->slot][to->slot];
+    uint64_t delay = delay_ns(world), *last = &way->last_at[urgent];
+    if (world->now < way->slow_until) {
+        delay *= SLOW_LINK_TIMES;
+    }
+    uint64_t at = moot_max_u64(world->now + delay, way->clogged_until);
+    if (sim__level(world, SIM_FAULT_REORDER) == 0) {
+        at = *last = moot_max_u64(at, *last);
+    } else if (at < *last) {
+        sim__count(world, SIM_FAULT_REORDER);
+    } else {
+        *last = at;
+    }
+    sim__at(
+        world, at,
+        (struct sim_event){.kind = SIM_MESSAGE,
+                           .machine = to->slot,
+                           .other = machine->slot,
+                           .epoch = way->told,
+                           .number = sim__record_send(world, machine, to, moot_block_slice(block)),
+                           .block = moot_block_retain(block)});
+}
+
+/* Bytes that no release ever sent, in a whole frame. Nodes lie only in `bft` keyspaces: what
+ * happens to be a message is not sent. */
+static void send_garbage(struct sim_world *world, struct sim_machine *machine,
+                         struct sim_machine *to, const struct moot_block *like)
+{
+    size_t size = 1 + (size_t)sim__below(world, like->size + 8);
+    struct moot_block *block = moot_block_make(size);
+    bool is_random = sim__one_in(world, 3);
+    for (size_t i = 0; i < size; i++) {
+        bool copied = i < like->size && !is_random && !sim__one_in(world, 64);
+        block->data[i] = copied ? like->data[i] : (uint8_t)sim__below(world, 256);
+    }
+    struct moot_arena arena;
+    struct moot_message message;
+    moot_arena_init(&arena);
+    if (moot_message_decode(moot_block_slice(block), &arena, &message) != 0) {
+        sim__count(world, SIM_FAULT_GARBAGE);
+        arrive(world, machine, to, sim__one_in(world, 2), block);
+    }
+    moot_arena_deinit(&arena);
+    moot_block_release(block);
+}
+
+/* One bit is wrong on the wire. The receiver's frames must notice; then it ends the link. */
+static void send_damaged(struct sim_world *world, struct sim_machine *machine,
+                         struct sim_machine *to, struct moot_block *block)
+{
+    struct moot_frame_sender sender;
+    struct moot_frame_receiver receiver;
+    struct moot_frame_message message;
+    struct moot_buffer wire;
+    struct moot_frame_part part = {block, 0, (uint32_t)block->size};
+    moot_buffer_init(&wire);
+    moot_frame_sender_init(&sender, world->link_number);
+    moot_frame_receiver_init(&receiver, world->link_number);
+    int status = moot_frame_send(&sender, MOOT_LANE_BULK, (struct moot_slice){NULL, 0}, &part, 1);
+    MOOT_ASSERT(status == 0);
+    while (moot_frame_take(&sender, &wire, MOOT_FRAME_BYTES_MAX) > 0) {
+    }
+    wire.data[sim__below(world, wire.size)] ^= (uint8_t)(1 << sim__below(world, 8));
+    struct moot_slice bytes = moot_buffer_slice(&wire);
+    if (moot_frame_receive(&receiver, &bytes, &message) != MOOT_ECORRUPT) {
+        sim__violation(world, "a frame with a wrong bit was not noticed");
+    }
+    moot_frame_receiver_deinit(&receiver);
+    moot_frame_sender_deinit(&sender);
+    moot_buffer_deinit(&wire);
+    sim__link_break(world, machine->slot, to->slot, MOOT_ECORRUPT, 1000);
+}
+
 void sim__send(struct sim_world *world, struct sim_machine *machine,
                const struct moot_effect *effect)
 {
@@ -253,9 +345,7 @@ void sim__send(struct sim_world *world, struct sim_machine *machine,
         const struct sim_link *pair = pair_of(world, machine->slot, to->slot);
         is_lost = !pair->up || pair->link != way->told;
     }
-    if (!is_lost && happens(world, SIM_FAULT_LOSE)) {
-        is_lost = true;
-    }
+    is_lost = is_lost || happens(world, SIM_FAULT_LOSE);
     if (is_lost) {
         const char *why = way == NULL      ? "nobody knows it"
                           : way->told == 0 ? "no link"
@@ -267,25 +357,17 @@ void sim__send(struct sim_world *world, struct sim_machine *machine,
     }
     world->result->counts.messages++;
     world->result->counts.lost += is_lost;
-    uint32_t copies = is_lost ? 0 : 1 + happens(world, SIM_FAULT_REPEAT);
-    for (uint32_t i = 0; i < copies; i++) {
-        uint64_t at = world->now + delay_ns(world);
-        uint64_t *last = &way->last_at[effect->send.urgent];
-        if (sim__level(world, SIM_FAULT_REORDER) == 0) {
-            at = *last = moot_max_u64(at, *last);
-        } else if (at < *last) {
-            sim__count(world, SIM_FAULT_REORDER);
-        } else {
-            *last = at;
+    if (!is_lost && happens(world, SIM_FAULT_CORRUPT)) {
+        send_damaged(world, machine, to, block);
+    } else if (!is_lost) {
+        arrive(world, machine, to, effect->send.urgent, block);
+        if (happens(world, SIM_FAULT_REPEAT)) {
+            arrive(world, machine, to, effect->send.urgent, block);
         }
-        uint64_t record = sim__record_send(world, machine, to, moot_block_slice(block));
-        sim__at(world, at,
-                (struct sim_event){.kind = SIM_MESSAGE,
-                                   .machine = to->slot,
-                                   .other = machine->slot,
-                                   .epoch = way->told,
-                                   .number = record,
-                                   .block = moot_block_retain(block)});
+        uint32_t garbage_ppm = sim__level(world, SIM_FAULT_GARBAGE);
+        if (garbage_ppm > 0 && sim__below(world, 1000000) < garbage_ppm) {
+            send_garbage(world, machine, to, block);
+        }
     }
     moot_block_release(block);
 }

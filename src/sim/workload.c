@@ -180,7 +180,18 @@ static void ask_exec(struct sim_world *world, struct sim_client *client)
     sim__command(client, &exec, 1, (struct sim_expected){SIM_STEP_EXEC, operation, key});
 }
 
-static void ask_remove(struct sim_world *world, struct sim_client *client)
+static void ask_remove(struct sim_world *world, struct sim_client *client, uint32_t slot)
+{
+    char digits[24];
+    struct moot_slice args[] = {MOOT_SLICE_LITERAL("MOOT"),
+                                MOOT_SLICE_LITERAL("CLUSTER"),
+                                MOOT_SLICE_LITERAL("REMOVE"),
+                                {NULL, 0}};
+    args[3] = moot_slice_make(digits, moot_text_u64(digits, world->machines[slot]->id));
+    sim__command(client, args, 4, (struct sim_expected){SIM_STEP_REMOVE, SIZE_MAX, slot});
+}
+
+static void ask_remove_some(struct sim_world *world, struct sim_client *client)
 {
     uint32_t members = 0, chosen = UINT32_MAX;
     for (uint32_t i = 0; i < world->machine_count; i++) {
@@ -190,26 +201,35 @@ static void ask_remove(struct sim_world *world, struct sim_client *client)
             chosen = sim__one_in(world, members) ? i : chosen;
         }
     }
-    if (members <= 2) {
-        return;
+    if (members > 2) {
+        ask_remove(world, client, chosen);
     }
-    char digits[24];
-    struct moot_slice args[] = {MOOT_SLICE_LITERAL("MOOT"),
-                                MOOT_SLICE_LITERAL("CLUSTER"),
-                                MOOT_SLICE_LITERAL("REMOVE"),
-                                {NULL, 0}};
-    args[3] = moot_slice_make(digits, moot_text_u64(digits, world->machines[chosen]->id));
-    sim__command(client, args, 4, (struct sim_expected){SIM_STEP_REMOVE, SIZE_MAX, chosen});
+}
+
+/* As an operator does: who is gone for good is removed, and another machine comes. */
+static bool ask_replace(struct sim_world *world, struct sim_client *client)
+{
+    for (uint32_t i = 0; i < world->machine_count; i++) {
+        const struct sim_machine *machine = world->machines[i];
+        if (machine != NULL && machine->lost && !machine->removed) {
+            ask_remove(world, client, i);
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool ask_admin(struct sim_world *world, struct sim_client *client)
 {
     enum sim_fault wish = world->admin_wish;
+    if (ask_replace(world, client)) {
+        return true;
+    }
     world->admin_wish = SIM_FAULTS;
     if (wish == SIM_FAULT_JOIN) {
         sim__ask_join(world, client);
     } else if (wish == SIM_FAULT_REMOVE) {
-        ask_remove(world, client);
+        ask_remove_some(world, client);
     } else if (wish == SIM_FAULT_TRANSFER) {
         struct moot_slice args[] = {MOOT_SLICE_LITERAL("MOOT"), MOOT_SLICE_LITERAL("CLUSTER"),
                                     MOOT_SLICE_LITERAL("TRANSFER")};
@@ -244,6 +264,11 @@ static bool is_more_wanted(const struct sim_world *world)
 bool sim__ask(struct sim_world *world, struct sim_client *client)
 {
     MOOT_ASSERT(client->expected_count == 0);
+    if (client->is_admin && client->is_misplaced) { /* It connects to the leader. */
+        client->is_misplaced = false;
+        sim__client_break(world, client);
+        return false;
+    }
     if (client->is_admin) {
         return ask_admin(world, client);
     }
@@ -282,7 +307,8 @@ bool sim__ask(struct sim_world *world, struct sim_client *client)
 /* An error says of itself what happened; anything else that a client is told here is wrong. */
 static bool outcome_of_error(struct moot_slice text, enum moot_outcome *outcome)
 {
-    static const char *const not_done[] = {"CLUSTERDOWN ", "TRYAGAIN ", "OVERLOADED ", "LOADING "};
+    static const char *const not_done[] = {"CLUSTERDOWN ", "TRYAGAIN ", "OVERLOADED ",
+                                           "LOADING ",     "OOM ",      "EXECABORT "};
     if (moot_slice_starts_with(text, MOOT_SLICE_LITERAL("INDOUBT "))) {
         *outcome = MOOT_OUTCOME_INDOUBT;
         return true;
@@ -430,9 +456,17 @@ static void on_admin(struct sim_world *world, struct sim_client *client,
         sim__on_nonce(world, client, expected->number, head->text);
     } else if (expected->step == SIM_STEP_JOIN && head->type == MOOT_RESP_BULK) {
         sim__on_joined(world, expected->number, head->text);
+    } else if (head->type == MOOT_RESP_ERROR && client->expected_count == 0 &&
+               moot_slice_starts_with(head->text, MOOT_SLICE_LITERAL("NOTLEADER "))) {
+        client->is_misplaced = true;
     } else if (expected->step == SIM_STEP_REMOVE && head->type != MOOT_RESP_ERROR) {
-        sim__count(world, SIM_FAULT_REMOVE);
-        world->machines[expected->number]->removed = true;
+        struct sim_machine *machine = world->machines[expected->number];
+        if (machine->lost && !machine->removed && world->phase == SIM_PHASE_FAULTS) {
+            world->admin_wish = SIM_FAULT_JOIN;
+        } else if (!machine->lost) {
+            sim__count(world, SIM_FAULT_REMOVE);
+        }
+        machine->removed = true;
         sim__trace(world, "m%u is to be removed", expected->number);
     }
 }

@@ -244,7 +244,7 @@ static void on_machine(struct sim_world *world, const struct sim_event *event)
     if (event->kind == SIM_START) {
         if (machine->running && machine->doomed) { /* It has not died yet. */
             sim__at(world, world->now + 10 * MOOT_MSEC_NS, *event);
-        } else if (!machine->running) {
+        } else if (!machine->running && !machine->lost) {
             sim__machine_start(world, machine);
         }
         return;
@@ -320,6 +320,12 @@ static void on_event(struct sim_world *world, const struct sim_event *event)
         return;
     case SIM_MEND:
         sim__mend(world, event->number);
+        return;
+    case SIM_FLAP:
+        sim__flap(world, event);
+        return;
+    case SIM_ROOM:
+        sim__disk_room(world, world->machines[event->machine], false);
         return;
     case SIM_WATCH:
         watch(world);

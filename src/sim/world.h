@@ -6,6 +6,7 @@
  *   network.c     links and messages
  *   client.c      connections, bytes, replies
  *   workload.c    what clients ask, and what the answers mean
+ *   atlas.c       damage to disks that the cluster must survive
  *   nemesis.c     which faults there are (swarm), and when they strike
  *   invariants.c  what must hold between nodes after every turn
  *
@@ -37,7 +38,8 @@ enum {
 struct sim_swarm {
     uint32_t knobs[SIM_FAULTS];                     /* 0: not in this world. */
     uint64_t fault_gap_us, fault_us, faults_end_us; /* Mean gap, mean length, end of the phase. */
-    uint64_t delay_us, jitter_us;                   /* Of messages. */
+    uint64_t delay_us, jitter_us, delay_shape;      /* Of messages. */
+    uint64_t sector;                                /* Of disks: what a torn write is torn into. */
     uint64_t disk_us, disk_jitter_us;
     uint64_t turn_us;
     uint64_t election_ms, heartbeat_ms, flush_bytes, log_memory_bytes, segment_bytes;
@@ -68,7 +70,6 @@ enum {
     SIM_PINS_MAX = 64,
     SIM_FLIGHTS_MAX = 64,
     SIM_CONNECTIONS_MAX = 4 * SIM_CLIENTS_MAX,
-    SIM_INPUTS_MAX = 4096
 };
 enum sim_queue { SIM_QUEUE_FETCH, SIM_QUEUE_STORE, SIM_QUEUE_PIN, SIM_QUEUES };
 
@@ -78,6 +79,14 @@ struct sim_seen {
     moot_index commit, applied, checked;
     bool led;
     moot_term led_term;
+};
+
+/* What one disk has acknowledged of a group: it must be there at the next start. */
+struct sim_kept {
+    moot_term term;
+    moot_index durable;
+    moot_term seen_term; /* In memory; durable once `ticket` is, the first batch after `since`. */
+    moot_ticket ticket, since;
 };
 
 struct sim_machine {
@@ -92,8 +101,8 @@ struct sim_machine {
     struct moot_node *node;
     uint64_t starts;
 
-    struct moot_input inputs[SIM_INPUTS_MAX];
-    size_t input_count;
+    struct moot_input *inputs;
+    size_t input_count, input_capacity;
     struct moot_arena arena; /* Bytes of the inputs. */
     bool turn_is_due;
     uint64_t busy_until, paused_until;
@@ -101,13 +110,18 @@ struct sim_machine {
     uint64_t idle_since;
     uint32_t idle_ticks; /* Turns without anything to do since then. */
     bool doomed;         /* Dies within its next turn. */
+    bool damaged;        /* Its journal is known to be rotten, and no start has found it whole. */
+    bool replace;        /* It said that it needs a new disk. */
+    bool lost;           /* Its disk is gone: it never starts again. */
+    bool sync_fails, store_fails, store_rots; /* The next time. */
+    uint64_t full_until;                      /* Its disk has no room. */
 
     uint64_t born;   /* World time at which this process's clock stood at `origin`. */
     uint64_t origin; /* ns */
     int64_t drift_ppm;
     int64_t wall_offset_ms;
 
-    uint64_t disk_free_at, disk_slow_until;
+    uint64_t disk_free_at, disk_slow_until, disk_stalled_until;
     struct sim_flight flights[SIM_FLIGHTS_MAX];
     size_t flight_count;
     struct sim_job *jobs; /* Oldest first. */
@@ -118,14 +132,17 @@ struct sim_machine {
     struct sim_connection connections[SIM_CONNECTIONS_MAX];
     size_t connection_count;
     struct sim_seen seen[MOOT_GROUPS_MAX];
+    struct sim_kept kept[MOOT_GROUPS_MAX];
+    moot_ticket journal_last, journal_durable; /* Batches of this process. */
 };
 
 /* ---- the network ---- */
 
 enum sim_wish { SIM_WISH_NONE, SIM_WISH_LINK, SIM_WISH_REFUSE };
-struct sim_link {        /* One way; [from][to]. */
-    enum sim_wish wish;  /* What `from` was told by its brain. */
-    uint32_t cuts;       /* Partitions that swallow what goes this way. */
+struct sim_link {       /* One way; [from][to]. */
+    enum sim_wish wish; /* What `from` was told by its brain. */
+    uint32_t cuts;      /* Partitions that swallow what goes this way. */
+    uint64_t slow_until, clogged_until;
     uint64_t told;       /* The link that `from` knows to be up; 0: none. */
     uint64_t last_at[2]; /* Delivery of the last message, by lane. */
     uint64_t link;       /* Of the pair, kept at [lower][higher]: the last one made. */
@@ -155,7 +172,7 @@ struct sim_expected {
 struct sim_client {
     uint32_t number;
     uint32_t process; /* In the history. */
-    bool is_admin, connected, connecting;
+    bool is_admin, connected, is_misplaced;
     uint32_t machine;
     uint64_t machine_epoch;
     uint64_t connection; /* Never used again. */
@@ -199,7 +216,8 @@ struct sim_group {
     moot_index committed_last;
     struct sim_applied *applied; /* By index. */
     size_t applied_capacity;
-    moot_node_id *leaders; /* By term. */
+    struct moot_members members; /* As its last leader knew them. */
+    moot_node_id *leaders;       /* By term. */
     size_t leaders_capacity;
 };
 
@@ -312,6 +330,20 @@ void sim__client_close(struct sim_world *world, struct sim_machine *machine,
                        const struct moot_effect *effect);
 void sim__connections_reset(struct sim_world *world, struct sim_machine *machine);
 void sim__connections_drop(struct sim_world *world, struct sim_machine *machine, bool is_quiet);
+/* All at once, and both sides are told. */
+void sim__connections_break(struct sim_world *world, struct sim_machine *machine);
+
+/* atlas.c */
+/* Would the cluster survive it if this machine's disk lost what it has acknowledged? */
+bool sim__may_damage(const struct sim_world *world, const struct sim_machine *machine);
+/* The process is dead: perhaps its disk rots. */
+void sim__rot(struct sim_world *world, struct sim_machine *machine);
+/* The process has opened its disk: what it acknowledged is there, or it says that it is not. */
+void sim__check_opened(struct sim_world *world, struct sim_machine *machine);
+/* The machine is gone with its disk. */
+void sim__lose_disk(struct sim_world *world, struct sim_machine *machine);
+/* The disk's room ends, and comes back at `machine->full_until`. */
+void sim__disk_room(struct sim_world *world, struct sim_machine *machine, bool is_full);
 
 /* admission.c: joining, with the cluster's secret or with another. */
 struct moot_admission sim__admission(void);
@@ -335,6 +367,7 @@ void sim__judge(struct sim_world *world);
 void sim__swarm(struct sim_world *world);
 void sim__strike(struct sim_world *world);
 void sim__mend(struct sim_world *world, uint64_t number);
+void sim__flap(struct sim_world *world, const struct sim_event *event);
 void sim__heal(struct sim_world *world);
 moot_node_id sim__leader(struct sim_world *world, moot_group_id group); /* 0: none */
 

@@ -326,6 +326,31 @@ static void an_impaired_node_that_knows_nothing(void **state)
     one_close(one);
 }
 
+/* Goal: the entries that would repair a follower are sent again, although it refuses every
+ * heartbeat meanwhile. Method: the first ones are lost; heartbeats are refused for a second. */
+static void lost_entries_are_sent_again_to_who_refuses(void **state)
+{
+    (void)state;
+    struct one *one =
+        one_open((struct one_start){.voters = 3, .term = 1, .terms = ONES, .count = 2});
+    one_lead(one, 3);
+    uint64_t session = one_session(one, 2);
+    uint32_t sent = 0;
+    one_refuse(one, 2, session, 2, 0, 0);
+    for (int i = 0; i < 50; i++) {
+        assert_int_equal(one_event(one, MOOT_RAFT_EVENT_FLUSH), 0);
+        const struct moot_raft_effect *append = one_sent(one, MOOT_RAFT_APPEND, 2);
+        sent += append != NULL && append->message.append.count > 0;
+        one_time_out(one);
+        assert_int_equal(one_status(one).role, MOOT_RAFT_LEADER);
+        append = one_sent(one, MOOT_RAFT_APPEND, 2);
+        sent += append != NULL && append->message.append.count > 0;
+        one_refuse(one, 2, session, 0, 0, 0);
+    }
+    assert_true(sent > 5);
+    one_close(one);
+}
+
 /* Goal: the leader leads an impaired follower on by its hints, and counts it when it is well. */
 static void a_leader_repairs_an_impaired_follower(void **state)
 {
@@ -609,6 +634,7 @@ int main(void)
         cmocka_unit_test(an_impaired_node_is_repaired_by_a_leader),
         cmocka_unit_test(an_impaired_node_that_knows_nothing),
         cmocka_unit_test(a_leader_repairs_an_impaired_follower),
+        cmocka_unit_test(lost_entries_are_sent_again_to_who_refuses),
         cmocka_unit_test(a_wrong_clock_does_not_lead),
         cmocka_unit_test(a_voter_refuses_a_wrong_clock),
         cmocka_unit_test(one_wrong_clock_stops_nobody),

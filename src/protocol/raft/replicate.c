@@ -187,9 +187,16 @@ static void on_refused(struct moot_raft *raft, struct raft_peer *peer,
     next = moot_max_u64(moot_min_u64(next, raft->last + 1), peer->match + 1);
     RAFT_TRACE(raft, REFUSED, peer->node, previous, hint, hint_term, next);
     bool same = peer->state == RAFT_PEER_PROBE && next == peer->next;
+    struct moot_instant since = peer->since;
+    bool probing = peer->probing;
     raft__peer_probe(raft, peer, next);
-    /* An impaired follower answers so until it is repaired. Asking the same again can wait. */
-    peer->probing = same;
+    if (same) {
+        /* An impaired follower answers so until it is repaired. Asking the same again can wait, but
+         * not for ever: the entries that would repair it may have been lost on the way, and every
+         * heartbeat is refused as well. */
+        peer->probing = probing;
+        peer->since = since;
+    }
 }
 
 void raft__on_append_reply(struct moot_raft *raft, const struct moot_raft_message *message)

@@ -1,0 +1,301 @@
+/* Which damage to disks the cluster must survive, and doing it.
+ *
+ * Damage is survivable by construction, so that any loss is a bug:
+ *
+ *   - Only fewer than half of the voters of each group are damaged or lost at any time. A machine
+ *     counts as damaged until a start finds its journal whole, and as lost until no group has it.
+ *     So of every batch that a majority acknowledged some undamaged voter has a copy, and the
+ *     undamaged are a majority, without the damaged having to vote.
+ *   - Where disks are damaged, members leave only because they are lost: else those that hold the
+ *     copies could be sent away.
+ *   - Only what a later batch of the journal names as durable is damaged, and that later batch is
+ *     spared: the last writes before a death may be gone without a trace, torn or rotten alike, and
+ *     no journal on one disk can tell (storage/journal.h: the closing mark makes that window
+ *     small; Alagappan et al., FAST 2018, section 3.3).
+ *
+ * Everything happens while the process is dead, because nothing reads the journal while it lives.
+ * After the next start each group either has what it acknowledged or says that it does not: a
+ * journal that takes rot for a torn tail is a violation at once (sim__check_opened). */
+#include <string.h>
+
+#include "base/assert.h"
+#include "sim/world.h"
+#include "storage/journal_format.h"
+
+enum { BATCHES_MAX = 4096, RUN_MAX = 3 };
+
+/* A batch on the disk whose header stands. */
+struct batch {
+    char name[JOURNAL_NAME_BYTES];
+    uint64_t offset, length, number, durable, epoch, head;
+};
+struct batches {
+    struct batch *items;
+    size_t count;
+    struct moot_disk_sim *disk;
+    uint64_t end_offset; /* Behind the last batch of the last file. */
+    char end_name[JOURNAL_NAME_BYTES];
+    uint64_t end_size;
+};
+
+/* ---- what is survivable ---- */
+
+static bool is_bad(const struct sim_world *world, const struct moot_members *members,
+                   moot_node_id id)
+{
+    for (uint32_t i = 0; i < world->machine_count; i++) {
+        const struct sim_machine *machine = world->machines[i];
+        if (machine != NULL && machine->id == id) {
+            return machine->lost || machine->damaged;
+        }
+    }
+    (void)members;
+    return false;
+}
+
+static bool group_survives(const struct sim_world *world, const struct moot_members *members,
+                           moot_node_id also)
+{
+    uint32_t bad = 0;
+    for (uint8_t i = 0; i < members->voter_count; i++) {
+        bad += members->voters[i] == also || is_bad(world, members, members->voters[i]);
+    }
+    return !moot_members_is_joint(members) && 2 * bad < members->voter_count;
+}
+
+bool sim__may_damage(const struct sim_world *world, const struct sim_machine *machine)
+{
+    if (world->phase != SIM_PHASE_FAULTS || machine->lost) {
+        return false;
+    }
+    for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
+        const struct moot_members *known = &world->groups[group].members;
+        if (known->voter_count == 0 || !group_survives(world, known, machine->id)) {
+            return false;
+        }
+        for (uint32_t i = 0; i < world->machine_count; i++) { /* Also by what others believe. */
+            const struct sim_machine *other = world->machines[i];
+            struct moot_group_view view;
+            if (other == NULL || !other->running) {
+                continue;
+            }
+            moot_node_group(other->node, group, &view);
+            if (view.changing || !group_survives(world, &view.members, machine->id)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* ---- what is on the disk ---- */
+
+static void add_file(void *context, const char *name)
+{
+    struct batches *all = context;
+    uint64_t generation, size;
+    if (!journal_name_get(name, &generation)) {
+        return;
+    }
+    const uint8_t *bytes = moot_disk_sim_bytes(all->disk, name, &size);
+    for (uint64_t at = 0; at + MOOT_JOURNAL_ALIGN <= size; at += MOOT_JOURNAL_ALIGN) {
+        struct journal_header header;
+        if (journal_header_get(bytes + at, generation, at, size, &header) != JOURNAL_GOOD) {
+            continue;
+        }
+        if (all->count < BATCHES_MAX) {
+            struct batch *batch = &all->items[all->count++];
+            *batch = (struct batch){.offset = at,
+                                    .length = header.length,
+                                    .number = header.batch,
+                                    .durable = header.durable,
+                                    .epoch = header.epoch,
+                                    .head = header.header_size};
+            strcpy(batch->name, name);
+        }
+        strcpy(all->end_name, name);
+        all->end_offset = at + header.length;
+        all->end_size = size;
+    }
+}
+
+/* The batch of the latest life that names the most as durable: it must be spared. */
+static const struct batch *find_witness(const struct batches *all)
+{
+    const struct batch *witness = NULL;
+    for (size_t i = 0; i < all->count; i++) {
+        const struct batch *batch = &all->items[i];
+        if (witness == NULL || batch->epoch > witness->epoch ||
+            (batch->epoch == witness->epoch && batch->durable > witness->durable)) {
+            witness = batch;
+        }
+    }
+    return witness;
+}
+
+/* Keeps what may be damaged, by number. */
+static void keep_durable(struct batches *all)
+{
+    const struct batch *found = find_witness(all);
+    if (found == NULL) {
+        return;
+    }
+    struct batch witness = *found;
+    size_t kept = 0;
+    for (size_t i = 0; i < all->count; i++) {
+        if (all->items[i].number <= witness.durable && all->items[i].number != witness.number) {
+            all->items[kept++] = all->items[i];
+        }
+    }
+    all->count = kept;
+}
+
+/* ---- damage ---- */
+
+static const struct batch *choose(struct sim_world *world, const struct batches *all, bool old)
+{
+    size_t part = all->count / 4 + 1;
+    size_t at = (size_t)sim__below(world, moot_min_u64(part, all->count));
+    return &all->items[old ? at : all->count - 1 - at];
+}
+
+static void rot_batch(struct sim_world *world, struct sim_machine *machine,
+                      const struct batch *batch)
+{
+    uint64_t at =
+        sim__one_in(world, 4) ? sim__below(world, batch->head) : sim__below(world, batch->length);
+    if (sim__one_in(world, 3)) { /* A sector, or more of them. */
+        uint64_t from = at / MOOT_DISK_SIM_SECTOR * MOOT_DISK_SIM_SECTOR;
+        uint64_t size = MOOT_DISK_SIM_SECTOR * (1 + sim__below(world, 8));
+        moot_disk_sim_rot_range(machine->disk, batch->name, batch->offset + from,
+                                moot_min_u64(size, batch->length - from));
+    } else {
+        moot_disk_sim_rot(machine->disk, batch->name, batch->offset + at,
+                          (uint8_t)(1 << sim__below(world, 8)));
+    }
+    sim__trace(world, "m%u: batch %llu rots at byte %llu", machine->slot,
+               (unsigned long long)batch->number, (unsigned long long)at);
+}
+
+static void rot_padding(struct sim_world *world, struct sim_machine *machine,
+                        const struct batches *all)
+{
+    if (sim__one_in(world, 2) && all->end_offset + MOOT_JOURNAL_ALIGN < all->end_size) {
+        /* Nothing was ever acknowledged here: it must do no harm. */
+        uint64_t room = all->end_size - all->end_offset;
+        moot_disk_sim_rot(machine->disk, all->end_name, all->end_offset + sim__below(world, room),
+                          1);
+        return;
+    }
+    const struct batch *batch = choose(world, all, sim__one_in(world, 2));
+    uint64_t last = 1 + sim__below(world, 64); /* Blocks end with zeros, mostly. */
+    moot_disk_sim_rot(machine->disk, batch->name, batch->offset + batch->length - last, 0x10);
+    machine->damaged = true;
+}
+
+/* `batch` was written where `hit` lies; its own place kept what was there before. */
+static void misdirect(struct sim_world *world, struct sim_machine *machine,
+                      const struct batch *batch, const struct batch *hit)
+{
+    static const uint8_t zeros[MOOT_JOURNAL_ALIGN];
+    uint64_t size;
+    const uint8_t *bytes = moot_disk_sim_bytes(machine->disk, batch->name, &size);
+    if (batch != hit) {
+        moot_disk_sim_overwrite(machine->disk, hit->name, hit->offset, bytes + batch->offset,
+                                moot_min_u64(batch->length, hit->length));
+    }
+    for (uint64_t at = 0; at < batch->length; at += MOOT_JOURNAL_ALIGN) {
+        moot_disk_sim_overwrite(machine->disk, batch->name, batch->offset + at, zeros,
+                                MOOT_JOURNAL_ALIGN);
+    }
+    sim__trace(world, "m%u: batch %llu lies where %llu should", machine->slot,
+               (unsigned long long)batch->number, (unsigned long long)hit->number);
+}
+
+static void damage(struct sim_world *world, struct sim_machine *machine, enum sim_fault fault)
+{
+    struct batches all = {.disk = machine->disk};
+    struct moot_disk *disk = moot_disk_sim_disk(machine->disk);
+    all.items = moot_alloc(BATCHES_MAX * sizeof(*all.items));
+    int status = disk->ops->list(disk, add_file, &all);
+    MOOT_ASSERT(status == 0);
+    keep_durable(&all);
+    if (all.count > 0 && all.count < BATCHES_MAX) {
+        sim__count(world, fault);
+        machine->damaged = machine->damaged || fault != SIM_FAULT_ROT_PADDING;
+        if (fault == SIM_FAULT_ROT_PADDING) {
+            rot_padding(world, machine, &all);
+        } else if (fault == SIM_FAULT_MISDIRECT) {
+            misdirect(world, machine, choose(world, &all, sim__one_in(world, 2)),
+                      choose(world, &all, sim__one_in(world, 2)));
+        } else {
+            for (uint64_t i = 1 + sim__below(world, RUN_MAX); i > 0; i--) {
+                rot_batch(world, machine, choose(world, &all, fault == SIM_FAULT_ROT_OLD));
+            }
+        }
+    }
+    moot_free(all.items);
+}
+
+void sim__rot(struct sim_world *world, struct sim_machine *machine)
+{
+    static const enum sim_fault faults[] = {SIM_FAULT_ROT_OLD, SIM_FAULT_ROT_RECENT,
+                                            SIM_FAULT_ROT_PADDING, SIM_FAULT_MISDIRECT};
+    MOOT_ASSERT(!machine->running);
+    for (size_t i = 0; i < MOOT_ARRAY_LEN(faults); i++) {
+        if (sim__one_in(world, sim__level(world, faults[i])) && sim__may_damage(world, machine)) {
+            damage(world, machine, faults[i]);
+        }
+    }
+}
+
+void sim__lose_disk(struct sim_world *world, struct sim_machine *machine)
+{
+    MOOT_ASSERT(!machine->lost);
+    sim__trace(world, "m%u is lost with its disk", machine->slot);
+    if (machine->running) {
+        sim__machine_crash(world, machine, sim__one_in(world, 2));
+    }
+    machine->lost = true;
+}
+
+/* ---- what a start finds ---- */
+
+void sim__check_opened(struct sim_world *world, struct sim_machine *machine)
+{
+    bool is_whole = true;
+    for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
+        struct sim_kept *kept = &machine->kept[group];
+        struct moot_group_view view;
+        moot_node_group(machine->node, group, &view);
+        is_whole = is_whole && !view.impaired;
+        if (!view.impaired &&
+            (view.term < kept->term || moot_max_u64(view.last, view.applied) < kept->durable)) {
+            sim__violation(world,
+                           "group %u of node %u has forgotten without a word: term %llu and entry "
+                           "%llu were durable, %llu and %llu are there",
+                           group, machine->id, (unsigned long long)kept->term,
+                           (unsigned long long)kept->durable, (unsigned long long)view.term,
+                           (unsigned long long)view.last);
+        }
+        *kept = (struct sim_kept){.term = view.term, .durable = view.durable};
+    }
+    if (!is_whole && !machine->damaged) {
+        sim__violation(world, "node %u says that its disk is rotten, and it is not", machine->id);
+    }
+    machine->damaged = machine->damaged && !is_whole;
+}
+
+/* ---- room ---- */
+
+void sim__disk_room(struct sim_world *world, struct sim_machine *machine, bool is_full)
+{
+    uint64_t capacity = is_full ? moot_max_u64(1, moot_disk_sim_total(machine->disk)) : 0;
+    moot_disk_sim_capacity(machine->disk, capacity);
+    machine->full_until = is_full ? machine->full_until : 0;
+    if (machine->running) {
+        sim__input(world, machine, MOOT_INPUT_SPACE, (struct moot_slice){NULL, 0})->amount =
+            is_full ? 0 : UINT64_MAX;
+    }
+    sim__trace(world, "m%u %s", machine->slot, is_full ? "has little room" : "has room again");
+}
