@@ -1,5 +1,6 @@
 #include "base/assert.h"
 #include "base/hash.h"
+#include "base/status.h"
 #include "sim/world.h"
 
 enum { PARTITIONS_MAX = 64, LENGTHS = 4, FLAP_US = 50 * 1000, DAYS_MS = 20 * 24 * 3600 * 1000 };
