@@ -151,7 +151,7 @@ void sim__record_start(struct sim_world *world, const struct sim_machine *machin
              machine->id, (unsigned long long)incarnation);
     moot_picture_moment(world->record->picture, line, world->now, MOOT_PICTURE_START,
                         moot_slice_text(words));
-    snprintf(words, sizeof(words), "up, start %llu", (unsigned long long)incarnation);
+    snprintf(words, sizeof(words), "start %llu", (unsigned long long)incarnation);
     moot_picture_state(world->record->picture, line, world->now, MOOT_SLICE_LITERAL("process"),
                        moot_slice_text(words));
     sim__record_turn(world, machine, NULL);
