@@ -24,7 +24,8 @@ struct settings {
 };
 
 static const struct argp_option options[] = {
-    {"history", 'f', "FILE", 0, "The history, as JSON lines; - is the standard input", 0},
+    {"history", 'f', "FILE", 0, "The history: JSON lines or Jepsen's EDN; - is the standard input",
+     0},
     {"model", 'm', "MODEL", 0,
      "register, counter, append (linearizable, by key); set, queue, exactly-once, ids, bank", 0},
     {"isolation", OPTION_ISOLATION, "LEVEL", 0, "Of transactions; without it, the strictest", 0},
@@ -130,11 +131,26 @@ static bool judge(const struct settings *settings, const struct moot_history *hi
         moot_check_register_txns(history, settings->isolation, verdict);
         return true;
     }
+    if (strcmp(settings->model, "sequential") == 0) {
+        moot_check_register_txns(history, MOOT_ISOLATION_SESSION_SERIALIZABLE, verdict);
+        return true;
+    }
     if (strcmp(settings->model, "bank") == 0 && settings->has_total) {
         moot_check_bank(history, settings->total, verdict);
         return true;
     }
     return false;
+}
+
+static int read_history(const struct settings *settings, struct moot_history *history,
+                        struct moot_slice text, size_t *line, const char **why)
+{
+    if (!moot_history_is_edn(text)) {
+        return moot_history_read(history, text, line, why);
+    }
+    bool counts =
+        strcmp(settings->model, "counter") == 0 || strcmp(settings->model, "exactly-once") == 0;
+    return moot_history_read_edn(history, text, counts, line, why);
 }
 
 static int judge_text(const struct settings *settings, struct moot_slice text)
@@ -146,7 +162,7 @@ static int judge_text(const struct settings *settings, struct moot_slice text)
     int exit_status = EXIT_UNKNOWN;
     moot_history_init(&history);
     moot_verdict_init(&verdict);
-    if (moot_history_read(&history, text, &line, &why) != 0) {
+    if (read_history(settings, &history, text, &line, &why) != 0) {
         fprintf(stderr, "moot check: %s, line %zu: %s\n", settings->history, line, why);
     } else if (history.count == 0) {
         fprintf(stderr, "moot check: %s has no operations\n", settings->history);
