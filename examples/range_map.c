@@ -12,7 +12,7 @@ static struct moot_slice text(const char *s)
 static void print_map(const struct moot_range_map *map)
 {
     for (uint32_t i = 0; i < map->count; i++) {
-        const struct moot_range *range = &map->ranges[i];
+        const struct moot_key_range *range = &map->ranges[i];
         printf("  from %-8.*s shard %u, epoch %llu, %llu bytes\n",
                range->start_size == 0 ? 2 : range->start_size,
                range->start_size == 0 ? "\"\"" : (const char *)range->start, range->shard,
@@ -22,7 +22,7 @@ static void print_map(const struct moot_range_map *map)
 
 int main(void)
 {
-    static struct moot_range ranges[8];
+    static struct moot_key_range ranges[8];
     const struct moot_range_policy policy = {1000, 1000, 400, 400};
     struct moot_range_map map;
     uint8_t cut[MOOT_RANGE_KEY_MAX];

@@ -22,7 +22,7 @@
 
 enum { MOOT_RANGE_KEY_MAX = 64, MOOT_RANGES_MAX = 1 << 20 };
 
-struct moot_range {
+struct moot_key_range {
     uint8_t start[MOOT_RANGE_KEY_MAX]; /* The first key it may hold. The first range's is empty. */
     uint8_t start_size;
     uint32_t shard; /* Not 0, and of one range only. */
@@ -33,14 +33,14 @@ struct moot_range {
 /* Complete so that it can be embedded. Invariant: at least one range, the first starts at the empty
  * key, starts rise strictly, shards differ. */
 struct moot_range_map {
-    struct moot_range *ranges; /* read-only: `count` of them, in order */
-    uint32_t count;            /* read-only */
-    uint32_t capacity;         /* private */
+    struct moot_key_range *ranges; /* read-only: `count` of them, in order */
+    uint32_t count;                /* read-only */
+    uint32_t capacity;             /* private */
 };
 
 /* All keys in one shard, epoch 1. `ranges` is the caller's, and outlives the map. */
-void moot_range_map_init(struct moot_range_map *map, struct moot_range *ranges, uint32_t capacity,
-                         uint32_t shard);
+void moot_range_map_init(struct moot_range_map *map, struct moot_key_range *ranges,
+                         uint32_t capacity, uint32_t shard);
 /* The place of the range that a key is in. */
 uint32_t moot_range_map_find(const struct moot_range_map *map, struct moot_slice key);
 /* The place of a shard's range, or map->count. */

@@ -178,7 +178,7 @@ static void ranges_by_hand(void **state)
 {
     (void)state;
     struct moot_range_map map;
-    struct moot_range ranges[4];
+    struct moot_key_range ranges[4];
     moot_range_map_init(&map, ranges, 4, 1);
     assert_int_equal(moot_range_map_find(&map, text("zebra")), 0);
     assert_int_equal(moot_range_map_split(&map, text("m"), 2), 0);
@@ -212,8 +212,8 @@ static void ranges_follow_a_table(void **state)
         struct moot_rng rng;
         struct moot_range_map map;
         struct moot_range_map copy;
-        struct moot_range ranges[40];
-        struct moot_range copies[40];
+        struct moot_key_range ranges[40];
+        struct moot_key_range copies[40];
         uint32_t table[256];
         uint32_t next = 2;
         moot_rng_init(&rng, seed);
@@ -312,7 +312,7 @@ static void cuts_and_advice(void **state)
                                           &size),
                      MOOT_ELIMIT);
     struct moot_range_map map;
-    struct moot_range ranges[64];
+    struct moot_key_range ranges[64];
     struct moot_range_policy policy = {1000, 1000, 400, 400};
     moot_range_map_init(&map, ranges, 64, 1);
     ranges[0].bytes = 16000;

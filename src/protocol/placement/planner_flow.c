@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "protocol/placement/mix.h"
 
 /* A unit that brings a node nearer to its floor is worth more than any number of copies: paths have
  * fewer edges than this. */
@@ -46,11 +47,15 @@ struct edge {
     int32_t cost;
 };
 
+/* Among equally cheap choices each shard begins elsewhere, so that the replicas of one node's
+ * shards are scattered over all others, which then share the work when it is lost. */
+static uint32_t turn_of(uint32_t shard) { return (uint32_t)(place__mix(shard + 1) >> 33); }
+
 static bool shard_edge(const struct planner_flow *flow, uint32_t shard, uint32_t *at,
                        struct edge *out)
 {
     while (*at < flow->zones) {
-        uint32_t zone = (*at)++;
+        uint32_t zone = ((*at)++ + turn_of(shard)) % flow->zones;
         if (flow->through[shard * flow->zones + zone] < flow->zone_cap) {
             *out = (struct edge){door_of(flow, shard, zone), 0};
             return true;
@@ -68,7 +73,7 @@ static bool door_edge(const struct planner_flow *flow, uint32_t door, uint32_t *
     uint32_t first = flow->zone_first[zone];
     uint32_t width = flow->zone_first[zone + 1] - first;
     while (*at < width) {
-        uint32_t node = first + (*at)++;
+        uint32_t node = first + ((*at)++ + turn_of(shard) / 251) % width;
         if ((flow->state[shard * flow->nodes + node] & PLANNER_IS_THERE) == 0) {
             *out = (struct edge){node_vertex(flow, node), copy_cost(flow, shard, node)};
             return true;

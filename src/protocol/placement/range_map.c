@@ -9,18 +9,18 @@
 
 enum { RANGE_MAP_VERSION = 1 };
 
-static struct moot_slice start_of(const struct moot_range *range)
+static struct moot_slice start_of(const struct moot_key_range *range)
 {
     return moot_slice_make(range->start, range->start_size);
 }
 
-void moot_range_map_init(struct moot_range_map *map, struct moot_range *ranges, uint32_t capacity,
-                         uint32_t shard)
+void moot_range_map_init(struct moot_range_map *map, struct moot_key_range *ranges,
+                         uint32_t capacity, uint32_t shard)
 {
     MOOT_ASSERT(capacity >= 1);
     MOOT_ASSERT(capacity <= MOOT_RANGES_MAX);
     MOOT_ASSERT(shard != 0);
-    ranges[0] = (struct moot_range){.shard = shard, .epoch = 1};
+    ranges[0] = (struct moot_key_range){.shard = shard, .epoch = 1};
     *map = (struct moot_range_map){.ranges = ranges, .count = 1, .capacity = capacity};
 }
 
@@ -51,14 +51,14 @@ uint32_t moot_range_map_place(const struct moot_range_map *map, uint32_t shard)
 int moot_range_map_check(const struct moot_range_map *map, struct moot_slice key, uint32_t shard,
                          uint64_t epoch)
 {
-    const struct moot_range *range = &map->ranges[moot_range_map_find(map, key)];
+    const struct moot_key_range *range = &map->ranges[moot_range_map_find(map, key)];
     return range->shard == shard && range->epoch == epoch ? MOOT_OK : MOOT_FAIL(MOOT_EREFUSED);
 }
 
 int moot_range_map_split(struct moot_range_map *map, struct moot_slice at, uint32_t shard)
 {
     uint32_t place = moot_range_map_find(map, at);
-    struct moot_range *left = &map->ranges[place];
+    struct moot_key_range *left = &map->ranges[place];
     if (at.size > MOOT_RANGE_KEY_MAX || moot_slice_equal(start_of(left), at) || shard == 0 ||
         moot_range_map_place(map, shard) < map->count || left->epoch == UINT64_MAX) {
         return MOOT_FAIL(MOOT_EINVALID);
@@ -66,11 +66,11 @@ int moot_range_map_split(struct moot_range_map *map, struct moot_slice at, uint3
     if (map->count == map->capacity) {
         return MOOT_FAIL(MOOT_ELIMIT);
     }
-    struct moot_range right = {.start_size = (uint8_t)at.size,
-                               .shard = shard,
-                               .epoch = left->epoch + 1,
-                               .bytes = left->bytes / 2,
-                               .load = left->load / 2};
+    struct moot_key_range right = {.start_size = (uint8_t)at.size,
+                                   .shard = shard,
+                                   .epoch = left->epoch + 1,
+                                   .bytes = left->bytes / 2,
+                                   .load = left->load / 2};
     MOOT_ASSERT(at.size > 0); /* The empty key begins the first range. */
     memcpy(right.start, at.data, at.size);
     left->epoch += 1;
@@ -93,8 +93,8 @@ int moot_range_map_merge(struct moot_range_map *map, uint32_t shard)
     if (place + 1 >= map->count) {
         return MOOT_FAIL(MOOT_ENOTFOUND);
     }
-    struct moot_range *left = &map->ranges[place];
-    const struct moot_range *right = &left[1];
+    struct moot_key_range *left = &map->ranges[place];
+    const struct moot_key_range *right = &left[1];
     left->epoch = add_saturating(moot_max_u64(left->epoch, right->epoch), 1);
     left->bytes = add_saturating(left->bytes, right->bytes);
     left->load = add_saturating(left->load, right->load);
@@ -137,7 +137,7 @@ struct moot_range_advice moot_range_map_advise(const struct moot_range_map *map,
 {
     MOOT_ASSERT(moot_range_policy_is_valid(policy));
     for (uint32_t place = from; place < map->count; place++) {
-        const struct moot_range *range = &map->ranges[place];
+        const struct moot_key_range *range = &map->ranges[place];
         if (range->bytes > policy->split_bytes || range->load > policy->split_load) {
             return (struct moot_range_advice){MOOT_RANGE_SPLIT, range->shard, place};
         }
@@ -156,7 +156,7 @@ void moot_range_map_check_all(const struct moot_range_map *map)
     MOOT_ASSERT(map->count <= map->capacity);
     MOOT_ASSERT(map->ranges[0].start_size == 0);
     for (uint32_t place = 0; place < map->count; place++) {
-        const struct moot_range *range = &map->ranges[place];
+        const struct moot_key_range *range = &map->ranges[place];
         MOOT_ASSERT(range->shard != 0);
         MOOT_ASSERT(moot_range_map_place(map, range->shard) == place);
         MOOT_ASSERT(place == 0 || moot_slice_compare(start_of(&range[-1]), start_of(range)) < 0);
@@ -171,7 +171,7 @@ int moot_range_map_encode(const struct moot_range_map *map, uint8_t *out, size_t
     moot_write_u8(&writer, RANGE_MAP_VERSION);
     moot_write_varint(&writer, map->count);
     for (uint32_t place = 0; place < map->count; place++) {
-        const struct moot_range *range = &map->ranges[place];
+        const struct moot_key_range *range = &map->ranges[place];
         moot_write_bytes(&writer, start_of(range));
         moot_write_u32(&writer, range->shard);
         moot_write_varint(&writer, range->epoch);
@@ -186,7 +186,7 @@ int moot_range_map_encode(const struct moot_range_map *map, uint8_t *out, size_t
 static int decode_range(struct moot_range_map *map, struct moot_reader *reader)
 {
     struct moot_slice start = moot_get_bytes(reader);
-    struct moot_range range = {.shard = moot_get_u32(reader)};
+    struct moot_key_range range = {.shard = moot_get_u32(reader)};
     range.epoch = moot_get_varint(reader);
     range.bytes = moot_get_varint(reader);
     range.load = moot_get_varint(reader);
