@@ -4,7 +4,7 @@
  * it. Two majorities of one set always meet. While membership changes, two sets are in force at
  * once, and a decision needs a majority of *both* (Ongaro's thesis, section 4.3, joint consensus).
  *
- * Not handled: weights, zones and sloppy quorums; those are merged keyspaces' business. */
+ * Not handled: zones and sloppy quorums (moot/quorum_math.h), weights. */
 #ifndef MOOT_QUORUM_H
 #define MOOT_QUORUM_H
 

@@ -18,6 +18,7 @@
 #include "moot/bounded.h"
 #include "moot/detector.h"
 #include "moot/lamport.h"
+#include "moot/quorum_math.h"
 #include "moot/vector.h"
 #include "moot/version.h"
 #include "sim/disk_sim.h"
@@ -518,6 +519,24 @@ static void detectors(void)
     save_after("detector", "heartbeat", "\1", 1, moot_slice_make(bytes, size));
 }
 
+static void plans(void)
+{
+    static const struct moot_plan zones = {
+        .zone_count = 3, .zone_nodes = {3, 2, 3}, .read = {2, 1}, .write = {2, 3}};
+    static const struct moot_plan sloppy = {.zone_count = 1,
+                                            .zone_nodes = {3},
+                                            .read = {2, 0},
+                                            .write = {2, 0},
+                                            .sloppy = true,
+                                            .spares = 2};
+    uint8_t bytes[MOOT_PLAN_BYTES_MAX];
+    size_t size = 0;
+    MOOT_ASSERT(moot_plan_encode(&zones, bytes, sizeof(bytes), &size) == 0);
+    save("plan", "zones", moot_slice_make(bytes, size));
+    MOOT_ASSERT(moot_plan_encode(&sloppy, bytes, sizeof(bytes), &size) == 0);
+    save("plan", "sloppy", moot_slice_make(bytes, size));
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -539,5 +558,6 @@ int main(int argc, char **argv)
     histories();
     clocks();
     detectors();
+    plans();
     return 0;
 }
