@@ -120,6 +120,7 @@ static inline void talk_run(struct merkle_talk *talk, const struct merkle_replic
     static struct moot_merkle_compare compare;
     static struct moot_merkle_message reply;
     struct moot_merkle_effects effects;
+    uint64_t keys[2 * MOOT_MERKLE_ITEMS_PER_MESSAGE];
     void *memory = malloc(moot_merkle_compare_size(&mine->tree));
     struct moot_instant now = {1};
     moot_merkle_compare_init(&compare, &mine->tree, memory, moot_ms(10));
@@ -153,7 +154,6 @@ static inline void talk_run(struct merkle_talk *talk, const struct merkle_replic
                 /* The same answer comes twice; the second changes nothing. */
                 struct moot_merkle_effects again;
                 moot_merkle_compare_step(&compare, &event, &effects);
-                uint64_t keys[2 * MOOT_MERKLE_ITEMS_PER_MESSAGE];
                 if (effects.different_count > 0) {
                     memcpy(keys, effects.different, effects.different_count * sizeof(keys[0]));
                     effects.different = keys;
