@@ -139,6 +139,7 @@ static void add_after(struct registers *registers, uint32_t from, uint32_t key, 
     bool strict = txns->level == MOOT_ISOLATION_STRICT_SERIALIZABLE;
     uint32_t own_step = moot_txns_write_of(txns, from, key);
     uint32_t own = own_step == MOOT_TXN_NONE ? own_step : moot_txn_step_at(txns, own_step)->version;
+    MOOT_ASSERT(registers->known != NULL); /* Of each version that somebody wrote or read. */
     const struct known *known = version == MOOT_TXN_NONE ? NULL : &registers->known[version];
     uint32_t end = registers->start[key + 1], at = end, alone = 0;
     if (known != NULL && known->successor != MOOT_TXN_NONE) {

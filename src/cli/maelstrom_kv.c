@@ -202,7 +202,8 @@ void maelstrom_kv_reply(void *context, moot_connection_id connection, struct moo
         return;
     }
     moot_buffer_append_slice(&op->replies, bytes);
-    struct moot_resp_value values[3];
+    struct moot_resp_value values[3] = {0};
+    MOOT_ASSERT(op->expected > 0 && op->expected <= MOOT_ARRAY_LEN(values));
     if (!heads(op, values, op->expected)) {
         return;
     }

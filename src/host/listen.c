@@ -27,8 +27,13 @@ static int port_of(int fd)
     if (getsockname(fd, (struct sockaddr *)&bound, &size) != 0) {
         return 0;
     }
-    return ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
-                                             : ((struct sockaddr_in *)&bound)->sin_port);
+    in_port_t port = 0;
+    if (bound.ss_family == AF_INET6) {
+        port = ((struct sockaddr_in6 *)&bound)->sin6_port;
+    } else if (bound.ss_family == AF_INET) {
+        port = ((struct sockaddr_in *)&bound)->sin_port;
+    }
+    return ntohs(port);
 }
 
 static int listen_at(const struct addrinfo *at, const char *host, int port, char *why,

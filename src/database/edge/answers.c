@@ -219,7 +219,7 @@ static void deliver_all(struct moot_edge *edge, struct moot_submission *done,
     }
     for (uint32_t i = 0; i < done->ref_count; i++) {
         struct moot_slice reply = moot_get_bytes(&reader);
-        struct moot_item item;
+        struct moot_item item = {0};
         size_t at = items.size - moot_reader_left(&walk);
         if (walks && !moot_item_next(&walk, &item)) {
             walks = false;
