@@ -7,6 +7,7 @@
 
 #include "cli/check.h"
 #include "cli/cli.h"
+#include "cli/lab.h"
 #include "cli/maelstrom.h"
 #include "cli/sim.h"
 #include "moot/base.h"
@@ -25,6 +26,7 @@ static const struct subcommand subcommands[] = {
     {"cluster", "add, remove, replace nodes; move leadership", moot_cli_cluster},
     {"sim", "clusters of this code in virtual time, under faults", moot_cli_sim},
     {"check", "judge a history of operations", moot_cli_check},
+    {"lab", "small scenes: one question, one picture, one answer", moot_cli_lab},
     {"maelstrom", "one node on standard input and output, for Maelstrom", moot_cli_maelstrom},
 };
 
