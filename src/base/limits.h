@@ -75,6 +75,7 @@ enum {
      * or this old. They are in the journal; the store only spares a restart from reading it. */
     MOOT_UNSTORED_BYTES = 16 * 1024 * 1024,
     MOOT_UNSTORED_KEYS = 16384, /* Handing them over holds up a turn for about 5 ms. */
+    MOOT_UNSTORED_RANGES = 256, /* Deleted ones; who walks over garbage compares with each. */
     MOOT_UNSTORED_MS = 1000,
     MOOT_RECENT_BYTES = 256 * 1024 * 1024, /* Values remembered above the store, of one group. */
     MOOT_MISSES_MAX = 4096,                /* Keys that one run asks to be fetched. */

@@ -50,7 +50,8 @@ struct cluster_node {
     struct cluster_client clients[CLIENTS_MAX]; /* Of connections 2 and on. */
     uint32_t closings;
     bool dead, stopped;
-    bool cut; /* From every other node: what is sent is lost, and nobody is told. */
+    bool cut;               /* From every other node: what is sent is lost, and nobody is told. */
+    int64_t wall_offset_ms; /* How far its wall clock is off. */
 };
 
 struct cluster {
@@ -380,7 +381,9 @@ static inline void cluster_step(struct cluster *cluster)
         memcpy(inputs, at->inputs, sizeof(inputs[0]) * count);
         at->input_count = 0;
         struct moot_effects effects;
-        moot_node_turn(at->node, inputs, count, cluster->now, &effects);
+        struct moot_now now = cluster->now;
+        now.wall_ms += (uint64_t)at->wall_offset_ms;
+        moot_node_turn(at->node, inputs, count, now, &effects);
         at->deadline = effects.deadline;
         for (size_t i = 0; i < effects.count; i++) {
             cluster_perform(cluster, at, &effects.items[i]);

@@ -531,6 +531,30 @@ int moot_view_clear_range(struct moot_view *view, struct moot_slice from, struct
     return delete_range(view, from, to, true);
 }
 
+bool moot_view_meets_deleted(const struct moot_view *view, struct moot_range range)
+{
+    for (uint32_t i = 0; i < view->range_count; i++) {
+        const struct moot_range *deleted = &view->ranges[i].range;
+        if (moot_slice_compare(deleted->from, range.to) < 0 &&
+            moot_slice_compare(range.from, deleted->to) < 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+const struct moot_slice *moot_view_deleted(const struct moot_view *view, struct moot_slice key)
+{
+    for (uint32_t i = 0; i < view->range_count; i++) {
+        const struct moot_range *deleted = &view->ranges[i].range;
+        if (moot_slice_compare(deleted->from, key) <= 0 &&
+            moot_slice_compare(key, deleted->to) < 0) {
+            return &deleted->to;
+        }
+    }
+    return NULL;
+}
+
 /* ---- the end of an entry and of a turn ---- */
 
 uint64_t moot_view_take_hash(struct moot_view *view)
@@ -554,6 +578,7 @@ size_t moot_view_recent_bytes(const struct moot_view *view)
 size_t moot_view_size(const struct moot_view *view) { return view->arena.total; }
 
 uint32_t moot_view_count(const struct moot_view *view) { return view->entry_count; }
+uint32_t moot_view_ranges(const struct moot_view *view) { return view->range_count; }
 
 void moot_view_flush(struct moot_view *view, struct moot_batch *batch)
 {

@@ -52,13 +52,20 @@ int moot_view_put_room(struct moot_view *view, struct moot_slice key,
 int moot_view_delete(struct moot_view *view, struct moot_slice key) MOOT_MUST_USE;
 /* Two deletions of whole ranges, each O(what the layers hold of it). delete_range is for keys that
  * will never be read or written again (the elements of a dead incarnation): what the layers hold is
- * gone, but what only the store holds is not hidden from reads until it is flushed. clear_range is
- * for keys that will (a whole keyspace): reads see the range empty at once, and later puts in it.
- * Few cleared ranges may be unflushed at a time, because every read looks at all of them. */
+ * gone, but what only the store holds is not hidden from reads until it is flushed (who walks over
+ * dead keys asks moot_view_deleted). clear_range is for keys that will (a whole keyspace): reads
+ * see the range empty at once, and later puts in it. Few cleared ranges may be unflushed at a time,
+ * because every read looks at all of them. */
 int moot_view_delete_range(struct moot_view *view, struct moot_slice from,
                            struct moot_slice to) MOOT_MUST_USE;
 int moot_view_clear_range(struct moot_view *view, struct moot_slice from,
                           struct moot_slice to) MOOT_MUST_USE;
+
+/* Does the range meet one that was deleted (delete_range) since the last flush? */
+bool moot_view_meets_deleted(const struct moot_view *view, struct moot_range range);
+/* Is the key inside one? Then the range's end, else NULL: when replicas flush is their own affair,
+ * and what they remove must not depend on it. */
+const struct moot_slice *moot_view_deleted(const struct moot_view *view, struct moot_slice key);
 
 struct moot_view_iterator {
     struct moot_view *view;
@@ -101,6 +108,7 @@ uint64_t moot_view_take_hash(struct moot_view *view);
 size_t moot_view_recent_bytes(const struct moot_view *view);
 size_t moot_view_size(const struct moot_view *view);
 uint32_t moot_view_count(const struct moot_view *view);
+uint32_t moot_view_ranges(const struct moot_view *view); /* Deleted since the last flush. */
 /* Appends everything kept to `batch` (each key once, its last value) and empties the overlay. Only
  * with no layer open. */
 void moot_view_flush(struct moot_view *view, struct moot_batch *batch);

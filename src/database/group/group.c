@@ -572,6 +572,7 @@ void moot_group_store(struct moot_group *group, bool force)
     if (force || pins || group->install.active || group->fenced ||
         moot_view_size(moot_engine_view(group->engine)) >= MOOT_UNSTORED_BYTES ||
         moot_view_count(moot_engine_view(group->engine)) >= MOOT_UNSTORED_KEYS ||
+        moot_view_ranges(moot_engine_view(group->engine)) >= MOOT_UNSTORED_RANGES ||
         !moot_instant_before(group->context->now.instant, due) ||
         MOOT_RARELY(group->context->chance)) {
         moot_view_flush(moot_engine_view(group->engine), &group->context->outbox->batch);
