@@ -14,6 +14,8 @@
 #include "cli/client.h"
 #include "host/server.h"
 
+enum { CLI_AGAIN = -1 };
+
 enum { JOIN_MS = 30000, JOIN_AGAIN_MS = 100 };
 
 struct options {
@@ -319,7 +321,21 @@ static int start_and_run(const struct options *options, struct moot_server *serv
     if (status != MOOT_OK) {
         return cli_fail("%s", why);
     }
-    return moot_server_run(server) == 0 ? CLI_OK : CLI_FAILED;
+    status = moot_server_run(server);
+    return status == MOOT_ECORRUPT ? CLI_AGAIN : status == MOOT_OK ? CLI_OK : CLI_FAILED;
+}
+
+/* Opens, serves and closes. CLI_AGAIN: its store was rotten, and is to begin anew. */
+static int serve(const struct options *options)
+{
+    char why[MOOT_WHY_BYTES];
+    struct moot_server *server;
+    if (moot_server_open(&options->server, &server, why) != MOOT_OK) {
+        return cli_fail("%s", why);
+    }
+    int status = start_and_run(options, server);
+    moot_server_close(server);
+    return status;
 }
 
 int moot_cli_server(int argc, char **argv)
@@ -336,12 +352,9 @@ int moot_cli_server(int argc, char **argv)
     }
     options.server.make_secret =
         options.join == NULL && options.id == 0 && options.server.secret_file == NULL;
-    char why[MOOT_WHY_BYTES];
-    struct moot_server *server;
-    if (moot_server_open(&options.server, &server, why) != MOOT_OK) {
-        return cli_fail("%s", why);
+    int status;
+    while ((status = serve(&options)) == CLI_AGAIN) {
+        options.server.port = options.server.peer_port = -1; /* Where the others look for it. */
     }
-    int status = start_and_run(&options, server);
-    moot_server_close(server);
     return status;
 }

@@ -372,6 +372,7 @@ void moot_node_turn(struct moot_node *node, const struct moot_input *inputs, siz
     refresh_peers(node);
     node__members_tick(node);
     node__stop_tick(node);
+    node__rot_tick(node);
     repaired_tick(node);
     again = settle(node) || again;
     end_turn(node, again, out);

@@ -53,6 +53,10 @@ struct moot_node_options {
     struct moot_admission admission;    /* Who may join; all zeros: nobody. */
     uint32_t feature_level;             /* 0: from limits.h */
     bool raft_trace;                    /* Decisions of Raft as LOG effects. */
+    /* The store was rotten and is set aside; this one is new and empty. The journal is what it was:
+     * the groups neither vote nor acknowledge until a leader has brought them as far as they may
+     * have acknowledged. The store remembers that from here on; say so until open has succeeded. */
+    bool store_lost;
 };
 
 struct moot_node; /* opaque */
@@ -61,7 +65,9 @@ struct moot_node; /* opaque */
  * (its new incarnation), through options->disk, so that the incarnation is durable before anything
  * leaves. On failure *out is NULL and `why` says it in a sentence with what to do. MOOT_ENOTFOUND:
  * the disk is empty and `format` is NULL. MOOT_EREFUSED: the disk has another identity.
- * MOOT_ECORRUPT, MOOT_EVERSION, MOOT_EIO. */
+ * MOOT_ECORRUPT, MOOT_EVERSION, MOOT_EIO. A node that finds its store rotten later, and hears that
+ * others lead, stops with MOOT_ECORRUPT: set the store aside, and open it again with `store_lost`.
+ */
 int moot_node_open(const struct moot_node_options *options, struct moot_node **out,
                    char why[256]) MOOT_MUST_USE;
 void moot_node_close(struct moot_node *node);

@@ -44,6 +44,7 @@ void node__fail(struct moot_node *node, int status, const char *text);
 void node__members_tick(struct moot_node *node);
 void node__directory(struct moot_node *node);
 void node__tell_peers(struct moot_node *node);
+void node__rot_tick(struct moot_node *node);
 void node__stop_tick(struct moot_node *node);
 
 #endif

@@ -22,7 +22,7 @@ void node__directory(struct moot_node *node)
         return;
     }
     if (status != 0) {
-        group__fence(system, "the directory of nodes cannot be read");
+        group__rot(system, "the directory of nodes cannot be read");
         return;
     }
     system->directory_changed = false;
@@ -136,6 +136,34 @@ void node__members_tick(struct moot_node *node)
     for (uint32_t i = 0; i < node->directory.count;
          i++) { /* A removal that is complete ends the link. */
         node->peers_told = node->peers_told && node->directory.nodes[i].state == MOOT_NODE_MEMBER;
+    }
+}
+
+/* A store that failed its checksum is given up when others lead all groups: they have what was
+ * committed, and who is left of them can go on without this node. */
+void node__rot_tick(struct moot_node *node)
+{
+    bool rotten = false, others_lead = true;
+    for (moot_group_id id = 0; id < MOOT_GROUPS_MAX; id++) {
+        struct moot_group *group = node->groups[id];
+        rotten = rotten || group->rotten;
+        bool led = group->fenced ? group->others_lead
+                                 : group->leader != 0 && group->leader != node->identity.node;
+        others_lead = others_lead && led;
+    }
+    if (!rotten || node->fatal != 0) {
+        return;
+    }
+    for (moot_group_id id = 0; id < MOOT_GROUPS_MAX; id++) {
+        if (group__leads(node->groups[id]) && node->groups[id]->members.voter_count > 1) {
+            int status = moot_group_transfer(node->groups[id], 0);
+            (void)status; /* Under way already. */
+        }
+    }
+    if (MOOT_RULE(rot_gives_up_only_when_led, others_lead)) {
+        node__fail(
+            node, MOOT_ECORRUPT,
+            "the store failed its checksum: it is set aside, and installed anew from others");
     }
 }
 

@@ -267,6 +267,13 @@ static int open_parts(struct moot_node *node, const struct moot_node_options *op
         return status;
     }
     impair(restore, &report);
+    if (options->store_lost && restore->incarnation > 0) {
+        say(why, "the new store cannot be written");
+        status = moot_group_store_is_lost(options->store, restore->groups, MOOT_GROUPS_MAX);
+        if (status != 0) {
+            return status;
+        }
+    }
     node->rotten = report.damage == MOOT_DAMAGE_ROT;
     node->identity = restore->identity;
     /* Each start has written a batch of its own, and any rotten one may have been such. */

@@ -272,7 +272,10 @@ static void arm(struct moot_loop *loop, struct moot_instant deadline)
     }
     uint64_t at_ms = deadline.ns / MOOT_MSEC_NS + 1;
     uint64_t now_ms = uv_now(&loop->uv);
-    uv_timer_start(&loop->deadline_timer, on_deadline, at_ms > now_ms ? at_ms - now_ms : 0, 0);
+    bool at_once =
+        deadline.ns <= loop__now_ns(); /* Work is left over: after the next look at I/O. */
+    uint64_t wait_ms = at_once || at_ms <= now_ms ? 0 : at_ms - now_ms;
+    uv_timer_start(&loop->deadline_timer, on_deadline, wait_ms, 0);
 }
 
 static void on_second(uv_timer_t *timer)

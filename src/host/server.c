@@ -216,10 +216,62 @@ struct moot_admission moot_server_admission(const struct moot_server *server)
 
 /* ---- starting ---- */
 
+#define STORE_LOST "store.lost"
+
 static void on_store_report(void *context, const char *text)
 {
     (void)context;
     host__say(MOOT_LOG_WARN, "store: %s", text);
+}
+
+static void remove_file(const struct moot_server *server, const char *name)
+{
+    char path[HOST_PATH_BYTES];
+    if (host__path(path, server->options.dir, name)) {
+        unlink(path);
+    }
+}
+
+/* The file that says so is there from before the store is set aside until the brain has written it
+ * into the new store: who is killed in between does it again. */
+static bool store_is_lost(const struct moot_server *server)
+{
+    char path[HOST_PATH_BYTES];
+    return host__path(path, server->options.dir, STORE_LOST) && access(path, F_OK) == 0;
+}
+
+static void give_up_store(const struct moot_server *server)
+{
+    char path[HOST_PATH_BYTES];
+    if (!host__path(path, server->options.dir, STORE_LOST) ||
+        host__write_file(path, 0644, MOOT_SLICE_LITERAL("the store is rotten\n")) != MOOT_OK) {
+        host__say(MOOT_LOG_ERROR, "%s/" STORE_LOST " cannot be written: %s", server->options.dir,
+                  strerror(errno));
+    }
+}
+
+static int set_store_aside(const struct moot_server *server, const char *path,
+                           char why[MOOT_WHY_BYTES])
+{
+    char name[64], aside[HOST_PATH_BYTES];
+    for (int number = 1; access(path, F_OK) == 0; number++) {
+        snprintf(name, sizeof(name), "store.rotten.%d", number);
+        if (!host__path(aside, server->options.dir, name)) {
+            explain(why, "the name of %s is too long", server->options.dir);
+            return MOOT_FAIL(MOOT_ELIMIT);
+        }
+        if (access(aside, F_OK) == 0) {
+            continue;
+        }
+        if (rename(path, aside) != 0) {
+            explain(why, "the rotten store %s cannot be set aside: %s", path, strerror(errno));
+            return MOOT_FAIL(MOOT_EIO);
+        }
+        host__say(MOOT_LOG_WARN,
+                  "the rotten store is set aside as %s: remove it when this node is whole again",
+                  aside);
+    }
+    return MOOT_OK;
 }
 
 static int open_files(struct moot_server *server, char why[MOOT_WHY_BYTES])
@@ -245,11 +297,21 @@ static int open_files(struct moot_server *server, char why[MOOT_WHY_BYTES])
             explain(why, "the name of %s is too long", options->dir);
             return MOOT_FAIL(MOOT_ELIMIT);
         }
+        if (store_is_lost(server)) {
+            int moved = set_store_aside(server, path, why);
+            if (moved != MOOT_OK) {
+                return moved;
+            }
+        }
         struct moot_store_rocksdb_options store_options = {
             .path = path, .cache_bytes = options->store_cache_bytes, .report = on_store_report};
         int status = moot_store_rocksdb_open(&store_options, &server->store);
         if (status != MOOT_OK) {
-            explain(why, "the store %s cannot be opened: %s", path, moot_status_text(status));
+            explain(why,
+                    "the store %s cannot be opened: %s. If it is damaged, and other nodes have the "
+                    "data, make the file %s/" STORE_LOST
+                    ": then this node sets it aside and is installed from the others",
+                    path, moot_status_text(status), options->dir);
             return status;
         }
     }
@@ -271,6 +333,7 @@ static int open_node(struct moot_server *server, const struct moot_identity *for
         .heartbeat_ms = server->options.heartbeat_ms,
         .admission = moot_server_admission(server),
         .raft_trace = server->options.raft_trace,
+        .store_lost = store_is_lost(server),
     };
     ssize_t got = getrandom(&options.seed, sizeof(options.seed), 0);
     MOOT_ASSERT(got == sizeof(options.seed));
@@ -313,6 +376,7 @@ int moot_server_start(struct moot_server *server, const struct moot_identity *fo
         }
     }
     if (status == MOOT_OK) {
+        remove_file(server, STORE_LOST); /* The store says it now. */
         remember_ports(server);
     }
     return status;
@@ -357,14 +421,6 @@ static void write_number(const struct moot_server *server, const char *name, lon
     }
 }
 
-static void remove_file(const struct moot_server *server, const char *name)
-{
-    char path[HOST_PATH_BYTES];
-    if (host__path(path, server->options.dir, name)) {
-        unlink(path);
-    }
-}
-
 int moot_server_run(struct moot_server *server)
 {
     MOOT_ASSERT(server->node != NULL);
@@ -389,6 +445,9 @@ int moot_server_run(struct moot_server *server)
     write_number(server, "port", server->client_port);
     write_number(server, "pid", (long)getpid()); /* Last: who sees it may read the port. */
     int status = moot_loop_run(&options);
+    if (status == MOOT_ECORRUPT) {
+        give_up_store(server);
+    }
     remove_file(server, "pid");
     remove_file(server, "port");
     host__say(MOOT_LOG_INFO, "stopped");

@@ -43,7 +43,9 @@ struct moot_admission moot_server_admission(const struct moot_server *server);
  * with an identity. A formatted folder ignores `format`. */
 int moot_server_start(struct moot_server *server, const struct moot_identity *format,
                       char why[MOOT_WHY_BYTES]) MOOT_MUST_USE;
-/* Serves until asked to stop (0) or something fails (already said on standard error). */
+/* Serves until asked to stop (0) or something fails (already said on standard error).
+ * MOOT_ECORRUPT: the store is rotten, and others have all that it holds: close, open and start
+ * again on the same ports, and it begins with an empty store (the rotten one is set aside). */
 int moot_server_run(struct moot_server *server);
 void moot_server_close(struct moot_server *server);
 

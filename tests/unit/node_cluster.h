@@ -50,6 +50,8 @@ struct cluster_node {
     struct cluster_client clients[CLIENTS_MAX]; /* Of connections 2 and on. */
     uint32_t closings;
     bool dead, stopped;
+    bool may_fail, store_lost; /* It may end by itself; its store is a new one. */
+    int stop_status;
     bool cut;               /* From every other node: what is sent is lost, and nobody is told. */
     int64_t wall_offset_ms; /* How far its wall clock is off. */
 };
@@ -121,6 +123,7 @@ static inline struct moot_node_options cluster_options(const struct cluster *clu
         .journal = JOURNAL,
         .chance = {.seed = 1, .node = id, .one_in = cluster->rarely_one_in},
         .feature_level = cluster->feature_level[id],
+        .store_lost = at->store_lost,
         .admission = cluster_admission()};
 }
 
@@ -354,7 +357,8 @@ static inline void cluster_perform(struct cluster *cluster, struct cluster_node 
         return;
     case MOOT_EFFECT_STOP:
         at->stopped = true;
-        if (effect->status == 0) {
+        at->stop_status = effect->status;
+        if (effect->status == 0 || at->may_fail) {
             return;
         }
         fail_msg("node stopped: %.*s", (int)effect->log.text.size,

@@ -66,9 +66,7 @@ static bool handle(struct moot_group *group, int status)
     if (status == MOOT_EWOULDBLOCK) {
         group__stick(group);
     } else if (status == MOOT_ECORRUPT) {
-        group__fence(
-            group,
-            "the store or an entry failed its checksum; this replica needs a copy from another");
+        group__rot(group, "the store or an entry failed its checksum");
     } else {
         group__fence(group, moot_status_text(status));
     }

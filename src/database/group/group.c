@@ -145,6 +145,7 @@ int moot_group_open(struct moot_group_context *context, moot_group_id id,
     moot_buffer_init(&group->send.resume);
     moot_buffer_init(&group->send.chunk);
     moot_ring_init(&group->ring);
+    moot_batch_init(&group->lost_again);
     moot_waiters_init(&group->waiters);
     *why = "the store cannot be read";
     int status = group__record_load(group, initial);
@@ -153,6 +154,9 @@ int moot_group_open(struct moot_group_context *context, moot_group_id id,
     group->engine = moot_engine_make_sized(context->store, id, context->recent_bytes);
     if (status == MOOT_EVERSION) {
         *why = GROUP_UPGRADE_TEXT;
+    }
+    if (status == 0) {
+        status = group__lost_load(group, restore);
     }
     if (status == 0 && group->engine == NULL) {
         status = MOOT_FAIL(MOOT_ECORRUPT);
@@ -189,6 +193,7 @@ void moot_group_close(struct moot_group *group)
     moot_free(group->effects);
     moot_log_deinit(&group->log);
     moot_ring_deinit(&group->ring);
+    moot_batch_deinit(&group->lost_again);
     moot_waiters_deinit(&group->waiters);
     if (group->engine != NULL) {
         moot_engine_destroy(group->engine);
@@ -250,9 +255,10 @@ static void on_chain(struct moot_group *group, moot_node_id from,
     bool known = group->chains[index % MOOT_CHAIN_WINDOW].index == index;
     bool same = !known || group->chains[index % MOOT_CHAIN_WINDOW].chain == message->chain.chain;
     if (!MOOT_RULE(chain_equal_or_fenced, same)) {
-        group__fence(group,
-                     "its contents differ from the leader's at the same index: a bug or a broken "
-                     "disk; replace this replica");
+        group__fence(
+            group, "its contents differ from the leader's at the same index, and which of them is "
+                   "right no machine can tell: compare, then start a new node (moot server "
+                   "--join) and put it in this one's place (moot cluster replace OLD NEW)");
     }
 }
 
@@ -296,6 +302,7 @@ void moot_group_receive(struct moot_group *group, moot_node_id from,
                         const struct moot_message *message, struct moot_block *owner)
 {
     if (group->fenced) {
+        group__heard_while_fenced(group, from, message);
         return;
     }
     switch (message->kind) {
@@ -362,8 +369,7 @@ void moot_group_fetched(struct moot_group *group, moot_ticket ticket, int status
     }
     group->stuck = false;
     if (status == MOOT_ECORRUPT) {
-        group__fence(group,
-                     "the store failed its checksum; this replica needs a copy from another");
+        group__rot(group, "the store failed its checksum");
     }
 }
 
@@ -564,6 +570,7 @@ bool moot_group_progress(struct moot_group *group)
 
 void moot_group_store(struct moot_group *group, bool force)
 {
+    group__lost_tick(group);
     if (!group->dirty) {
         return;
     }

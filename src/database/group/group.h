@@ -160,6 +160,11 @@ struct moot_group {
     uint64_t fetch_ranges; /* Hash of what was last fetched, */
     uint64_t fetch_limit;  /* and how many entries of each. */
     bool fenced;
+    bool rotten;      /* Fenced because the store failed its checksum ... */
+    bool others_lead; /* ... and since then another one was heard that leads. */
+    bool store_lost;  /* The store began empty (lost.c), and says so until that is mended. */
+    uint64_t mended;  /* 0, or: it is mended once this record is durable. */
+    struct moot_batch lost_again; /* For an install, which empties the group's records too. */
     bool has_lost_reads;
     struct moot_instant dirty_since;
     bool dirty;             /* The record must be written with this turn's batch. */
@@ -187,6 +192,9 @@ struct moot_group_restore {
     moot_index impaired_until;
 };
 
+/* At open: writes down, durably, that the store of these groups began empty. */
+int moot_group_store_is_lost(struct moot_store *store, const struct moot_group_restore *restores,
+                             moot_group_id count) MOOT_MUST_USE;
 int moot_group_open(struct moot_group_context *context, moot_group_id id,
                     const struct moot_node_options *options, const struct moot_members *initial,
                     struct moot_group_restore *restore, struct moot_group **out,
@@ -253,6 +261,16 @@ struct moot_stream *group__stream(struct moot_group *group, moot_node_id edge);
     "then start it again"
 bool group__knows_level(const struct moot_group *group, uint32_t level);
 void group__fence(struct moot_group *group, const char *why);
+/* lost.c: a store that is rotten, and one that began anew */
+void group__rot(struct moot_group *group, const char *why);
+void group__heard_while_fenced(struct moot_group *group, moot_node_id from,
+                               const struct moot_message *message);
+int group__lost_load(struct moot_group *group, struct moot_group_restore *restore);
+void group__lost_tick(struct moot_group *group);
+const struct moot_batch *group__lost_again(struct moot_group *group);
+/* As get, but waits for what is not in memory: at open and after an install. */
+int group__get_now(struct moot_store *store, struct moot_slice key, struct moot_arena *arena,
+                   struct moot_slice *value);
 bool group__leads(const struct moot_group *group);
 void group__log(struct moot_group *group, enum moot_log_level level, const char *text, uint64_t a,
                 const char *text2, uint64_t b);

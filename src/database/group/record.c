@@ -42,7 +42,7 @@ void group__streams_put(struct moot_group *group, const struct moot_stream *stre
 
 /* At open and after an install there is no turn to come back to: what is not in memory is fetched
  * on the spot. */
-static int get_now(struct moot_store *store, struct moot_slice key, struct moot_arena *arena,
+int group__get_now(struct moot_store *store, struct moot_slice key, struct moot_arena *arena,
                    struct moot_slice *value)
 {
     int status;
@@ -119,7 +119,8 @@ int group__record_load(struct moot_group *group, const struct moot_members *init
     group->feature_level = 0;
     group->applied_members = *initial;
     group->stream_count = 0;
-    int status = get_now(store, moot_key_group(arena, group->id, KIND_RECORD, none), arena, &value);
+    int status =
+        group__get_now(store, moot_key_group(arena, group->id, KIND_RECORD, none), arena, &value);
     if (status == 0) {
         status = decode_record(group, value);
     } else if (status == MOOT_ENOTFOUND) {

@@ -169,7 +169,7 @@ void moot_group_chunk(struct moot_group *group, moot_ticket ticket, int status,
     if (status != 0) {
         fail_sending(group);
         if (status == MOOT_ECORRUPT) {
-            group__fence(group, "the store failed its checksum while a snapshot was read");
+            group__rot(group, "the store failed its checksum while a snapshot was read");
         }
         return;
     }
@@ -402,6 +402,7 @@ void moot_group_ingested(struct moot_group *group, moot_ticket ticket, int statu
         return;
     }
     struct moot_effect *commit = ingest(group, MOOT_INGEST_COMMIT);
+    commit->ingest.extra = group__lost_again(group);
     install->step = commit->ticket;
     install->committing = true;
 }

@@ -1,0 +1,210 @@
+/* A store that fails its checksum: its node steps aside, begins again with an empty store, and
+ * neither votes nor acknowledges before it has what it had. */
+#include <string.h>
+
+#include "edge_clients.h"
+
+static const struct moot_store_ops *memory_ops;
+static const struct moot_store
+    *rotten; /* Whose entries of keys with "rot" in their name are bad. */
+
+static bool is_bad(const struct moot_store *store, struct moot_slice key)
+{
+    for (size_t i = 0; store == rotten && i + 3 <= key.size; i++) {
+        if (memcmp(key.data + i, "rot", 3) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int get(struct moot_store *store, struct moot_slice key, struct moot_arena *arena,
+               struct moot_slice *value)
+{
+    return is_bad(store, key) ? MOOT_ECORRUPT : memory_ops->get(store, key, arena, value);
+}
+
+static void watch_store(struct moot_store *store)
+{
+    static struct moot_store_ops ops;
+    if (store->ops != &ops) {
+        memory_ops = store->ops;
+        ops = *store->ops;
+        ops.get = get;
+        store->ops = &ops;
+    }
+}
+
+static struct moot_group_view view_of(struct cluster *cluster, uint32_t id)
+{
+    struct moot_group_view view;
+    moot_node_group(cluster->nodes[id].node, MOOT_GROUP_DB0, &view);
+    return view;
+}
+
+static void write_many(struct cluster *cluster, uint32_t id, uint32_t first, uint32_t count)
+{
+    for (uint32_t i = first; i < first + count; i++) {
+        char line[64];
+        snprintf(line, sizeof(line), "SET k%u v\r\n", i);
+        edge_expect(cluster, id, 1, line, "+OK\r\n");
+    }
+}
+
+static struct cluster *make(uint32_t count, uint32_t rarely_one_in)
+{
+    struct cluster *cluster = moot_alloc_zero(sizeof(*cluster));
+    cluster->quiet = true;
+    cluster->rarely_one_in = rarely_one_in;
+    rotten = NULL;
+    cluster_init(cluster, count, 0);
+    for (uint32_t id = 1; id <= count; id++) {
+        watch_store(cluster->nodes[id].store);
+    }
+    edge_expect(cluster, 1, 1, "SET rot a\r\nSET n 0\r\n", "+OK\r\n+OK\r\n");
+    write_many(cluster, 1, 0, 30);
+    edge_run_ms(cluster, MOOT_UNSTORED_MS + 500);
+    return cluster;
+}
+
+/* What was read lately need not be read again: a new process remembers nothing. */
+static void make_rotten(struct cluster *cluster, uint32_t id)
+{
+    struct moot_store *store = cluster->nodes[id].store;
+    assert_int_equal(memory_ops->flush(store), 0);
+    cluster_kill(cluster, id);
+    cluster_open(cluster, id, 0);
+    edge_run_ms(cluster, 3000);
+    rotten = store;
+    cluster->nodes[id].may_fail = true;
+}
+
+static void wait_until_stopped(struct cluster *cluster, uint32_t id)
+{
+    for (int i = 0; i < 100000 && !cluster->nodes[id].stopped; i++) {
+        cluster_step(cluster);
+    }
+    assert_true(cluster->nodes[id].stopped);
+    assert_int_equal(cluster->nodes[id].stop_status, MOOT_ECORRUPT);
+}
+
+/* As the host does it: the process ends, its store is set aside, it comes back with an empty one.
+ */
+static void begin_again(struct cluster *cluster, uint32_t id)
+{
+    struct cluster_node *at = &cluster->nodes[id];
+    cluster_kill(cluster, id);
+    memory_ops->close(at->store);
+    rotten = NULL;
+    struct moot_store_memory_options options = {.seed = id + 100};
+    at->store = moot_store_memory_open(&options);
+    watch_store(at->store);
+    at->store_lost = true;
+    cluster_open(cluster, id, 0);
+    at->store_lost = false;
+}
+
+static void agree(struct cluster *cluster)
+{
+    edge_run_ms(cluster, 3000);
+    for (uint32_t id = 1; id <= 3; id++) {
+        struct moot_group_view one = view_of(cluster, 1), view = view_of(cluster, id);
+        assert_false(view.fenced || view.impaired);
+        assert_int_equal(view.applied, one.applied);
+        assert_true(view.chain == one.chain && view.digest == one.digest);
+    }
+}
+
+/* Goal: a follower whose store is rotten comes back by itself, is whole again, and only then
+ * counts; also when the log no longer reaches back, and when it is killed in between. Method: rot
+ * met by a write; the leader cut off while it is empty: the other two elect nobody; healed; then it
+ * votes. */
+static void a_rotten_follower_is_installed_anew(void **state)
+{
+    (void)state;
+    for (uint32_t rarely = 0; rarely <= 10; rarely += 10) {
+        struct cluster *cluster = make(3, rarely);
+        uint32_t leader = cluster_leader(cluster), id = leader % 3 + 1, third = id % 3 + 1;
+        make_rotten(cluster, id);
+        assert_int_equal(cluster_leader(cluster), leader);
+        edge_expect(cluster, leader, 1, "APPEND rot b\r\nINCR n\r\n", ":2\r\n:1\r\n");
+        wait_until_stopped(cluster, id);
+        cluster->nodes[leader].cut = true;
+        begin_again(cluster, id);
+        for (int round = 0; round < 30; round++) {
+            edge_run_ms(cluster, 100);
+            assert_true(view_of(cluster, id).impaired);
+            assert_false(view_of(cluster, id).leads || view_of(cluster, third).leads);
+            if (round == 15) { /* Its new store remembers what it is. */
+                cluster_kill(cluster, id);
+                cluster_open(cluster, id, 0);
+            }
+        }
+        edge_heal(cluster, leader);
+        for (int i = 0; i < 100000 && (view_of(cluster, id).impaired || !cluster_leader(cluster));
+             i++) {
+            cluster_step(cluster);
+        }
+        agree(cluster);
+        cluster_kill(cluster, cluster_leader(cluster) == id ? third : cluster_leader(cluster));
+        edge_expect(cluster, id, 1, "GET rot\r\nINCR n\r\nEXISTS k0 k29\r\n",
+                    "$2\r\nab\r\n:2\r\n:2\r\n");
+        edge_run_ms(cluster, MOOT_UNSTORED_MS + 100);
+        cluster_kill(cluster, id); /* It is no longer special. */
+        cluster_open(cluster, id, 0);
+        assert_false(view_of(cluster, id).impaired);
+        edge_expect(cluster, id, 1, "INCR n\r\n", ":3\r\n");
+        cluster_deinit(cluster);
+    }
+}
+
+/* Goal: a leader whose store is rotten is followed by another one; nobody's write is lost or done
+ * twice. Method: the same at the leader, through another node. */
+static void a_rotten_leader_is_replaced_and_installed(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make(3, 10);
+    uint32_t id = cluster_leader(cluster), other = id % 3 + 1;
+    make_rotten(cluster, id);
+    for (int i = 0; i < 20 && cluster_leader(cluster) != id; i++) { /* It is to lead again. */
+        uint32_t now = cluster_leader(cluster);
+        if (now != 0) {
+            char line[64];
+            snprintf(line, sizeof(line), "MOOT CLUSTER TRANSFER %u\r\n", id);
+            edge_send(cluster, now, 1, line);
+        }
+        edge_run_ms(cluster, 1000);
+    }
+    assert_int_equal(cluster_leader(cluster), id);
+    edge_expect(cluster, other, 1, "INCR n\r\nAPPEND rot b\r\nINCR n\r\n", ":1\r\n:2\r\n:2\r\n");
+    wait_until_stopped(cluster, id);
+    begin_again(cluster, id);
+    agree(cluster);
+    edge_expect(cluster, id, 1, "GET rot\r\nINCR n\r\n", "$2\r\nab\r\n:3\r\n");
+    cluster_deinit(cluster);
+}
+
+/* Goal: the only replica is never given up: it is fenced, says so, and keeps what it has. Method:
+ * one node. */
+static void the_only_replica_is_kept(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make(1, 0);
+    make_rotten(cluster, 1);
+    edge_send(cluster, 1, 1, "APPEND rot b\r\n");
+    edge_run_ms(cluster, 8000);
+    assert_false(cluster->nodes[1].stopped);
+    assert_true(view_of(cluster, 1).fenced);
+    assert_int_equal(edge_text(cluster, 1, 1)[0], '-');
+    cluster_deinit(cluster);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_rotten_follower_is_installed_anew),
+        cmocka_unit_test(a_rotten_leader_is_replaced_and_installed),
+        cmocka_unit_test(the_only_replica_is_kept),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
