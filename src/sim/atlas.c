@@ -73,14 +73,11 @@ bool sim__may_damage(const struct sim_world *world, const struct sim_machine *ma
         if (known->voter_count == 0 || !group_survives(world, known, machine->id)) {
             return false;
         }
-        for (uint32_t i = 0; i < world->machine_count; i++) { /* Also by what others believe. */
+        for (uint32_t i = 0; i < world->machine_count; i++) { /* Also by what all others knew. */
             const struct sim_machine *other = world->machines[i];
-            struct moot_group_view view;
-            if (other == NULL || !other->running) {
-                continue;
-            }
-            moot_node_group(other->node, group, &view);
-            if (view.changing || !group_survives(world, &view.members, machine->id)) {
+            const struct sim_kept *kept = other == NULL ? NULL : &other->kept[group];
+            if (kept != NULL && kept->is_known && !other->lost && !other->removed &&
+                (kept->changing || !group_survives(world, &kept->members, machine->id))) {
                 return false;
             }
         }
@@ -278,7 +275,9 @@ void sim__check_opened(struct sim_world *world, struct sim_machine *machine)
                            (unsigned long long)kept->durable, (unsigned long long)view.term,
                            (unsigned long long)view.last);
         }
-        *kept = (struct sim_kept){.term = view.term, .durable = view.durable};
+        kept->term = kept->seen_term = view.term;
+        kept->durable = view.durable;
+        kept->ticket = kept->since = 0;
     }
     if (!is_whole && !machine->damaged) {
         sim__violation(world, "node %u says that its disk is rotten, and it is not", machine->id);

@@ -67,6 +67,15 @@ static void send_out(struct sim_world *world, struct sim_client *client)
     if (is_torn) {
         sim__count(world, SIM_FAULT_TEAR_BYTES);
     }
+    if (sim__one_in(world, sim__level(world, SIM_FAULT_VANISH))) {
+        /* The client dies in the middle of its words. */
+        sim__count(world, SIM_FAULT_VANISH);
+        client->out.size = (size_t)sim__below(world, client->out.size);
+        sim__at(world, world->now + sim__around(world, 1000),
+                (struct sim_event){.kind = SIM_CLIENT_GIVEUP,
+                                   .machine = client->number,
+                                   .epoch = client->epoch + 1});
+    }
     while (sent < client->out.size) {
         size_t left = client->out.size - sent;
         size_t size = is_torn ? 1 + (size_t)sim__below(world, left) : left;
@@ -113,7 +122,7 @@ static void connect(struct sim_world *world, struct sim_client *client)
     client->machine_epoch = machine->epoch;
     client->connections++;
     client->connection = (world->connection_number += SIM_CLIENTS_MAX) + client->number;
-    client->to_node_at = client->to_client_at = world->now;
+    client->to_node_at = client->to_client_at = client->slow_until = world->now;
     client->protocol = client->connections % 2 == client->number % 2 ? 3 : 2;
     moot_buffer_reset(&client->in, 4096);
     struct sim_connection *made = &machine->connections[machine->connection_count++];
@@ -265,12 +274,21 @@ static void to_client(struct sim_world *world, uint64_t id, struct moot_block *b
         return;
     }
     client->to_client_at = moot_max_u64(client->to_client_at, world->now + delay_ns);
+    client->to_client_at = moot_max_u64(client->to_client_at, client->slow_until);
     sim__record_bytes(world, client, false,
                       block == NULL ? MOOT_SLICE_LITERAL("closed") : moot_block_slice(block),
                       client->to_client_at);
     sim__at(world, client->to_client_at,
             (struct sim_event){
                 .kind = SIM_TO_CLIENT, .machine = client->number, .number = id, .block = block});
+}
+
+void sim__reads(struct sim_world *world, const struct sim_event *event)
+{
+    struct sim_machine *machine = world->machines[event->machine];
+    if (find_connection(machine, event->number) != NULL) {
+        sim__input(world, machine, MOOT_INPUT_CLIENT_SENT, NO_BYTES)->connection = event->number;
+    }
 }
 
 void sim__reply(struct sim_world *world, struct sim_machine *machine,

@@ -22,6 +22,7 @@ enum sim_event_kind {
     SIM_CLIENT_GIVEUP, /* client; epoch */
     SIM_NEMESIS,       /* the next fault */
     SIM_MEND,          /* number: the fault that ends */
+    SIM_READS,         /* machine; number: connection, which has read all it was sent */
     SIM_FLAP,          /* machine: how often still; number: from; other: to */
     SIM_ROOM,          /* machine: its disk has room again */
     SIM_WATCH,         /* phases are looked at */

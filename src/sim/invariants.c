@@ -121,6 +121,9 @@ static void keep(struct sim_machine *machine, moot_group_id group,
         kept->durable = view->durable;
     }
     kept->durable = moot_min_u64(kept->durable, view->last);
+    kept->members = view->members;
+    kept->changing = view->changing;
+    kept->is_known = true;
 }
 
 static void check_group(struct sim_world *world, struct sim_machine *machine, moot_group_id group)

@@ -79,6 +79,10 @@ void sim__swarm(struct sim_world *world)
     swarm->think_us = PICK(&rng, 1, 5, 20, 80) * 1000;
     swarm->patience_ms = PICK(&rng, 700, 3000, 8000);
     swarm->database = (uint8_t)PICK(&rng, 0, 0, 0, 7, 15);
+    if (swarm->workload == SIM_WORKLOAD_LARGE) { /* A batch must fit a segment. */
+        swarm->segment_bytes = 4 * 1024 * 1024;
+        swarm->pipeline = (uint32_t)moot_min_u64(swarm->pipeline, 3);
+    }
     swarm->faults_end_us = PICK(&rng, 10, 20, 40) * 1000 * 1000;
 }
 
@@ -341,6 +345,32 @@ static void strike_disk(struct sim_world *world, enum sim_fault fault, struct si
     }
 }
 
+/* A client reads nothing for a while; its node hears how much of what it was sent is unread. */
+static void slow_reader(struct sim_world *world)
+{
+    struct sim_client *client = &world->clients[sim__below(world, world->swarm.clients)];
+    if (!client->connected) {
+        return;
+    }
+    struct sim_machine *machine = world->machines[client->machine];
+    uint64_t length = how_long(world);
+    bool is_hopeless = sim__one_in(world, 8);
+    sim__count(world, SIM_FAULT_SLOW_READER);
+    client->slow_until = world->now + length;
+    if (machine->running && machine->epoch == client->machine_epoch) {
+        struct moot_input *input =
+            sim__input(world, machine, MOOT_INPUT_CLIENT_SENT, (struct moot_slice){NULL, 0});
+        input->connection = client->connection;
+        input->amount = is_hopeless ? (uint64_t)MOOT_OUTPUT_HARD + 1
+                                    : 2 * (uint64_t)MOOT_OUTPUT_SOFT * sim__below(world, 2);
+        sim__at(world, client->slow_until,
+                (struct sim_event){.kind = SIM_READS,
+                                   .machine = client->machine,
+                                   .epoch = client->machine_epoch,
+                                   .number = client->connection});
+    }
+}
+
 static void strike_machine(struct sim_world *world, enum sim_fault fault,
                            struct sim_machine *machine)
 {
@@ -381,6 +411,9 @@ static void strike_with(struct sim_world *world, enum sim_fault fault)
     case SIM_FAULT_CUT:
     case SIM_FAULT_FLAP:
         some_partition(world, fault);
+        return;
+    case SIM_FAULT_SLOW_READER:
+        slow_reader(world);
         return;
     case SIM_FAULT_SLOW_LINK:
     case SIM_FAULT_CLOG:

@@ -2,18 +2,17 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/hash.h"
 #include "base/status.h"
-#include "check/linearizability.h"
-#include "check/set.h"
 #include "sim/world.h"
 #include "wire/resp.h"
 
-enum workload { REGISTER, COUNTER, LIST, SET, QUEUE, WORKLOADS };
-static const char *const NAMES[WORKLOADS] = {"register", "counter", "list", "set", "queue"};
-enum { CONFIGURATIONS_MAX = 20 * 1000, FAILS_MAX = 2, HEALED_S = 10 };
+static const char *const NAMES[SIM_WORKLOADS] = {"register", "counter", "list", "set",    "queue",
+                                                 "bank",     "ids",     "once", "expiry", "large"};
+enum { FAILS_MAX = 2, HEALED_S = 10, LARGE_BYTES = 64 * 1024, ASK_WORDS = 6 };
 
 const char *sim__workload_name(uint32_t workload) { return NAMES[workload]; }
-uint32_t sim__workload_count(void) { return WORKLOADS; }
+uint32_t sim__workload_count(void) { return SIM_WORKLOADS; }
 
 /* ---- asking ---- */
 
@@ -39,10 +38,46 @@ static struct moot_instant now_of(const struct sim_world *world)
     return (struct moot_instant){world->now};
 }
 
+/* How long a value lives, in the workload where they do not for ever. */
+uint64_t sim__lifetime_ms(struct moot_slice value) { return 20 + moot_hash64(value, 7) % 600; }
+
+/* Large values differ from small ones only between client and node: the history has what tells
+ * them apart, and this many dots follow it. */
+static size_t dots_of(const struct sim_world *world, struct moot_slice value)
+{
+    uint64_t hash = moot_hash64(value, 3);
+    return world->swarm.workload != SIM_WORKLOAD_LARGE || hash % 4 != 0 ? 0 : hash % LARGE_BYTES;
+}
+
+static struct moot_slice on_the_wire(struct sim_world *world, struct moot_slice value)
+{
+    size_t dots = dots_of(world, value);
+    if (dots == 0) {
+        return value;
+    }
+    moot_buffer_reset(&world->large, 2 * LARGE_BYTES);
+    moot_buffer_append_slice(&world->large, value);
+    memset(moot_buffer_reserve(&world->large, dots), '-', dots);
+    world->large.size += dots;
+    return moot_buffer_slice(&world->large);
+}
+
+static struct moot_slice off_the_wire(struct sim_world *world, struct moot_slice bytes)
+{
+    struct moot_slice value = bytes;
+    while (value.size > 0 && value.data[value.size - 1] == '-') {
+        value.size--;
+    }
+    if (dots_of(world, value) != bytes.size - value.size) {
+        sim__violation(world, "a large value came back with %zu bytes", bytes.size);
+    }
+    return value;
+}
+
 /* One command that is one operation. */
 struct ask {
     enum moot_operation_kind kind;
-    const char *words[4]; /* NULL: ends. "$key" and "$value" stand for those. */
+    const char *words[ASK_WORDS]; /* NULL: ends. "$key", "$value" and others stand for something. */
     bool has_integer;
     int64_t integer;
 };
@@ -51,19 +86,26 @@ static void ask_one(struct sim_world *world, struct sim_client *client, const st
                     uint32_t key)
 {
     char text[SIM_VALUE_MAX], digits[24];
-    struct moot_slice args[4], value = {NULL, 0};
+    struct moot_slice args[ASK_WORDS + SIM_KEYS_MAX], value = {NULL, 0};
     struct moot_history_value argument = moot_history_none();
     uint32_t argc = 0;
-    for (uint32_t i = 0; i < MOOT_ARRAY_LEN(ask->words) && ask->words[i] != NULL; i++) {
+    for (uint32_t i = 0; i < ASK_WORDS && ask->words[i] != NULL; i++) {
         args[argc] = moot_slice_text(ask->words[i]);
         if (strcmp(ask->words[i], "$key") == 0) {
             args[argc] = key_name(key);
         } else if (strcmp(ask->words[i], "$value") == 0) {
             value = unique(world, text);
-            args[argc] = value;
+            args[argc] = on_the_wire(world, value);
             argument = moot_history_bytes(value);
         } else if (strcmp(ask->words[i], "$integer") == 0) {
             args[argc] = moot_slice_make(digits, moot_text_i64(digits, ask->integer));
+        } else if (strcmp(ask->words[i], "$ms") == 0) {
+            args[argc] = moot_slice_make(digits, moot_text_u64(digits, sim__lifetime_ms(value)));
+        } else if (strcmp(ask->words[i], "$all") == 0) {
+            for (uint32_t k = 0; k < world->swarm.keys; k++) {
+                args[argc++] = key_name(k);
+            }
+            continue;
         }
         argc++;
     }
@@ -112,11 +154,25 @@ static const struct choice QUEUE_CHOICES[] = {
     {3, {MOOT_OPERATION_POP, {"BLPOP", "$key", "0.05"}, false, 0}},
     {2, {MOOT_OPERATION_POP, {"BLPOP", "$key", "1.5"}, false, 0}},
 };
+static const struct choice BANK_CHOICES[] = {
+    {1, {MOOT_OPERATION_READ, {"MGET", "$all"}, false, 0}},
+};
+static const struct choice IDS_CHOICES[] = {
+    {1, {MOOT_OPERATION_GENERATE, {"INCR", "id"}, false, 0}},
+};
+static const struct choice ONCE_CHOICES[] = {
+    {1, {MOOT_OPERATION_READ, {"GET", "$key"}, false, 0}},
+};
+static const struct choice EXPIRY_CHOICES[] = {
+    {4, {MOOT_OPERATION_WRITE, {"SET", "$key", "$value", "PX", "$ms"}, false, 0}},
+    {5, {MOOT_OPERATION_READ, {"GET", "$key"}, false, 0}},
+    {1, {MOOT_OPERATION_LENGTH, {"STRLEN", "$key"}, false, 0}},
+};
 static const struct {
     const struct choice *choices;
     size_t count;
     struct ask last; /* The last read of a key. */
-} ASKED[WORKLOADS] = {
+} ASKED[SIM_WORKLOADS] = {
     {REGISTER_CHOICES,
      MOOT_ARRAY_LEN(REGISTER_CHOICES),
      {MOOT_OPERATION_READ, {"GET", "$key"}, false, 0}},
@@ -132,6 +188,15 @@ static const struct {
     {QUEUE_CHOICES,
      MOOT_ARRAY_LEN(QUEUE_CHOICES),
      {MOOT_OPERATION_READ, {"LRANGE", "$key", "0", "-1"}, false, 0}},
+    {BANK_CHOICES, MOOT_ARRAY_LEN(BANK_CHOICES), {MOOT_OPERATION_READ, {"MGET", "$all"}, false, 0}},
+    {IDS_CHOICES, MOOT_ARRAY_LEN(IDS_CHOICES), {MOOT_OPERATION_GENERATE, {"INCR", "id"}, false, 0}},
+    {ONCE_CHOICES, MOOT_ARRAY_LEN(ONCE_CHOICES), {MOOT_OPERATION_READ, {"GET", "$key"}, false, 0}},
+    {EXPIRY_CHOICES,
+     MOOT_ARRAY_LEN(EXPIRY_CHOICES),
+     {MOOT_OPERATION_READ, {"GET", "$key"}, false, 0}},
+    {REGISTER_CHOICES,
+     MOOT_ARRAY_LEN(REGISTER_CHOICES),
+     {MOOT_OPERATION_READ, {"GET", "$key"}, false, 0}},
 };
 
 static void ask_some(struct sim_world *world, struct sim_client *client)
@@ -160,13 +225,62 @@ static void ask_watch(struct sim_world *world, struct sim_client *client)
     client->expected[client->expected_count - 1].step = SIM_STEP_WATCHED_READ;
 }
 
+/* From one account to another, both or neither; where nothing was is nothing, so the sum is 0. */
+static void ask_transfer(struct sim_world *world, struct sim_client *client)
+{
+    char less[24], more[24];
+    uint32_t from = (uint32_t)sim__below(world, world->swarm.keys);
+    uint32_t to = (uint32_t)sim__below(world, world->swarm.keys);
+    int64_t amount = 1 + (int64_t)sim__below(world, 100);
+    struct moot_slice multi = MOOT_SLICE_LITERAL("MULTI"), exec = MOOT_SLICE_LITERAL("EXEC");
+    struct moot_slice take[] = {MOOT_SLICE_LITERAL("INCRBY"), key_name(from), {NULL, 0}};
+    struct moot_slice give[] = {MOOT_SLICE_LITERAL("INCRBY"), key_name(to), {NULL, 0}};
+    take[2] = moot_slice_make(less, moot_text_i64(less, -amount));
+    give[2] = moot_slice_make(more, moot_text_i64(more, amount));
+    size_t operation = moot_history_call(&world->history, client->process, MOOT_OPERATION_WRITE,
+                                         key_name(from), moot_history_none(), now_of(world));
+    sim__record_call(world, client, operation);
+    world->result->counts.operations++;
+    struct sim_expected ready = {SIM_STEP_READY, SIZE_MAX, from};
+    sim__command(client, &multi, 1, ready);
+    sim__command(client, take, 3, ready);
+    sim__command(client, give, 3, ready);
+    sim__command(client, &exec, 1, (struct sim_expected){SIM_STEP_EXEC, operation, from});
+}
+
+/* The same command under the same id, until somebody says that it is done. */
+static void ask_once(struct sim_world *world, struct sim_client *client)
+{
+    struct sim_once *once = &client->once;
+    char digits[24];
+    if (!once->active) {
+        uint64_t wall_ms = UINT64_C(1700000000000) + world->now / MOOT_MSEC_NS;
+        *once = (struct sim_once){.active = true,
+                                  .key = (uint32_t)sim__below(world, world->swarm.keys),
+                                  .by = 1 + (int64_t)sim__below(world, 9)};
+        snprintf(once->id, sizeof(once->id), "%llu:%llu", (unsigned long long)wall_ms,
+                 (unsigned long long)++world->values);
+        once->operation =
+            moot_history_call(&world->history, client->process, MOOT_OPERATION_INCREMENT,
+                              key_name(once->key), moot_history_integer(once->by), now_of(world));
+        sim__record_call(world, client, once->operation);
+        world->result->counts.operations++;
+    }
+    once->tries++;
+    struct moot_slice args[] = {MOOT_SLICE_LITERAL("WITH"), MOOT_SLICE_LITERAL("ID"),
+                                moot_slice_text(once->id),  MOOT_SLICE_LITERAL("INCRBY"),
+                                key_name(once->key),        {NULL, 0}};
+    args[5] = moot_slice_make(digits, moot_text_i64(digits, once->by));
+    sim__command(client, args, 6, (struct sim_expected){SIM_STEP_ONCE, once->operation, once->key});
+}
+
 static void ask_exec(struct sim_world *world, struct sim_client *client)
 {
     char text[SIM_VALUE_MAX];
     uint32_t key = client->watched_key;
     struct moot_slice value = unique(world, text);
     struct moot_slice multi = MOOT_SLICE_LITERAL("MULTI"), exec = MOOT_SLICE_LITERAL("EXEC");
-    struct moot_slice set[] = {MOOT_SLICE_LITERAL("SET"), key_name(key), value};
+    struct moot_slice set[] = {MOOT_SLICE_LITERAL("SET"), key_name(key), on_the_wire(world, value)};
     struct moot_slice was = {client->watched, client->watched_size};
     client->watched_known = false;
     size_t operation =
@@ -283,12 +397,20 @@ bool sim__ask(struct sim_world *world, struct sim_client *client)
         }
         return client->expected_count > 0;
     }
+    if (client->once.active) {
+        ask_once(world, client);
+        return true;
+    }
     if (!is_more_wanted(world)) {
         return false;
     }
-    if (client->watched_known) {
+    if (world->swarm.workload == SIM_WORKLOAD_ONCE && !sim__one_in(world, 3)) {
+        ask_once(world, client);
+    } else if (world->swarm.workload == SIM_WORKLOAD_BANK && !sim__one_in(world, 3)) {
+        ask_transfer(world, client);
+    } else if (client->watched_known) {
         ask_exec(world, client);
-    } else if (world->swarm.workload == REGISTER && sim__one_in(world, 5)) {
+    } else if (world->swarm.workload == SIM_WORKLOAD_REGISTER && sim__one_in(world, 5)) {
         ask_watch(world, client);
     } else {
         if (sim__one_in(world, 50)) {
@@ -322,6 +444,14 @@ static bool outcome_of_error(struct moot_slice text, enum moot_outcome *outcome)
     return false;
 }
 
+/* Done, and the answer is kept in the protocol of the first try; or a clock is far off. */
+static bool is_about_id(struct moot_slice text)
+{
+    return moot_slice_starts_with(text, MOOT_SLICE_LITERAL("IDEXPIRED ")) ||
+           moot_slice_starts_with(text, MOOT_SLICE_LITERAL("IDDONE ")) ||
+           moot_slice_starts_with(text, MOOT_SLICE_LITERAL("ERR the id must not be made in"));
+}
+
 static size_t read_head(struct moot_slice bytes, size_t at, struct moot_resp_value *value)
 {
     size_t consumed;
@@ -335,7 +465,7 @@ static size_t read_head(struct moot_slice bytes, size_t at, struct moot_resp_val
 static struct moot_history_value read_list(struct sim_world *world, struct moot_slice reply,
                                            size_t at, const struct moot_resp_value *head)
 {
-    bool pairs = world->swarm.workload == SET;
+    bool pairs = world->swarm.workload == SIM_WORKLOAD_SET;
     size_t count = (size_t)head->integer * (head->type == MOOT_RESP_MAP ? 2 : 1);
     struct moot_slice *items =
         moot_arena_alloc(&world->history.arena, sizeof(*items) * (count + 1));
@@ -344,7 +474,8 @@ static struct moot_history_value read_list(struct sim_world *world, struct moot_
         struct moot_resp_value value;
         at = read_head(reply, at, &value);
         if (!pairs || i % 2 == 0) {
-            items[kept++] = value.text;
+            bool is_empty = value.type == MOOT_RESP_NULL; /* An account that was never used. */
+            items[kept++] = is_empty ? MOOT_SLICE_LITERAL("0") : value.text;
         }
     }
     return moot_history_list(items, kept);
@@ -366,10 +497,12 @@ static struct moot_history_value read_value(struct sim_world *world, struct moot
     case MOOT_RESP_NULL:
         return moot_history_nil();
     case MOOT_RESP_BULK:
-        if (world->swarm.workload == COUNTER && moot_slice_to_i64(head.text, &integer)) {
+        if (world->swarm.workload != SIM_WORKLOAD_EXPIRY &&
+            world->swarm.workload != SIM_WORKLOAD_REGISTER &&
+            moot_slice_to_i64(head.text, &integer)) {
             return moot_history_integer(integer);
         }
-        return moot_history_bytes(head.text);
+        return moot_history_bytes(off_the_wire(world, head.text));
     case MOOT_RESP_ARRAY:
     case MOOT_RESP_MAP:
     case MOOT_RESP_SET:
@@ -428,19 +561,45 @@ static void on_operation(struct sim_world *world, struct sim_client *client,
         client->last_reads++;
     }
     client->fails = 0;
+    client->once.active = client->once.active && expected->step != SIM_STEP_ONCE;
     settle(world, client, expected->operation, outcome, value);
+}
+
+/* Whether an earlier try was done is known only when the same id is answered. */
+static void on_refused_once(struct sim_world *world, struct sim_client *client,
+                            struct moot_slice text)
+{
+    if (moot_slice_starts_with(text, MOOT_SLICE_LITERAL("IDDONE "))) {
+        client->once.active = false;
+        settle(world, client, client->once.operation, MOOT_OUTCOME_OK, moot_history_none());
+        return;
+    }
+    static const char *const over[] = {"IDEXPIRED ", "ERR the id must not be made in the future"};
+    for (size_t i = 0; i < MOOT_ARRAY_LEN(over); i++) {
+        if (moot_slice_starts_with(text, moot_slice_text(over[i]))) {
+            bool first = client->once.tries == 1;
+            client->once.active = false;
+            settle(world, client, client->once.operation,
+                   first ? MOOT_OUTCOME_FAIL : MOOT_OUTCOME_INDOUBT, moot_history_none());
+            return;
+        }
+    }
 }
 
 static void on_error(struct sim_world *world, struct sim_client *client,
                      const struct sim_expected *expected, struct moot_slice text)
 {
     enum moot_outcome outcome;
-    if (!outcome_of_error(text, &outcome)) {
+    if (!outcome_of_error(text, &outcome) && !is_about_id(text)) {
         sim__violation(world, "m%u answered client %u: %.*s", client->machine, client->number,
                        (int)text.size, (const char *)text.data);
         return;
     }
     client->fails++;
+    if (expected->step == SIM_STEP_ONCE) {
+        on_refused_once(world, client, text);
+        return;
+    }
     client->watch_failed = client->watch_failed || expected->step == SIM_STEP_WATCH ||
                            expected->step == SIM_STEP_WATCHED_READ;
     if (expected->operation != SIZE_MAX) {
@@ -490,7 +649,8 @@ void sim__answer(struct sim_world *world, struct sim_client *client,
 void sim__unanswered(struct sim_world *world, struct sim_client *client)
 {
     for (size_t i = 0; i < client->expected_count; i++) {
-        if (client->expected[i].operation != SIZE_MAX) {
+        if (client->expected[i].operation != SIZE_MAX &&
+            client->expected[i].step != SIM_STEP_ONCE) {
             settle(world, client, client->expected[i].operation, MOOT_OUTCOME_INDOUBT,
                    moot_history_none());
         }
@@ -506,33 +666,6 @@ bool sim__has_finished(const struct sim_world *world, const struct sim_client *c
     if (world->phase == SIM_PHASE_LAST_READS) {
         return client->is_admin || client->last_reads == world->swarm.keys;
     }
-    return client->expected_count == 0 && (client->is_admin || !is_more_wanted(world));
-}
-
-/* ---- the judgement ---- */
-
-void sim__judge(struct sim_world *world)
-{
-    static const struct moot_model *const models[WORKLOADS] = {
-        &moot_model_register, &moot_model_counter, &moot_model_append, NULL, NULL};
-    struct moot_linearizability_options how = {.configurations_max = CONFIGURATIONS_MAX};
-    struct moot_verdict verdict;
-    moot_verdict_init(&verdict);
-    const struct moot_model *model = models[world->swarm.workload];
-    if (world->history.count == 0) {
-        verdict.judgement = MOOT_JUDGEMENT_VALID;
-    } else if (model != NULL) {
-        moot_check_linearizable(&world->history, model, &how, &verdict);
-    } else if (world->swarm.workload == SET) {
-        moot_check_set(&world->history, &verdict);
-    } else {
-        moot_check_queue(&world->history, &verdict);
-    }
-    if (verdict.judgement == MOOT_JUDGEMENT_VIOLATION) {
-        sim__record_wrong(world, verdict.operation);
-        sim__violation(world, "the history of the %s is wrong:\n%.*s", NAMES[world->swarm.workload],
-                       (int)verdict.words.size, (const char *)verdict.words.data);
-    }
-    world->result->counts.unknown += verdict.judgement == MOOT_JUDGEMENT_UNKNOWN;
-    moot_verdict_deinit(&verdict);
+    return client->expected_count == 0 && !client->once.active &&
+           (client->is_admin || !is_more_wanted(world));
 }

@@ -142,6 +142,7 @@ static void depopulate(struct sim_world *world)
     }
     sim_events_deinit(&world->events);
     moot_history_deinit(&world->history);
+    moot_buffer_deinit(&world->large);
     moot_free(world->aligned);
 }
 
@@ -268,6 +269,9 @@ static void on_machine(struct sim_world *world, const struct sim_event *event)
     case SIM_TO_NODE:
         sim__to_node(world, event);
         return;
+    case SIM_READS:
+        sim__reads(world, event);
+        return;
     default:
         MOOT_UNREACHABLE();
     }
@@ -296,6 +300,7 @@ static void on_event(struct sim_world *world, const struct sim_event *event)
     case SIM_DURABLE:
     case SIM_JOB:
     case SIM_TO_NODE:
+    case SIM_READS:
         on_machine(world, event);
         return;
     case SIM_DIAL:
@@ -349,6 +354,7 @@ void moot_sim_run(const struct moot_sim_options *options, struct moot_sim_result
     world->result = result;
     world->admin_wish = SIM_FAULTS;
     moot_history_init(&world->history);
+    moot_buffer_init(&world->large);
     moot_rng_init(&world->rng, moot_hash_mix(options->seed, 0xe7e27));
     sim__swarm(world);
     result->nodes = world->swarm.nodes;

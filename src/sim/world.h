@@ -7,6 +7,7 @@
  *   client.c      connections, bytes, replies
  *   workload.c    what clients ask, and what the answers mean
  *   atlas.c       damage to disks that the cluster must survive
+ *   judge.c       what the history is worth
  *   nemesis.c     which faults there are (swarm), and when they strike
  *   invariants.c  what must hold between nodes after every turn
  *
@@ -85,6 +86,8 @@ struct sim_seen {
 struct sim_kept {
     moot_term term;
     moot_index durable;
+    struct moot_members members; /* As its process last knew them. */
+    bool changing, is_known;
     moot_term seen_term; /* In memory; durable once `ticket` is, the first batch after `since`. */
     moot_ticket ticket, since;
 };
@@ -152,6 +155,20 @@ struct sim_link {       /* One way; [from][to]. */
 
 /* ---- clients ---- */
 
+enum sim_workload {
+    SIM_WORKLOAD_REGISTER,
+    SIM_WORKLOAD_COUNTER,
+    SIM_WORKLOAD_LIST,
+    SIM_WORKLOAD_SET,
+    SIM_WORKLOAD_QUEUE,
+    SIM_WORKLOAD_BANK,
+    SIM_WORKLOAD_IDS,
+    SIM_WORKLOAD_ONCE,   /* Increments under ids, asked again until they are answered. */
+    SIM_WORKLOAD_EXPIRY, /* Values that live for a while. */
+    SIM_WORKLOAD_LARGE,
+    SIM_WORKLOADS
+};
+
 enum sim_step {
     SIM_STEP_READY,     /* Anything but an error. */
     SIM_STEP_SKIM,      /* Anything. */
@@ -159,6 +176,7 @@ enum sim_step {
     SIM_STEP_WATCH,
     SIM_STEP_WATCHED_READ,
     SIM_STEP_EXEC,
+    SIM_STEP_ONCE,
     SIM_STEP_NONCE, /* The first half of joining. */
     SIM_STEP_JOIN,
     SIM_STEP_REMOVE,
@@ -167,6 +185,14 @@ struct sim_expected {
     enum sim_step step;
     size_t operation; /* In the history; SIZE_MAX: none. */
     uint32_t number;  /* Of a key, a slot or a node. */
+};
+
+struct sim_once {
+    bool active;
+    size_t operation;
+    uint32_t key, tries;
+    int64_t by;
+    char id[48];
 };
 
 struct sim_client {
@@ -190,6 +216,8 @@ struct sim_client {
     uint32_t watched_key;
     uint32_t last_reads; /* Keys read in the last phase. */
     uint64_t fails;      /* In a row. */
+    uint64_t slow_until; /* It reads nothing. */
+    struct sim_once once;
 };
 
 /* ---- the world ---- */
@@ -244,7 +272,8 @@ struct sim_world {
     uint32_t partitions[64][2]; /* Masks of the partitions that are in force: from, to. */
     bool partition_in_force[64];
     struct sim_group groups[MOOT_GROUPS_MAX];
-    void *aligned; /* For disk writes. */
+    struct moot_buffer large; /* A value on its way out. */
+    void *aligned;            /* For disk writes. */
     size_t aligned_size;
 };
 
@@ -322,6 +351,7 @@ void sim__command(struct sim_client *client, const struct moot_slice *args, uint
 struct sim_client *sim__client_of(struct sim_world *world, uint64_t connection); /* or NULL */
 /* The node's side. */
 void sim__to_node(struct sim_world *world, const struct sim_event *event);
+void sim__reads(struct sim_world *world, const struct sim_event *event);
 void sim__reply(struct sim_world *world, struct sim_machine *machine,
                 const struct moot_effect *effect);
 void sim__client_pause(struct sim_world *world, struct sim_machine *machine,
@@ -361,6 +391,9 @@ void sim__unanswered(struct sim_world *world, struct sim_client *client);
 bool sim__has_finished(const struct sim_world *world, const struct sim_client *client);
 const char *sim__workload_name(uint32_t workload);
 uint32_t sim__workload_count(void);
+uint64_t sim__lifetime_ms(struct moot_slice value);
+
+/* judge.c */
 void sim__judge(struct sim_world *world);
 
 /* nemesis.c */
