@@ -53,6 +53,7 @@ static void on_peer(struct moot_node *node, const struct moot_input *input)
     bool up = input->kind == MOOT_INPUT_PEER_UP;
     if (input->node <= MOOT_NODES_MAX) {
         node->links[input->node] = up;
+        node->linked_at[input->node] = node->context.now.instant;
     }
     for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
         if (up) {

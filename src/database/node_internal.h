@@ -29,7 +29,8 @@ struct moot_node {
     bool peers_told; /* The driver knows the directory's addresses. */
     /* As the driver was told last, by node id. */
     bool peer_wanted[MOOT_NODES_MAX + 1], peer_known[MOOT_NODES_MAX + 1];
-    bool links[MOOT_NODES_MAX + 1]; /* By node id: a link is up. */
+    bool links[MOOT_NODES_MAX + 1];                    /* By node id: a link is up. */
+    struct moot_instant linked_at[MOOT_NODES_MAX + 1]; /* When that was last told. */
     struct moot_instant reconcile_next, form_next, mark_due;
     bool mark_wanted; /* A closing mark, once the journal has been idle for a while. */
     bool stopping, stopped;

@@ -63,6 +63,27 @@ void node__tell_peers(struct moot_node *node)
     }
 }
 
+/* A link proves the secret, and no more: who holds it and is neither in the directory nor in a
+ * group's configuration had a place once, or never. Not at once: a node that has just joined, or a
+ * newer member that stands only in the log, becomes known by what its link brings. */
+static void end_strangers(struct moot_node *node)
+{
+    for (moot_node_id id = 1; id <= MOOT_NODES_MAX; id++) {
+        struct moot_instant over = moot_instant_add(node->linked_at[id], moot_ms(MOOT_STRANGER_MS));
+        bool named = moot_directory_find(&node->directory, id) != NULL ||
+                     moot_members_has(&node->groups[MOOT_GROUP_SYSTEM]->members, id) ||
+                     moot_members_has(&node->groups[MOOT_GROUP_DB0]->members, id);
+        if (!node->links[id] || named || moot_instant_before(node->context.now.instant, over)) {
+            continue;
+        }
+        MOOT_SOMETIMES(true, "the link of a node that nobody names was ended");
+        node->linked_at[id] = node->context.now.instant;
+        struct moot_effect *effect = moot_outbox_effect(&node->outbox, MOOT_EFFECT_PEER);
+        effect->peer.node = id;
+        effect->peer.address = (struct moot_slice){NULL, 0};
+    }
+}
+
 /* The first leader of the system group writes down whom the cluster was formed of. */
 static void form(struct moot_node *node)
 {
@@ -133,6 +154,7 @@ void node__members_tick(struct moot_node *node)
     for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
         reconcile(node, node->groups[group]);
     }
+    end_strangers(node);
     for (uint32_t i = 0; i < node->directory.count;
          i++) { /* A removal that is complete ends the link. */
         node->peers_told = node->peers_told && node->directory.nodes[i].state == MOOT_NODE_MEMBER;

@@ -113,8 +113,8 @@ static void tell_up(struct peer *peer)
 bool peers__link_up(struct moot_loop *loop, struct link *link)
 {
     const struct moot_peer_identity *who = &link->identity;
-    if (who->purpose != MOOT_LINK_PEER || who->node == 0) {
-        return false; /* Joining goes by the client port. */
+    if (who->purpose != MOOT_LINK_PEER || who->node == 0 || who->node > MOOT_NODES_MAX) {
+        return false; /* Joining goes by the client port, and gives no greater number. */
     }
     struct peer *peer = link->peer != NULL ? link->peer : find_peer(loop, who->node);
     if (peer == NULL) {

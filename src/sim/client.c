@@ -128,7 +128,7 @@ static void connect(struct sim_world *world, struct sim_client *client)
     struct sim_connection *made = &machine->connections[machine->connection_count++];
     *made = (struct sim_connection){.id = client->connection};
     moot_buffer_init(&made->backlog);
-    sim__input(world, machine, MOOT_INPUT_CLIENT_OPENED, MOOT_SLICE_LITERAL("10.0.0.1:5000"))
+    sim__input(world, machine, MOOT_INPUT_CLIENT_OPENED, MOOT_SLICE_LITERAL("127.0.0.1:5000"))
         ->connection = client->connection;
     struct moot_slice hello[] = {MOOT_SLICE_LITERAL("HELLO"), MOOT_SLICE_LITERAL("3")};
     if (client->protocol == 3) {

@@ -169,7 +169,7 @@ static inline void cluster_open(struct cluster *cluster, uint32_t id, uint32_t w
     moot_buffer_init(&at->replies);
     cluster_links(cluster, id, MOOT_INPUT_PEER_UP);
     struct moot_input opened = {
-        .kind = MOOT_INPUT_CLIENT_OPENED, .connection = 1, .bytes = moot_slice_text("test:1")};
+        .kind = MOOT_INPUT_CLIENT_OPENED, .connection = 1, .bytes = moot_slice_text("127.0.0.1:1")};
     cluster_input(at, opened, &cluster->arena);
 }
 

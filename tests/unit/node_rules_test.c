@@ -214,6 +214,65 @@ static void the_queue_of_an_edge_is_bounded(void **state)
     cluster_deinit(cluster);
 }
 
+static uint32_t strangers_refused;
+
+static void note_refusal(const struct moot_effect *effect)
+{
+    strangers_refused += effect->kind == MOOT_EFFECT_PEER && effect->peer.node == 9 &&
+                         effect->peer.address.size == 0;
+}
+
+static void run_for(struct cluster *cluster, uint64_t ms)
+{
+    struct moot_instant end = moot_instant_add(cluster->now.instant, moot_ms(ms));
+    while (moot_instant_before(cluster->now.instant, end)) {
+        cluster_step(cluster);
+    }
+}
+
+/* Goal: a link of a node that nothing names does not stay, and a member's does. */
+static void a_strangers_link_ends(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make(2);
+    strangers_refused = 0;
+    cluster->watch = note_refusal;
+    struct moot_input up = {.kind = MOOT_INPUT_PEER_UP, .node = 9, .amount = 1};
+    cluster_input(&cluster->nodes[1], up, &cluster->arena);
+    run_for(cluster, MOOT_STRANGER_MS - 1000);
+    assert_int_equal(strangers_refused, 0);
+    run_for(cluster, 2000);
+    assert_int_equal(strangers_refused, 1);
+    cluster_expect(cluster, 1, "SET k v\r\n", "+OK\r\n"); /* Node 2 is still there. */
+    cluster_deinit(cluster);
+}
+
+/* Goal: the cluster is changed from a node's own machine only; what would be done may be asked. */
+static void orders_come_from_here(void **state)
+{
+    (void)state;
+    static const char *const from[] = {"127.0.0.1:5", "[::1]:5",     "[::ffff:127.0.0.1]:5",
+                                       "10.0.0.7:5",  "[fe80::1]:5", "1270.0.0.1:5"};
+    struct cluster *cluster = make(1);
+    cluster_expect(cluster, 1, "SET k v\r\n", "+OK\r\n");
+    for (moot_connection_id id = 2; id < 2 + MOOT_ARRAY_LEN(from); id++) {
+        struct moot_input input = {.kind = MOOT_INPUT_CLIENT_OPENED, .connection = id};
+        input.bytes = moot_slice_text(from[id - 2]);
+        cluster_input(&cluster->nodes[1], input, &cluster->arena);
+        input.kind = MOOT_INPUT_CLIENT_BYTES;
+        input.bytes = MOOT_SLICE_LITERAL("MOOT CLUSTER TRANSFER PLAN\r\nMOOT CLUSTER TRANSFER\r\n");
+        cluster_input(&cluster->nodes[1], input, &cluster->arena);
+        steps(cluster, 20);
+        struct moot_slice replies = moot_buffer_slice(cluster_replies(&cluster->nodes[1], id));
+        assert_true(moot_slice_starts_with(replies, MOOT_SLICE_LITERAL("$")));
+        moot_buffer_append(cluster_replies(&cluster->nodes[1], id), "", 1);
+        bool refused =
+            strstr((const char *)cluster_replies(&cluster->nodes[1], id)->data, "-NOPERM") != NULL;
+        assert_int_equal(refused, id >= 5);
+    }
+    cluster_deinit(cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +281,8 @@ int main(void)
         cmocka_unit_test(only_the_next_batch_is_executed),
         cmocka_unit_test(a_replaced_log_does_not_come_back),
         cmocka_unit_test(the_queue_of_an_edge_is_bounded),
+        cmocka_unit_test(a_strangers_link_ends),
+        cmocka_unit_test(orders_come_from_here),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

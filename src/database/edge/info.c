@@ -2,6 +2,7 @@
  * JOIN and MOOT CLUSTER. */
 #include "base/assert.h"
 #include "base/hash.h"
+#include "base/rule.h"
 #include "database/edge/edge.h"
 #include "wire/address.h"
 
@@ -666,11 +667,27 @@ static void order_transfer(struct moot_edge *edge, struct moot_connection *conne
     edge__reply_scratch(edge, connection);
 }
 
+/* A client port asks nobody for a proof, so what changes the cluster is taken from this machine
+ * only: whoever is on it can stop the node anyway. */
+static bool is_from_here(const struct moot_connection *connection)
+{
+    struct moot_slice from = moot_slice_text(connection->address);
+    return moot_slice_starts_with(from, MOOT_SLICE_LITERAL("127.")) ||
+           moot_slice_starts_with(from, MOOT_SLICE_LITERAL("[::1]:")) ||
+           moot_slice_starts_with(from, MOOT_SLICE_LITERAL("[::ffff:127."));
+}
+
 static void order(struct moot_edge *edge, struct moot_connection *connection,
                   const struct moot_slice *args, uint32_t argc)
 {
     bool plan = moot_slice_equal_nocase(args[argc - 1], "plan");
     argc -= plan;
+    if (!MOOT_RULE(cluster_orders_from_here, plan || is_from_here(connection))) {
+        edge__error(edge, connection,
+                    "NOPERM orders are taken from the node's own machine only: run `moot cluster` "
+                    "there, on the leader's; with PLAN anybody may ask what would be done");
+        return;
+    }
     if (argc == 4 && moot_slice_equal_nocase(args[2], "remove")) {
         order_remove(edge, connection, args[3], plan);
     } else if (argc == 5 && moot_slice_equal_nocase(args[2], "replace")) {
