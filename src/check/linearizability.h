@@ -13,14 +13,20 @@
  *   placed operations still open there are listed, not a bit for each operation of the history.
  * - An answer that fits now and changes nothing (a read) is placed at once: moving it to the front
  *   of any order that works gives another that works.
- * - In-doubt operations may be placed at any time after their call, or never. They are tried last;
+ * - In-doubt operations may be placed at any time after their call, or never. They are tried last,
+ *   and only where the next operation placed tells that they were: one that the next would hide
+ *   may as well not have happened. Values that nobody read are one value;
  *   of equal ones the first called goes first; and a configuration that used more of them than an
  *   equal one searched before is not searched again, because it can do nothing that one could not.
+ *
+ * - A state that came from one operation alone is not left before all who found it are placed: with
+ *   different values the search hardly ever goes back, compare-and-set and deletes included.
  *
  * Registers of reads and writes whose written values are all different are decided without a search
  * in O(n log n), by zones (Gibbons and Korach 1997, section 4).
  *
- * The time is exponential in the worst case, so there is a budget, and `unknown` when it ends. */
+ * The time is exponential in the worst case, so there is a budget, and `unknown` when it ends: so
+ * many configurations, and MOOT_CHECK_COMPARISONS comparisons between them for each. */
 #ifndef MOOT_CHECK_LINEARIZABILITY_H
 #define MOOT_CHECK_LINEARIZABILITY_H
 
@@ -33,10 +39,13 @@ struct moot_model_step {
     enum moot_operation_kind kind; /* Set by the checker. */
     bool result_known;             /* False: any result is right (in doubt, or not looked at). */
     bool changes_nothing; /* In no state does it change the state: a read, a refused compare. */
+    bool blind;           /* It may happen in any state, and gives the same state after each. */
     uint64_t argument;
     uint64_t expected;
     uint64_t result;
 };
+
+#define MOOT_STATE_ANY UINT64_MAX
 
 /* A sequential object. A state is one word; a model with larger states numbers them, so that equal
  * numbers mean equal states, and only those. */
@@ -49,6 +58,13 @@ struct moot_model {
      * the history cannot be judged. `step` was zeroed. */
     bool (*compile)(void *object, const struct moot_operation *operation,
                     struct moot_model_step *step);
+    /* May be NULL. Once, after every operation of the key: makes steps equal that nobody can tell
+     * apart, like writes of values that were never read. */
+    void (*simplify)(void *object, struct moot_model_step *const *steps, size_t count);
+    /* May be NULL. The state that a step leads to whatever it began in, and the one that it must
+     * have found; MOOT_STATE_ANY where there is none. A state that one operation alone leads to is
+     * not left while somebody must still find it: it does not come back. */
+    void (*trace)(const struct moot_model_step *step, uint64_t *leads_to, uint64_t *found);
     /* The state before the first operation. */
     uint64_t (*initial)(void *object);
     /* True when `step` may happen in `state` and give its result; *next is the state after it. */

@@ -219,10 +219,12 @@ static bool append_compile(void *object, const struct moot_operation *operation,
                (result->kind != MOOT_HISTORY_LIST && list_node(sequences, result, &step->result));
     case MOOT_OPERATION_WRITE:
         step->result_known = false;
+        step->blind = true;
         return string_node(sequences, &operation->argument, &step->argument);
     case MOOT_OPERATION_DELETE:
         step->result = (uint64_t)result->integer;
         step->changes_nothing = step->result_known && step->result == 0;
+        step->blind = !step->result_known;
         return !step->result_known || (result->kind == MOOT_HISTORY_INTEGER && step->result <= 1);
     default:
         return false;

@@ -57,6 +57,7 @@ static bool register_compile(void *object, const struct moot_operation *operatio
         return !step->result_known || value_state(object, &operation->result, true, &step->result);
     case MOOT_OPERATION_WRITE:
         step->result_known = false;
+        step->blind = true;
         return value_state(object, &operation->argument, false, &step->argument);
     case MOOT_OPERATION_SWAP:
         return value_state(object, &operation->argument, false, &step->argument) &&
@@ -74,9 +75,62 @@ static bool register_compile(void *object, const struct moot_operation *operatio
             return false;
         }
         step->changes_nothing = step->result_known && step->result == 0;
+        step->blind = !step->result_known;
         return true;
     default:
         return false;
+    }
+}
+
+/* Values that no result and no comparison names are one value: the state after the last of all. */
+static void register_simplify(void *object, struct moot_model_step *const *steps, size_t count)
+{
+    const struct moot_intern *values = object;
+    uint64_t other = UINT64_C(1) + values->count;
+    bool *named = moot_alloc_zero(values->count + (size_t)1);
+    for (size_t i = 0; i < count; i++) {
+        bool value = steps[i]->kind == MOOT_OPERATION_READ || steps[i]->kind == MOOT_OPERATION_SWAP;
+        if (value && steps[i]->result_known) {
+            named[steps[i]->result] = true;
+        }
+        if (steps[i]->kind == MOOT_OPERATION_CAS) {
+            named[steps[i]->expected] = true;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        MOOT_ASSERT(steps[i]->argument <= values->count);
+        if (steps[i]->argument != ABSENT && !named[steps[i]->argument]) {
+            steps[i]->argument = other;
+        }
+    }
+    moot_free(named);
+}
+
+static void register_trace(const struct moot_model_step *step, uint64_t *leads_to, uint64_t *found)
+{
+    bool done = step->result_known && step->result == 1, refused = step->result_known && !done;
+    *leads_to = *found = MOOT_STATE_ANY;
+    switch (step->kind) {
+    case MOOT_OPERATION_READ:
+        *found = step->result_known ? step->result : MOOT_STATE_ANY;
+        return;
+    case MOOT_OPERATION_WRITE:
+        *leads_to = step->argument;
+        return;
+    case MOOT_OPERATION_SWAP:
+        *leads_to = step->argument;
+        *found = step->result_known ? step->result : MOOT_STATE_ANY;
+        return;
+    case MOOT_OPERATION_CAS:
+        *leads_to = refused ? MOOT_STATE_ANY : step->argument;
+        *found = done ? step->expected : MOOT_STATE_ANY;
+        return;
+    case MOOT_OPERATION_DELETE:
+        *leads_to = refused ? MOOT_STATE_ANY : ABSENT;
+        *found = refused ? ABSENT : MOOT_STATE_ANY;
+        return;
+    default:
+        MOOT_UNREACHABLE();
     }
 }
 
@@ -117,6 +171,10 @@ static void register_describe(void *object, uint64_t state, struct moot_buffer *
 {
     const struct moot_intern *values = object;
     struct moot_history_value value = moot_history_nil();
+    if (state == UINT64_C(1) + values->count) {
+        moot_buffer_append_text(out, "a value that nobody read");
+        return;
+    }
     if (state != ABSENT) {
         MOOT_ASSERT(state <= values->count);
         value = moot_history_bytes(values->texts[state - 1]);
@@ -129,6 +187,8 @@ const struct moot_model moot_model_register = {
     .open = register_open,
     .close = register_close,
     .compile = register_compile,
+    .simplify = register_simplify,
+    .trace = register_trace,
     .initial = register_initial,
     .apply = register_apply,
     .describe = register_describe,
@@ -167,9 +227,11 @@ static bool counter_compile(void *object, const struct moot_operation *operation
                (!step->result_known || value_number(&operation->result, false, &step->result));
     case MOOT_OPERATION_WRITE:
         step->result_known = false;
+        step->blind = true;
         return value_number(&operation->argument, false, &step->argument);
     case MOOT_OPERATION_DELETE: /* Absent and 0 are one state, so its result says nothing. */
         step->result_known = false;
+        step->blind = true;
         return true;
     default:
         return false;

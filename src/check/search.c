@@ -11,11 +11,12 @@
 
 #include "base/assert.h"
 #include "base/hash.h"
+#include "base/limits.h"
 #include "base/slice.h"
 #include "check/intern.h"
 #include "check/judge.h"
 
-enum { NOTHING = UINT32_MAX, STATES_SHOWN_MAX = 4 };
+enum { NOTHING = UINT32_MAX, STATES_SHOWN_MAX = 4, PREFIX_CONFIGURATIONS_MAX = 20 * 1000 };
 
 struct placeable {
     struct moot_model_step step;
@@ -25,6 +26,8 @@ struct placeable {
 
 struct configuration {
     uint64_t state;
+    uint64_t before; /* `pending`: the state before the in-doubt operation placed last, which */
+    bool pending;    /* nothing has told of yet: what is placed next must. */
     uint32_t frontier;
     uint32_t placed_count;
     size_t placed;      /* Index in `words`: ascending numbers, all beyond the frontier. */
@@ -41,6 +44,8 @@ struct search {
     const struct moot_judged_key *key;
     const struct moot_model *model;
     void *object;
+    bool looks_ahead; /* By simplify and trace. Not where words are made of the states. */
+    uint64_t cut; /* The prefix up to this instant is judged: what had not returned is in doubt. */
     struct placeable *completed; /* By return. */
     uint32_t completed_count;
     struct placeable *doubtful; /* By call. */
@@ -60,6 +65,13 @@ struct search {
     struct moot_buffer frames; /* struct frame */
     uint32_t *draft;           /* The placed operations of the configuration being made. */
     uint32_t draft_count, draft_capacity;
+    struct moot_pairs states; /* (state, 0) -> 1 + its place in `finders_start`. */
+    bool *single;             /* By place: one operation alone leads to it. */
+    uint32_t *finders_start;  /* By place, and one more. */
+    uint32_t *finders;        /* Completed operations that found the state, ascending. */
+    uint64_t looked;          /* Comparisons of configurations. */
+    uint32_t *seeing;         /* In-doubt operations that are not blind, by call. */
+    uint32_t seeing_count;
     uint32_t farthest; /* The greatest frontier reached. */
 };
 
@@ -88,6 +100,76 @@ static int compare_by_end(const void *left, const void *right)
     return (a->operation > b->operation) - (a->operation < b->operation);
 }
 
+static void simplify(struct search *search)
+{
+    size_t count = (size_t)search->completed_count + search->doubtful_count;
+    struct moot_model_step **steps = moot_alloc(count * sizeof(struct moot_model_step *));
+    for (uint32_t i = 0; i < search->completed_count; i++) {
+        steps[i] = &search->completed[i].step;
+    }
+    for (uint32_t i = 0; i < search->doubtful_count; i++) {
+        steps[search->completed_count + i] = &search->doubtful[i].step;
+    }
+    if (search->model->simplify != NULL && search->looks_ahead) {
+        search->model->simplify(search->object, steps, count);
+    }
+    moot_free(steps);
+    search->seeing = moot_alloc(search->doubtful_count * sizeof(*search->seeing));
+    for (uint32_t i = 0; i < search->doubtful_count; i++) {
+        if (!search->doubtful[i].step.blind) {
+            search->seeing[search->seeing_count++] = i;
+        }
+    }
+}
+
+static const struct moot_model_step *step_at(const struct search *search, uint32_t i)
+{
+    return i < search->completed_count ? &search->completed[i].step
+                                       : &search->doubtful[i - search->completed_count].step;
+}
+
+static uint32_t place_of(struct search *search, uint64_t state)
+{
+    uint32_t next = search->states.count;
+    return (uint32_t)*moot_pairs_at(&search->states, state, 0, next);
+}
+
+/* Who leads to which state, and who found it. Completed operations are sorted by now. */
+static void trace_states(struct search *search)
+{
+    uint32_t count = search->completed_count + search->doubtful_count;
+    size_t states = 2 * (size_t)count + 2;
+    uint32_t *leading = moot_alloc_zero(states * sizeof(*leading));
+    search->finders_start = moot_alloc_zero((states + 2) * sizeof(*search->finders_start));
+    search->finders = moot_alloc(count * sizeof(*search->finders));
+    search->single = moot_alloc_zero(states * sizeof(*search->single));
+    leading[place_of(search, search->model->initial(search->object))]++;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t leads_to, found;
+        search->model->trace(step_at(search, i), &leads_to, &found);
+        if (leads_to != MOOT_STATE_ANY) {
+            leading[place_of(search, leads_to)]++;
+        }
+        if (found != MOOT_STATE_ANY && i < search->completed_count) {
+            search->finders_start[place_of(search, found) + 2]++;
+        }
+    }
+    for (uint32_t i = 0; i <= search->states.count; i++) {
+        search->finders_start[i + 1] += search->finders_start[i];
+    }
+    for (uint32_t i = 0; i < search->completed_count; i++) {
+        uint64_t leads_to, found;
+        search->model->trace(step_at(search, i), &leads_to, &found);
+        if (found != MOOT_STATE_ANY) {
+            search->finders[search->finders_start[place_of(search, found) + 1]++] = i;
+        }
+    }
+    for (uint32_t i = 0; i < search->states.count; i++) {
+        search->single[i] = leading[i] == 1;
+    }
+    moot_free(leading);
+}
+
 /* Splits the key's operations; false when the model cannot read one of them. */
 static bool compile(struct search *search, struct moot_verdict *verdict)
 {
@@ -96,6 +178,12 @@ static bool compile(struct search *search, struct moot_verdict *verdict)
     search->doubtful = moot_alloc(key->count * sizeof(*search->doubtful));
     for (size_t i = 0; i < key->count; i++) {
         struct moot_operation operation = key->history->operations[key->operations[i]];
+        if (operation.called.ns > search->cut) {
+            continue;
+        }
+        if (operation.outcome == MOOT_OUTCOME_OK && operation.returned.ns > search->cut) {
+            operation.outcome = MOOT_OUTCOME_INDOUBT;
+        }
         if (operation.outcome != MOOT_OUTCOME_OK) {
             operation.result = moot_history_none();
         }
@@ -125,6 +213,10 @@ static bool compile(struct search *search, struct moot_verdict *verdict)
         }
     }
     qsort(search->completed, search->completed_count, sizeof(*search->completed), compare_by_end);
+    simplify(search);
+    if (search->model->trace != NULL && search->looks_ahead) {
+        trace_states(search);
+    }
     return true;
 }
 
@@ -218,9 +310,45 @@ static void draft_insert(struct search *search, uint32_t number)
     search->draft[at] = number;
 }
 
+/* True when `step` may happen in `state`, and not in `before`, or to another end. */
+static bool tells(const struct search *search, uint64_t before, uint64_t state,
+                  const struct moot_model_step *step)
+{
+    uint64_t next, other;
+    return search->model->apply(search->object, state, step, &next) &&
+           !(search->model->apply(search->object, before, step, &other) && other == next);
+}
+
+/* True when something that may come next tells whether an in-doubt operation led from `before` to
+ * `state`. If nothing does, the order without it is as good. */
+static bool is_useful(const struct search *search, const struct configuration *parent,
+                      uint32_t doubtful, uint64_t state)
+{
+    size_t open_count;
+    const uint32_t *open = open_at(search, parent->frontier, &open_count);
+    const uint64_t *used = used_of(search, parent);
+    for (size_t i = 0; i < open_count; i++) {
+        if (!is_placed(placed_of(search, parent), parent->placed_count, open[i]) &&
+            tells(search, parent->state, state, &search->completed[open[i]].step)) {
+            return true;
+        }
+    }
+    for (uint32_t i = 0; i < search->seeing_count; i++) {
+        uint32_t other = search->seeing[i];
+        if (other >= search->doubtful_visible[parent->frontier]) {
+            break;
+        }
+        if (other != doubtful && (used[other / 64] >> (other % 64) & 1) == 0 &&
+            tells(search, parent->state, state, &search->doubtful[other].step)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Places what fits now and changes nothing, and moves the frontier over what is placed, until
  * neither can be done. */
-static uint32_t settle(struct search *search, uint32_t frontier, uint64_t state)
+static uint32_t settle(struct search *search, uint32_t frontier, uint64_t state, bool *pending)
 {
     bool moved = true;
     while (moved && frontier < search->completed_count) {
@@ -233,6 +361,7 @@ static uint32_t settle(struct search *search, uint32_t frontier, uint64_t state)
                 search->model->apply(search->object, state, step, &next)) {
                 MOOT_ASSERT(next == state);
                 draft_insert(search, open[i]);
+                *pending = false; /* It did not fit before. */
             }
         }
         uint32_t passed = 0;
@@ -279,14 +408,16 @@ static bool same_numbers(const uint32_t *a, const uint32_t *b, uint32_t count)
 
 /* True when a configuration that could do as much was searched already: the same but for in-doubt
  * operations, of which it used the same ones or fewer. */
-static bool is_known(const struct search *search, uint32_t frontier, uint64_t state,
-                     const uint64_t *used)
+static bool is_known(struct search *search, uint32_t frontier, uint64_t state,
+                     const uint64_t *before, const uint64_t *used)
 {
     uint32_t at =
         search->slots[slot_of(search, frontier, state, search->draft, search->draft_count)];
     for (; at != NOTHING; at = search->configurations[at].same_next) {
         const struct configuration *one = &search->configurations[at];
+        search->looked++;
         if (one->frontier != frontier || one->state != state ||
+            (one->pending && (before == NULL || one->before != *before)) ||
             one->placed_count != search->draft_count ||
             !same_numbers(placed_of(search, one), search->draft, search->draft_count)) {
             continue;
@@ -304,7 +435,8 @@ static bool is_known(const struct search *search, uint32_t frontier, uint64_t st
 }
 
 /* Makes the drafted configuration and puts it on the stack. */
-static void push(struct search *search, uint32_t frontier, uint64_t state, size_t used)
+static void push(struct search *search, uint32_t frontier, uint64_t state, const uint64_t *before,
+                 size_t used)
 {
     if (search->count == search->capacity) {
         search->capacity = search->capacity == 0 ? 256 : search->capacity * 2;
@@ -318,6 +450,8 @@ static void push(struct search *search, uint32_t frontier, uint64_t state, size_
     uint32_t slot = slot_of(search, frontier, state, search->draft, search->draft_count);
     search->configurations[number] = (struct configuration){
         .state = state,
+        .before = before == NULL ? 0 : *before,
+        .pending = before != NULL,
         .frontier = frontier,
         .placed_count = search->draft_count,
         .placed = search->words.size / sizeof(*search->draft),
@@ -331,12 +465,40 @@ static void push(struct search *search, uint32_t frontier, uint64_t state, size_
     search->farthest = frontier > search->farthest ? frontier : search->farthest;
 }
 
+/* True when somebody who is not in the draft must still find `state`, which does not come back. */
+static bool is_missed(struct search *search, uint32_t frontier, uint64_t state)
+{
+    if (search->single == NULL) {
+        return false;
+    }
+    uint32_t at = place_of(search, state);
+    if (!search->single[at]) {
+        return false;
+    }
+    uint32_t low = search->finders_start[at], end = search->finders_start[at + 1], high = end;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        bool before = search->finders[middle] < frontier;
+        low = before ? middle + 1 : low;
+        high = before ? high : middle;
+    }
+    for (; low < end; low++) {
+        if (!is_placed(search->draft, search->draft_count, search->finders[low])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Tries to go on from the draft; the draft's placed operations are those of the parent, and
  * `doubtful` is the in-doubt operation just used, or NOTHING. */
 static void descend(struct search *search, const struct configuration *parent, uint64_t state,
                     uint32_t doubtful)
 {
     size_t used = parent->used;
+    if (state != parent->state && is_missed(search, parent->frontier, parent->state)) {
+        return;
+    }
     if (doubtful != NOTHING) {
         used = search->bits.size / sizeof(uint64_t);
         size_t from = parent->used * sizeof(uint64_t), size = search->bits_words * sizeof(uint64_t);
@@ -345,10 +507,12 @@ static void descend(struct search *search, const struct configuration *parent, u
         uint64_t *bits = (uint64_t *)(void *)search->bits.data + used;
         bits[doubtful / 64] |= UINT64_C(1) << (doubtful % 64);
     }
-    uint32_t frontier = settle(search, parent->frontier, state);
+    bool pending = doubtful != NOTHING;
+    uint32_t frontier = settle(search, parent->frontier, state, &pending);
+    const uint64_t *before = pending ? &parent->state : NULL;
     const uint64_t *bits = (const uint64_t *)(const void *)search->bits.data + used;
-    if (!is_known(search, frontier, state, bits)) {
-        push(search, frontier, state, used);
+    if (!is_known(search, frontier, state, before, bits)) {
+        push(search, frontier, state, before, used);
     } else if (doubtful != NOTHING) {
         search->bits.size = used * sizeof(uint64_t); /* Nobody names it. */
     }
@@ -367,7 +531,8 @@ static void try_candidate(struct search *search, uint32_t number, uint32_t curso
         const struct moot_model_step *step = &search->completed[chosen].step;
         if (step->changes_nothing || /* If it fits, it is placed. */
             is_placed(placed_of(search, &parent), parent.placed_count, chosen) ||
-            !search->model->apply(search->object, parent.state, step, &next)) {
+            !search->model->apply(search->object, parent.state, step, &next) ||
+            (parent.pending && !tells(search, parent.before, parent.state, step))) {
             return;
         }
         draft_insert(search, chosen);
@@ -384,7 +549,10 @@ static void try_candidate(struct search *search, uint32_t number, uint32_t curso
         (before != NOTHING && (used[before / 64] >> (before % 64) & 1) == 0) ||
         !search->model->apply(search->object, parent.state, &search->doubtful[chosen].step,
                               &next) ||
-        next == parent.state) {
+        next == parent.state ||
+        (parent.pending &&
+         !tells(search, parent.before, parent.state, &search->doubtful[chosen].step)) ||
+        !is_useful(search, &parent, chosen, next)) {
         return;
     }
     for (uint32_t i = 0; i < parent.placed_count; i++) {
@@ -403,12 +571,14 @@ static enum moot_judgement walk(struct search *search, uint64_t configurations_m
     memset(moot_buffer_reserve(&search->bits, bytes), 0, bytes);
     search->bits.size = bytes;
     uint64_t initial = search->model->initial(search->object);
-    push(search, settle(search, 0, initial), initial, 0);
+    bool pending = false;
+    push(search, settle(search, 0, initial, &pending), initial, NULL, 0);
     while (search->frames.size > 0) {
         if (search->farthest == search->completed_count) {
             return MOOT_JUDGEMENT_VALID;
         }
-        if (search->count >= configurations_max) {
+        if (search->count >= configurations_max ||
+            search->looked / MOOT_CHECK_COMPARISONS >= configurations_max) {
             return MOOT_JUDGEMENT_UNKNOWN;
         }
         struct frame *top = (struct frame *)(void *)(search->frames.data + search->frames.size -
@@ -426,17 +596,10 @@ static enum moot_judgement walk(struct search *search, uint64_t configurations_m
     return MOOT_JUDGEMENT_VIOLATION;
 }
 
-/* The operation whose return no order reaches, and what the states were just before it. */
-static void explain(struct search *search, struct moot_verdict *verdict)
+/* The states in which a search ended that went as far as it could. */
+static void describe_states(const struct search *search, struct moot_buffer *words)
 {
-    struct moot_buffer *words = &verdict->words;
-    verdict->operation = search->completed[search->farthest].operation;
-    moot_operation_describe(&search->key->history->operations[verdict->operation], words);
-    moot_buffer_append_text(words,
-                            "\n  fits nowhere: the shortest failing prefix ends at its return,"
-                            " after ");
-    moot_buffer_append_u64(words, search->farthest);
-    moot_buffer_append_text(words, " operations that have an order\n  state before it: ");
+    moot_buffer_append_text(words, "  state before it: ");
     uint64_t shown[STATES_SHOWN_MAX];
     size_t shown_count = 0;
     for (uint32_t i = 0; i < search->count && shown_count < STATES_SHOWN_MAX; i++) {
@@ -454,7 +617,112 @@ static void explain(struct search *search, struct moot_verdict *verdict)
         }
     }
     moot_buffer_append_text(words, "\n");
+}
+
+/* The operation whose return no order reaches, and what the states were just before it. */
+static void explain(const struct search *search, bool states_known, struct moot_verdict *verdict)
+{
+    struct moot_buffer *words = &verdict->words;
+    moot_operation_describe(&search->key->history->operations[verdict->operation], words);
+    moot_buffer_append_text(words,
+                            "\n  fits nowhere: the shortest failing prefix ends at its return,"
+                            " after ");
+    moot_buffer_append_u64(words, search->completed_count - 1);
+    moot_buffer_append_text(words, " operations that have an order\n");
+    if (states_known) {
+        describe_states(search, words);
+    }
     moot_judged_describe_around(search->key, verdict->operation, words);
+}
+
+static void deinit(struct search *search)
+{
+    moot_pairs_deinit(&search->states);
+    moot_free(search->single);
+    moot_free(search->finders_start);
+    moot_free(search->finders);
+    moot_free(search->seeing);
+    moot_free(search->completed);
+    moot_free(search->doubtful);
+    moot_free(search->equal_before);
+    moot_free(search->doubtful_visible);
+    moot_free(search->open_start);
+    moot_free(search->configurations);
+    moot_free(search->slots);
+    moot_free(search->draft);
+    moot_buffer_deinit(&search->open);
+    moot_buffer_deinit(&search->words);
+    moot_buffer_deinit(&search->bits);
+    moot_buffer_deinit(&search->frames);
+    search->model->close(search->object);
+}
+
+/* Judges the prefix up to `cut`; the search stays open, to be looked at. */
+static void judge_prefix(struct search *search, const struct moot_judged_key *key,
+                         const struct moot_model *model, uint64_t cut, bool looks_ahead,
+                         uint64_t configurations_max, struct moot_verdict *verdict)
+{
+    *search = (struct search){.key = key,
+                              .model = model,
+                              .object = model->open(),
+                              .looks_ahead = looks_ahead,
+                              .cut = cut};
+    moot_pairs_init(&search->states);
+    moot_buffer_init(&search->open);
+    moot_buffer_init(&search->words);
+    moot_buffer_init(&search->bits);
+    moot_buffer_init(&search->frames);
+    moot_buffer_reserve(&search->open, 1); /* Never NULL: an empty part of one has an address. */
+    moot_buffer_reserve(&search->words, 1);
+    if (!compile(search, verdict)) {
+        return;
+    }
+    link_equals(search);
+    verdict->judgement = MOOT_JUDGEMENT_UNKNOWN;
+    if (sweep(search, configurations_max)) {
+        verdict->judgement = walk(search, configurations_max);
+    }
+    if (verdict->judgement == MOOT_JUDGEMENT_UNKNOWN) {
+        moot_buffer_append_text(&verdict->words, "the budget ended before the search did\n");
+    }
+    verdict->configurations += search->count;
+}
+
+/* The return at which the shortest failing prefix ends, among those of a search that failed. A
+ * prefix of what is linearizable is linearizable, so halving finds it; where a prefix is not
+ * decided within a small budget, a longer one that surely fails is named. */
+static uint64_t shortest_failing(const struct search *failed)
+{
+    uint32_t low = 0, high = failed->completed_count - 1;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        struct search search;
+        struct moot_verdict verdict;
+        moot_verdict_init(&verdict);
+        judge_prefix(&search, failed->key, failed->model, failed->completed[middle].end, true,
+                     PREFIX_CONFIGURATIONS_MAX, &verdict);
+        if (verdict.judgement == MOOT_JUDGEMENT_VIOLATION) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+        deinit(&search);
+        moot_verdict_deinit(&verdict);
+    }
+    return failed->completed[high].end;
+}
+
+static void explain_violation(const struct search *failed, struct moot_verdict *verdict)
+{
+    struct search search;
+    struct moot_verdict again;
+    moot_verdict_init(&again);
+    judge_prefix(&search, failed->key, failed->model, shortest_failing(failed), false,
+                 PREFIX_CONFIGURATIONS_MAX, &again);
+    verdict->operation = search.completed[search.completed_count - 1].operation;
+    explain(&search, again.judgement == MOOT_JUDGEMENT_VIOLATION, verdict);
+    deinit(&search);
+    moot_verdict_deinit(&again);
 }
 
 void moot_search_judge(const struct moot_judged_key *key, const struct moot_model *model,
@@ -462,38 +730,10 @@ void moot_search_judge(const struct moot_judged_key *key, const struct moot_mode
 {
     MOOT_ASSERT(configurations_max < UINT32_MAX / 2);
     MOOT_ASSERT(key->count < UINT32_MAX);
-    struct search search = {.key = key, .model = model, .object = model->open()};
-    moot_buffer_init(&search.open);
-    moot_buffer_init(&search.words);
-    moot_buffer_init(&search.bits);
-    moot_buffer_init(&search.frames);
-    moot_buffer_reserve(&search.open, 1); /* Never NULL: an empty part of one has an address. */
-    moot_buffer_reserve(&search.words, 1);
-    if (compile(&search, verdict)) {
-        link_equals(&search);
-        verdict->judgement = MOOT_JUDGEMENT_UNKNOWN;
-        if (sweep(&search, configurations_max)) {
-            verdict->judgement = walk(&search, configurations_max);
-        }
-        if (verdict->judgement == MOOT_JUDGEMENT_UNKNOWN) {
-            moot_buffer_append_text(&verdict->words, "the budget ended before the search did\n");
-        }
-        if (verdict->judgement == MOOT_JUDGEMENT_VIOLATION) {
-            explain(&search, verdict);
-        }
-        verdict->configurations += search.count;
+    struct search search;
+    judge_prefix(&search, key, model, MOOT_NEVER.ns, true, configurations_max, verdict);
+    if (verdict->judgement == MOOT_JUDGEMENT_VIOLATION) {
+        explain_violation(&search, verdict);
     }
-    moot_free(search.completed);
-    moot_free(search.doubtful);
-    moot_free(search.equal_before);
-    moot_free(search.doubtful_visible);
-    moot_free(search.open_start);
-    moot_free(search.configurations);
-    moot_free(search.slots);
-    moot_free(search.draft);
-    moot_buffer_deinit(&search.open);
-    moot_buffer_deinit(&search.words);
-    moot_buffer_deinit(&search.bits);
-    moot_buffer_deinit(&search.frames);
-    model->close(search.object);
+    deinit(&search);
 }
