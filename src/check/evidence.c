@@ -20,6 +20,7 @@ void moot_evidence_conclude(const struct moot_history *history, struct moot_verd
         return;
     }
     moot_buffer_reset(&verdict->words, 0);
+    moot_buffer_reset(&verdict->evidence, 0);
     verdict->judgement = judgement;
     verdict->operation = first == MOOT_EVIDENCE_NONE ? 0 : first;
     moot_buffer_append_text(&verdict->words, what);
@@ -27,6 +28,7 @@ void moot_evidence_conclude(const struct moot_history *history, struct moot_verd
     const uint32_t shown[2] = {first, second};
     for (size_t i = 0; i < MOOT_ARRAY_LEN(shown); i++) {
         if (shown[i] != MOOT_EVIDENCE_NONE) {
+            moot_buffer_append(&verdict->evidence, &shown[i], sizeof(shown[i]));
             moot_buffer_append_text(&verdict->words, "    ");
             moot_operation_describe(&history->operations[shown[i]], &verdict->words);
             moot_buffer_append_text(&verdict->words, "\n");

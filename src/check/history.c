@@ -317,10 +317,15 @@ void moot_operation_describe(const struct moot_operation *operation, struct moot
 void moot_verdict_init(struct moot_verdict *verdict)
 {
     *verdict = (struct moot_verdict){0};
+    moot_buffer_init(&verdict->evidence);
     moot_buffer_init(&verdict->words);
 }
 
-void moot_verdict_deinit(struct moot_verdict *verdict) { moot_buffer_deinit(&verdict->words); }
+void moot_verdict_deinit(struct moot_verdict *verdict)
+{
+    moot_buffer_deinit(&verdict->evidence);
+    moot_buffer_deinit(&verdict->words);
+}
 
 const char *moot_judgement_text(enum moot_judgement judgement)
 {

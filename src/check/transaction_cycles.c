@@ -252,6 +252,8 @@ void moot_txns_describe_cycle(const struct moot_txns *txns, const char *name,
     txns->verdict->operation = txns->txns[edges[0].from].operation;
     for (uint32_t i = 0; i < count; i++) {
         MOOT_ASSERT(edges[i].to == edges[(i + 1) % count].from);
+        moot_buffer_append(&txns->verdict->evidence, &txns->txns[edges[i].from].operation,
+                           sizeof(uint32_t));
         moot_buffer_append_text(words, "    ");
         append_name(i + 1, words);
         moot_buffer_append_text(words, ": ");

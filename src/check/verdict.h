@@ -13,12 +13,13 @@ enum moot_judgement {
 
 struct moot_verdict {
     enum moot_judgement judgement;
-    size_t operation;         /* Violation: number of the operation that nothing explains. */
-    size_t operations;        /* Judged. */
-    size_t keys;              /* Judged. */
-    size_t keys_unknown;      /* Keys on which the budget ended. */
-    uint64_t configurations;  /* Visited by searches; 0 when every key was decided without one. */
-    struct moot_buffer words; /* Why, for people: empty when valid; several lines otherwise. */
+    size_t operation;        /* Violation: number of the operation that nothing explains. */
+    size_t operations;       /* Judged. */
+    size_t keys;             /* Judged. */
+    size_t keys_unknown;     /* Keys on which the budget ended. */
+    uint64_t configurations; /* Visited by searches; 0 when every key was decided without one. */
+    struct moot_buffer evidence; /* uint32_t: operations that show a violation. */
+    struct moot_buffer words;    /* Why, for people: empty when valid; several lines otherwise. */
 };
 
 void moot_verdict_init(struct moot_verdict *verdict);

@@ -10,9 +10,10 @@
 #include "check/linearizability.h"
 #include "check/set.h"
 #include "check/transaction.h"
+#include "cli/check_show.h"
 
 enum { EXIT_VALID = 0, EXIT_VIOLATION = 1, EXIT_UNKNOWN = 2 };
-enum { OPTION_TOTAL = 0x100, OPTION_BUDGET, OPTION_ISOLATION };
+enum { OPTION_TOTAL = 0x100, OPTION_BUDGET, OPTION_ISOLATION, OPTION_HTML };
 
 struct settings {
     const char *history;
@@ -20,19 +21,43 @@ struct settings {
     int64_t total;
     bool has_total;
     uint64_t budget;
+    const char *html;
     enum moot_isolation isolation;
 };
 
 static const struct argp_option options[] = {
     {"history", 'f', "FILE", 0, "The history: JSON lines or Jepsen's EDN; - is the standard input",
      0},
-    {"model", 'm', "MODEL", 0,
-     "register, counter, append (linearizable, by key); set, queue, exactly-once, ids, bank", 0},
+    {"model", 'm', "MODEL", 0, "What it is judged by, see below", 0},
     {"isolation", OPTION_ISOLATION, "LEVEL", 0, "Of transactions; without it, the strictest", 0},
     {"total", OPTION_TOTAL, "SUM", 0, "What the balances of a bank sum up to", 0},
     {"budget", OPTION_BUDGET, "N", 0, "Configurations searched for one key before giving up", 0},
+    {"html", OPTION_HTML, "FILE", 0, "Write a page with a picture of it", 0},
     {0},
 };
+
+/* Shown by --help: each in one line. */
+static const char doc[] =
+    "Judges a history of operations. Exits with 0 when it is valid, 1 on a violation, and 2 when "
+    "that "
+    "is not known or the command line or file is wrong."
+    "\vModels, linearizable by key:\n"
+    "  register      read, write, cas, delete, swap\n"
+    "  counter       increment, read, write, delete\n"
+    "  append        a string or list: append, push, pop, read, length\n"
+    "One order for all keys, each process in its own:\n"
+    "  sequential    registers: read, write\n"
+    "Transactions, by --isolation read-uncommitted, read-committed,\n"
+    "snapshot-isolation, serializable, session-serializable, strict-serializable:\n"
+    "  append-txn    append to lists, read; exact\n"
+    "  register-txn  write, read; unknown where the order of values is\n"
+    "Promises:\n"
+    "  set           add, read: nothing acknowledged is missing\n"
+    "  queue         push, pop: nothing lost, nothing twice, in order\n"
+    "  exactly-once  increment, read: each counted once\n"
+    "  ids           generate: all different\n"
+    "  bank          read: balances add up to --total\n"
+    "The formats, kinds and models: docs/history.md.";
 
 static error_t parse(int key, char *text, struct argp_state *state)
 {
@@ -43,6 +68,9 @@ static error_t parse(int key, char *text, struct argp_state *state)
         return 0;
     case 'm':
         settings->model = text;
+        return 0;
+    case OPTION_HTML:
+        settings->html = text;
         return 0;
     case OPTION_TOTAL:
         settings->has_total = true;
@@ -95,12 +123,23 @@ static bool read_file(const char *name, struct moot_buffer *text)
     return !failed;
 }
 
+/* The model of linearizability, or NULL. */
+static const struct moot_model *linearizable_model(const char *name)
+{
+    static const struct moot_model *const models[] = {&moot_model_register, &moot_model_counter,
+                                                      &moot_model_append};
+    for (size_t i = 0; i < MOOT_ARRAY_LEN(models); i++) {
+        if (strcmp(name, models[i]->name) == 0) {
+            return models[i];
+        }
+    }
+    return NULL;
+}
+
 /* False when there is no such model. */
 static bool judge(const struct settings *settings, const struct moot_history *history,
                   struct moot_verdict *verdict)
 {
-    static const struct moot_model *const models[] = {&moot_model_register, &moot_model_counter,
-                                                      &moot_model_append};
     static const struct {
         const char *name;
         void (*check)(const struct moot_history *history, struct moot_verdict *verdict);
@@ -111,11 +150,10 @@ static bool judge(const struct settings *settings, const struct moot_history *hi
         {"ids", moot_check_ids},
     };
     struct moot_linearizability_options how = {.configurations_max = settings->budget};
-    for (size_t i = 0; i < MOOT_ARRAY_LEN(models); i++) {
-        if (strcmp(settings->model, models[i]->name) == 0) {
-            moot_check_linearizable(history, models[i], &how, verdict);
-            return true;
-        }
+    const struct moot_model *model = linearizable_model(settings->model);
+    if (model != NULL) {
+        moot_check_linearizable(history, model, &how, verdict);
+        return true;
     }
     for (size_t i = 0; i < MOOT_ARRAY_LEN(checkers); i++) {
         if (strcmp(settings->model, checkers[i].name) == 0) {
@@ -175,9 +213,16 @@ static int judge_text(const struct settings *settings, struct moot_slice text)
         if (verdict.words.size > 0) {
             fwrite(verdict.words.data, 1, verdict.words.size, stdout);
         }
+        if (verdict.judgement == MOOT_JUDGEMENT_VIOLATION) {
+            moot_check_show_evidence(&history, linearizable_model(settings->model), &verdict);
+        }
         exit_status = verdict.judgement == MOOT_JUDGEMENT_VALID       ? EXIT_VALID
                       : verdict.judgement == MOOT_JUDGEMENT_VIOLATION ? EXIT_VIOLATION
                                                                       : EXIT_UNKNOWN;
+        if (settings->html != NULL &&
+            !moot_check_write_page(&history, &verdict, settings->history, settings->html)) {
+            exit_status = EXIT_UNKNOWN;
+        }
     }
     moot_verdict_deinit(&verdict);
     moot_history_deinit(&history);
@@ -189,9 +234,7 @@ int moot_cli_check(int argc, char **argv)
     static const struct argp argp = {
         .options = options,
         .parser = parse,
-        .doc =
-            "Judges a history of operations. Exits with 0 when it is valid, 1 on a violation, and "
-            "2 when that is not known or the command line or file is wrong.",
+        .doc = doc,
     };
     struct settings settings = {.isolation = MOOT_ISOLATION_STRICT_SERIALIZABLE};
     static char name[] = "moot check";
