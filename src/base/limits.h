@@ -124,7 +124,8 @@ enum {
     /* Checkers */
     MOOT_CHECK_CONFIGURATIONS_MAX = 4 * 1000 * 1000, /* Of one key; about 100 bytes each. */
     MOOT_CHECK_COMPARISONS = 64, /* Between configurations, for each that the budget allows. */
-    MOOT_HISTORY_LINE_MAX = 1024 * 1024, /* One line of a history's file. */
+    MOOT_CHECK_CAUSAL_MAX = 50 * 1000 * 1000, /* Operations times processes: 200 MB of clocks. */
+    MOOT_HISTORY_LINE_MAX = 1024 * 1024,      /* One line of a history's file. */
 
     /* Pictures */
     MOOT_PICTURE_EVENTS_MAX = 1000 * 1000, /* Of each sort; what is beyond is counted. */

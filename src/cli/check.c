@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/slice.h"
+#include "check/causal.h"
 #include "check/linearizability.h"
 #include "check/set.h"
 #include "check/transaction.h"
@@ -47,6 +48,9 @@ static const char doc[] =
     "  append        a string or list: append, push, pop, read, length\n"
     "One order for all keys, each process in its own:\n"
     "  sequential    registers: read, write\n"
+    "No order for all, but each process sees causes before effects:\n"
+    "  causal        registers: read, write; with it all session guarantees\n"
+    "  convergent    and concurrent writes in one order everywhere\n"
     "Transactions, by --isolation read-uncommitted, read-committed,\n"
     "snapshot-isolation, serializable, session-serializable, strict-serializable:\n"
     "  append-txn    append to lists, read; exact\n"
@@ -170,7 +174,11 @@ static bool judge(const struct settings *settings, const struct moot_history *hi
         return true;
     }
     if (strcmp(settings->model, "sequential") == 0) {
-        moot_check_register_txns(history, MOOT_ISOLATION_SESSION_SERIALIZABLE, verdict);
+        moot_check_sequential(history, verdict);
+        return true;
+    }
+    if (strcmp(settings->model, "causal") == 0 || strcmp(settings->model, "convergent") == 0) {
+        moot_check_causal(history, settings->model[1] == 'o', verdict);
         return true;
     }
     if (strcmp(settings->model, "bank") == 0 && settings->has_total) {

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/slice.h"
 #include "base/status.h"
+#include "check/causal.h"
 #include "check/linearizability.h"
 #include "check/set.h"
 #include "check/transaction.h"
@@ -35,7 +36,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const struct moot_model *const models[] = {&moot_model_register, &moot_model_counter,
                                                       &moot_model_append};
     static void (*const checkers[])(const struct moot_history *, struct moot_verdict *) = {
-        moot_check_set, moot_check_queue, moot_check_exactly_once, moot_check_ids, bank,
+        moot_check_set, moot_check_queue,      moot_check_exactly_once,
+        moot_check_ids, moot_check_sequential, bank,
     };
     struct moot_history history;
     size_t line;

@@ -11,6 +11,7 @@
 
 #include "base/rng.h"
 #include "base/slice.h"
+#include "check/causal.h"
 #include "check/transaction.h"
 
 /* One transaction a line, `process call return outcome` and then its steps:
@@ -347,9 +348,10 @@ static void write_world(const struct world *world, struct moot_history *history)
 }
 
 /* Some reads see a state of another time. */
-static void damage(struct moot_rng *rng, struct world *world, uint64_t states[TXNS_MAX + 1][KEYS])
+static void damage(struct moot_rng *rng, struct world *world, uint64_t tries_max,
+                   uint64_t states[TXNS_MAX + 1][KEYS])
 {
-    for (uint64_t tries = moot_rng_below(rng, 4); tries > 0; tries--) {
+    for (uint64_t tries = moot_rng_below(rng, tries_max); tries > 0; tries--) {
         struct tiny *txn = &world->txns[moot_rng_below(rng, (uint64_t)world->count)];
         struct tiny_step *step = &txn->steps[moot_rng_below(rng, (uint64_t)txn->count)];
         if (step->is_read) {
@@ -358,16 +360,17 @@ static void damage(struct moot_rng *rng, struct world *world, uint64_t states[TX
     }
 }
 
-static void make_world(struct moot_rng *rng, struct world *world)
+static void make_world(struct moot_rng *rng, struct world *world, int steps_max)
 {
-    uint64_t states[TXNS_MAX + 1][KEYS] = {{0}}, reach = 1 + moot_rng_below(rng, 60);
+    uint64_t states[TXNS_MAX + 1][KEYS] = {{0}},
+                               reach = 1 + moot_rng_below(rng, steps_max == 1 ? 20 : 60);
     uint64_t values[KEYS] = {0}, stale = moot_rng_below(rng, 3);
     world->count = 2 + (int)moot_rng_below(rng, TXNS_MAX - 1);
     for (int i = 0; i < world->count; i++) {
         struct tiny *txn = &world->txns[i];
         uint64_t at = 100 + 10 * (uint64_t)i;
         *txn = (struct tiny){
-            .count = 1 + (int)moot_rng_below(rng, STEPS),
+            .count = 1 + (int)moot_rng_below(rng, (uint64_t)steps_max),
             .process = (int)moot_rng_below(rng, 3),
             .outcome = MOOT_OUTCOME_OK,
             .called = at - moot_rng_below(rng, reach),
@@ -395,7 +398,7 @@ static void make_world(struct moot_rng *rng, struct world *world)
             }
         }
     }
-    damage(rng, world, states);
+    damage(rng, world, steps_max == 1 ? 12 : 4, states);
 }
 
 /* Goal: lists are judged exactly, and registers never wrongly, at the levels that have an oracle.
@@ -409,7 +412,7 @@ static void agrees_with_every_order(void **state)
     for (int round = 0; round < 20000; round++) {
         struct world world = {.lists = round % 2 == 0};
         struct moot_history history;
-        make_world(&rng, &world);
+        make_world(&rng, &world, STEPS);
         write_world(&world, &history);
         for (unsigned level = MOOT_ISOLATION_SNAPSHOT; level < MOOT_ISOLATION_LEVELS_COUNT;
              level++) {
@@ -444,11 +447,52 @@ static void agrees_with_every_order(void **state)
     }
 }
 
+/* Goal: what is sequentially consistent is causally so, in both senses, and what is not is never
+ * passed as sequential. Method: single reads and writes, against every order. */
+static void sequential_is_causal(void **state)
+{
+    (void)state;
+    struct moot_rng rng;
+    moot_rng_init(&rng, 6);
+    size_t counts[3] = {0}, weaker = 0;
+    for (int round = 0; round < 20000; round++) {
+        struct world world = {.lists = false};
+        struct moot_history history;
+        struct moot_verdict causal, convergent, sequential;
+        make_world(&rng, &world, 1);
+        write_world(&world, &history);
+        bool good = oracle(&world, MOOT_ISOLATION_SESSION_SERIALIZABLE);
+        moot_verdict_init(&causal);
+        moot_verdict_init(&convergent);
+        moot_verdict_init(&sequential);
+        moot_check_causal(&history, false, &causal);
+        moot_check_causal(&history, true, &convergent);
+        moot_check_sequential(&history, &sequential);
+        assert_true(!good || causal.judgement != MOOT_JUDGEMENT_VIOLATION);
+        assert_true(!good || convergent.judgement != MOOT_JUDGEMENT_VIOLATION);
+        assert_true(causal.judgement != MOOT_JUDGEMENT_VIOLATION ||
+                    convergent.judgement == MOOT_JUDGEMENT_VIOLATION);
+        assert_true(sequential.judgement !=
+                    (good ? MOOT_JUDGEMENT_VIOLATION : MOOT_JUDGEMENT_VALID));
+        counts[sequential.judgement]++;
+        weaker += !good && causal.judgement == MOOT_JUDGEMENT_VALID;
+        moot_verdict_deinit(&causal);
+        moot_verdict_deinit(&convergent);
+        moot_verdict_deinit(&sequential);
+        moot_history_deinit(&history);
+    }
+    assert_true(counts[MOOT_JUDGEMENT_VALID] > 1000);
+    assert_true(counts[MOOT_JUDGEMENT_VIOLATION] > 200);
+    assert_true(counts[MOOT_JUDGEMENT_UNKNOWN] < 1000);
+    assert_true(weaker > 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(anomalies_by_hand),
         cmocka_unit_test(agrees_with_every_order),
+        cmocka_unit_test(sequential_is_causal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
