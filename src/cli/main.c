@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/lab.h"
 #include "cli/maelstrom.h"
+#include "cli/rehearse.h"
 #include "cli/sim.h"
 #include "moot/base.h"
 
@@ -26,6 +27,8 @@ static const struct subcommand subcommands[] = {
     {"cluster", "add, remove, replace nodes; move leadership", moot_cli_cluster},
     {"sim", "clusters of this code in virtual time, under faults", moot_cli_sim},
     {"check", "judge a history of operations", moot_cli_check},
+    {"rehearse", "a simulated cluster on real ports, for your application's tests",
+     moot_cli_rehearse},
     {"lab", "small scenes: one question, one picture, one answer", moot_cli_lab},
     {"maelstrom", "one node on standard input and output, for Maelstrom", moot_cli_maelstrom},
 };

@@ -125,11 +125,7 @@ static void connect(struct sim_world *world, struct sim_client *client)
     client->to_node_at = client->to_client_at = client->slow_until = world->now;
     client->protocol = client->connections % 2 == client->number % 2 ? 3 : 2;
     moot_buffer_reset(&client->in, 4096);
-    struct sim_connection *made = &machine->connections[machine->connection_count++];
-    *made = (struct sim_connection){.id = client->connection};
-    moot_buffer_init(&made->backlog);
-    sim__input(world, machine, MOOT_INPUT_CLIENT_OPENED, MOOT_SLICE_LITERAL("127.0.0.1:5000"))
-        ->connection = client->connection;
+    sim__connection_open(world, machine, client->connection);
     struct moot_slice hello[] = {MOOT_SLICE_LITERAL("HELLO"), MOOT_SLICE_LITERAL("3")};
     if (client->protocol == 3) {
         sim__command(client, hello, 2, (struct sim_expected){SIM_STEP_READY, SIZE_MAX, 0});
@@ -239,6 +235,16 @@ static struct sim_connection *find_connection(struct sim_machine *machine, uint6
     return NULL;
 }
 
+void sim__connection_open(struct sim_world *world, struct sim_machine *machine, uint64_t id)
+{
+    MOOT_ASSERT(machine->connection_count < SIM_CONNECTIONS_MAX);
+    struct sim_connection *made = &machine->connections[machine->connection_count++];
+    *made = (struct sim_connection){.id = id};
+    moot_buffer_init(&made->backlog);
+    sim__input(world, machine, MOOT_INPUT_CLIENT_OPENED, MOOT_SLICE_LITERAL("127.0.0.1:5000"))
+        ->connection = id;
+}
+
 static void closed(struct sim_world *world, struct sim_machine *machine,
                    struct sim_connection *connection)
 {
@@ -269,6 +275,10 @@ static void to_client(struct sim_world *world, uint64_t id, struct moot_block *b
                       uint64_t delay_ns)
 {
     struct sim_client *client = sim__client_of(world, id);
+    if (sim__is_guest(id)) {
+        sim__to_guest(world, id, block, delay_ns);
+        return;
+    }
     if (client == NULL) {
         moot_block_release(block);
         return;
@@ -340,6 +350,7 @@ void sim__connections_reset(struct sim_world *world, struct sim_machine *machine
             to_client(world, client->connection, NULL, sim__around(world, 200 * 1000));
         }
     }
+    sim__guests_reset(world, machine);
 }
 
 void sim__connections_break(struct sim_world *world, struct sim_machine *machine)

@@ -18,6 +18,7 @@ enum sim_event_kind {
     SIM_MESSAGE,       /* machine receives from other; epoch: the link */
     SIM_TO_NODE,       /* machine; number: connection; block NULL: closed */
     SIM_TO_CLIENT,     /* client; number: connection; block NULL: closed */
+    SIM_TO_GUEST,      /* number: connection; block NULL: closed */
     SIM_CLIENT,        /* client acts; epoch: its patience or think time */
     SIM_CLIENT_GIVEUP, /* client; epoch */
     SIM_NEMESIS,       /* the next fault */

@@ -31,7 +31,9 @@ static uint64_t world_ns(const struct sim_machine *machine, uint64_t instant)
 struct moot_now sim__machine_now(const struct sim_world *world, const struct sim_machine *machine)
 {
     uint64_t local = local_ns(machine, world->now);
-    int64_t wall_ms = (int64_t)(WALL_BEGIN_MS + world->now / MOOT_MSEC_NS);
+    uint64_t begin_ms = world->options->wall_begin_ms;
+    begin_ms = begin_ms == 0 ? WALL_BEGIN_MS : begin_ms;
+    int64_t wall_ms = (int64_t)(begin_ms + world->now / MOOT_MSEC_NS);
     return (struct moot_now){{local}, (uint64_t)(wall_ms + machine->wall_offset_ms)};
 }
 

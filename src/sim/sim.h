@@ -27,7 +27,9 @@ struct moot_sim_options {
     uint32_t nodes; /* First members; 0: the seed says. */
     uint64_t operations;
     struct sim_fault_wish faults;
-    FILE *trace;                  /* NULL: none. Every input and effect, a line each. */
+    uint16_t client_port;   /* Node k's address for clients: 127.0.0.1:port+k. 0: none real. */
+    uint64_t wall_begin_ms; /* The true time at which the world begins. 0: long ago. */
+    FILE *trace;            /* NULL: none. Every input and effect, a line each. */
     struct moot_picture *picture; /* NULL: none. All that is worth seeing (sim/record.h). */
 };
 

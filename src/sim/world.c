@@ -101,11 +101,22 @@ static void address_of(uint32_t slot, struct moot_address *address)
     snprintf(address->client, sizeof(address->client), "m%u:2", slot);
 }
 
+/* Clients from outside are sent to where they really find a node. */
+static void public_address(const struct sim_world *world, uint32_t slot,
+                           struct moot_address *address)
+{
+    if (world->options->client_port != 0) {
+        snprintf(address->client, sizeof(address->client), "127.0.0.1:%u",
+                 world->options->client_port + slot);
+    }
+}
+
 static void populate(struct sim_world *world)
 {
     struct moot_identity identity = {.initial_count = world->swarm.nodes};
     for (uint32_t slot = 0; slot < world->swarm.nodes; slot++) {
         address_of(slot, &identity.initial[slot]);
+        public_address(world, slot, &identity.initial[slot]);
     }
     memset(identity.cluster, 0x6d, sizeof(identity.cluster));
     for (uint32_t slot = 0; slot < world->swarm.nodes; slot++) {
@@ -320,8 +331,11 @@ static void on_event(struct sim_world *world, const struct sim_event *event)
     case SIM_CLIENT_GIVEUP:
         on_client(world, event);
         return;
+    case SIM_TO_GUEST:
+        sim__guest_gets(world, event);
+        return;
     case SIM_NEMESIS:
-        sim__strike(world);
+        sim__rehearse_strike(world);
         return;
     case SIM_MEND:
         sim__mend(world, event->number);
@@ -347,7 +361,8 @@ void moot_sim_result_init(struct moot_sim_result *result)
 
 void moot_sim_result_deinit(struct moot_sim_result *result) { moot_buffer_deinit(&result->words); }
 
-void moot_sim_run(const struct moot_sim_options *options, struct moot_sim_result *result)
+struct sim_world *sim__begin(const struct moot_sim_options *options, struct moot_sim_result *result,
+                             void (*tune)(struct sim_world *world, void *context), void *context)
 {
     struct sim_world *world = moot_alloc_zero(sizeof(*world));
     world->options = options;
@@ -357,23 +372,42 @@ void moot_sim_run(const struct moot_sim_options *options, struct moot_sim_result
     moot_buffer_init(&world->large);
     moot_rng_init(&world->rng, moot_hash_mix(options->seed, 0xe7e27));
     sim__swarm(world);
+    if (tune != NULL) {
+        tune(world, context);
+    }
     result->nodes = world->swarm.nodes;
     result->workload = sim__workload_name(world->swarm.workload);
     populate(world);
     sim__record_begin(world);
+    return world;
+}
+
+void sim__step(struct sim_world *world)
+{
     struct sim_event event;
+    bool some = sim_events_take(&world->events, &event);
+    MOOT_ASSERT(some); /* The watch never ends. */
+    world->now = event.at;
+    on_event(world, &event);
+    moot_block_release(event.block);
+}
+
+void sim__end(struct sim_world *world)
+{
+    world->result->virtual_ns = world->now;
+    sim__record_end(world);
+    depopulate(world);
+    moot_free(world);
+}
+
+void moot_sim_run(const struct moot_sim_options *options, struct moot_sim_result *result)
+{
+    struct sim_world *world = sim__begin(options, result, NULL, NULL);
     while (world->phase != SIM_PHASE_DONE && !result->violated) {
-        bool some = sim_events_take(&world->events, &event);
-        MOOT_ASSERT(some); /* The watch never ends. */
-        world->now = event.at;
-        on_event(world, &event);
-        moot_block_release(event.block);
+        sim__step(world);
     }
     if (!result->violated) {
         sim__judge(world);
     }
-    result->virtual_ns = world->now;
-    sim__record_end(world);
-    depopulate(world);
-    moot_free(world);
+    sim__end(world);
 }

@@ -10,6 +10,7 @@
  *   judge.c       what the history is worth
  *   nemesis.c     which faults there are (swarm), and when they strike
  *   invariants.c  what must hold between nodes after every turn
+ *   rehearsal.c   clients from outside
  *
  * Machines are slots, 0 and up; node ids are 1 and up, and given by the cluster to those that join.
  */
@@ -272,8 +273,9 @@ struct sim_world {
     uint32_t partitions[64][2]; /* Masks of the partitions that are in force: from, to. */
     bool partition_in_force[64];
     struct sim_group groups[MOOT_GROUPS_MAX];
-    struct moot_buffer large; /* A value on its way out. */
-    void *aligned;            /* For disk writes. */
+    struct moot_rehearsal *rehearsal; /* NULL: nobody from outside. */
+    struct moot_buffer large;         /* A value on its way out. */
+    void *aligned;                    /* For disk writes. */
     size_t aligned_size;
 };
 
@@ -294,6 +296,13 @@ uint32_t sim__level(const struct sim_world *world, enum sim_fault fault);
 void sim__count(struct sim_world *world, enum sim_fault fault); /* It has shown. */
 /* Microseconds around `mean_us`, as nanoseconds; exponential-like, never 0. */
 uint64_t sim__around(struct sim_world *world, uint64_t mean_us);
+
+/* A world at time 0; what happens next; the end, with the result filled in. `tune` may change what
+ * the seed has drawn; NULL: it does not. */
+struct sim_world *sim__begin(const struct moot_sim_options *options, struct moot_sim_result *result,
+                             void (*tune)(struct sim_world *world, void *context), void *context);
+void sim__step(struct sim_world *world);
+void sim__end(struct sim_world *world);
 
 /* machine.c */
 struct sim_machine *sim__machine_make(struct sim_world *world, uint32_t slot);
@@ -350,6 +359,7 @@ void sim__command(struct sim_client *client, const struct moot_slice *args, uint
                   struct sim_expected expected);
 struct sim_client *sim__client_of(struct sim_world *world, uint64_t connection); /* or NULL */
 /* The node's side. */
+void sim__connection_open(struct sim_world *world, struct sim_machine *machine, uint64_t id);
 void sim__to_node(struct sim_world *world, const struct sim_event *event);
 void sim__reads(struct sim_world *world, const struct sim_event *event);
 void sim__reply(struct sim_world *world, struct sim_machine *machine,
@@ -403,6 +413,15 @@ void sim__mend(struct sim_world *world, uint64_t number);
 void sim__flap(struct sim_world *world, const struct sim_event *event);
 void sim__heal(struct sim_world *world);
 moot_node_id sim__leader(struct sim_world *world, moot_group_id group); /* 0: none */
+
+/* rehearsal.c */
+bool sim__is_guest(uint64_t connection);
+void sim__to_guest(struct sim_world *world, uint64_t connection, struct moot_block *block,
+                   uint64_t delay_ns);
+void sim__guest_gets(struct sim_world *world, const struct sim_event *event);
+void sim__guests_reset(struct sim_world *world, const struct sim_machine *machine);
+/* Faults are drawn from a stream of their own, so that who visits does not change them. */
+void sim__rehearse_strike(struct sim_world *world);
 
 /* invariants.c */
 void sim__check(struct sim_world *world, struct sim_machine *machine);
