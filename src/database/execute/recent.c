@@ -239,6 +239,27 @@ void moot_recent_forget(struct moot_recent *recent, uint64_t hash, struct moot_s
     }
 }
 
+void moot_recent_expect_far(const struct moot_recent *recent, uint64_t hash)
+{
+    if (recent->bytes != NULL) {
+        __builtin_prefetch(&recent->slots[(uint32_t)hash & recent->slot_mask]);
+    }
+}
+
+void moot_recent_expect_near(const struct moot_recent *recent, uint64_t hash)
+{
+    if (recent->bytes == NULL) {
+        return;
+    }
+    uint32_t slot = (uint32_t)hash & recent->slot_mask; /* Its neighbours share its cache line. */
+    while (recent->slots[slot].place != 0 && recent->slots[slot].tag != tag_of(hash)) {
+        slot = (slot + 1) & recent->slot_mask;
+    }
+    if (recent->slots[slot].place != 0) {
+        __builtin_prefetch(record_in(recent, slot));
+    }
+}
+
 void moot_recent_check(const struct moot_recent *recent)
 {
     MOOT_ASSERT(recent->tail <= recent->head);

@@ -40,6 +40,10 @@ bool moot_recent_get(struct moot_recent *recent, uint64_t hash, struct moot_slic
 void moot_recent_put(struct moot_recent *recent, uint64_t hash, struct moot_slice key, bool present,
                      struct moot_slice value);
 void moot_recent_forget(struct moot_recent *recent, uint64_t hash, struct moot_slice key);
+/* Somebody will soon ask for this key: brings in the memory that says where it is (far), or, a
+ * little later, the value itself (near). Changes nothing. */
+void moot_recent_expect_far(const struct moot_recent *recent, uint64_t hash);
+void moot_recent_expect_near(const struct moot_recent *recent, uint64_t hash);
 /* All invariants; slow. */
 void moot_recent_check(const struct moot_recent *recent);
 
