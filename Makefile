@@ -1,5 +1,5 @@
 # A thin door to Meson; every target says what it is doing.
-.PHONY: all build run test live bench asan tsan fuzz install lint format packages clean
+.PHONY: all build run test live sweep bench asan tsan fuzz install lint format packages clean
 BUILD ?= build
 JOBS ?= 2
 
@@ -22,6 +22,11 @@ test: build
 # The tests with real processes, with a minute of kills.
 live: build
 	@MOOT_LIVE_SECONDS=60 tests/run --build $(BUILD) tests/live
+
+# Worlds in virtual time under faults, from a random seed on: make sweep MINUTES=60
+MINUTES ?= 10
+sweep: build
+	@MOOT=$(BUILD)/moot tools/sweep $(MINUTES) $(OPS)
 
 # moot beside others on this machine, about two hours: make bench ARGS=--quick takes minutes.
 bench: build

@@ -317,7 +317,7 @@ static struct moot_instant next_deadline(const struct moot_node *node, bool agai
         deadline = moot_instant_min(deadline, moot_group_deadline(node->groups[group]));
     }
     deadline = moot_instant_min(deadline, node->reconcile_next);
-    if (node->mark_wanted && !moot_outbox_in_flight(&node->outbox)) {
+    if (node->mark_wanted && !moot_outbox_in_flight(&node->outbox) && !node->journal_is_full) {
         deadline = moot_instant_min(deadline, node->mark_due);
     }
     return deadline;

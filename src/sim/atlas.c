@@ -2,7 +2,7 @@
  *
  * Damage is survivable by construction, so that any loss is a bug:
  *
- *   - Only fewer than half of the voters of each group are damaged or lost at any time. A machine
+ *   - Fewer machines than half of the voters of each group are damaged or lost at any time. One
  *     counts as damaged until a start finds its journal whole, and as lost until no group has it.
  *     So of every batch that a majority acknowledged some undamaged voter has a copy, and the
  *     undamaged are a majority, without the damaged having to vote.
@@ -40,25 +40,18 @@ struct batches {
 
 /* ---- what is survivable ---- */
 
-static bool is_bad(const struct sim_world *world, const struct moot_members *members,
-                   moot_node_id id)
-{
-    for (uint32_t i = 0; i < world->machine_count; i++) {
-        const struct sim_machine *machine = world->machines[i];
-        if (machine != NULL && machine->id == id) {
-            return machine->lost || machine->damaged;
-        }
-    }
-    (void)members;
-    return false;
-}
-
+/* Also those count that are no voters yet: they may become some before they are whole. */
 static bool group_survives(const struct sim_world *world, const struct moot_members *members,
                            moot_node_id also)
 {
-    uint32_t bad = 0;
-    for (uint8_t i = 0; i < members->voter_count; i++) {
-        bad += members->voters[i] == also || is_bad(world, members, members->voters[i]);
+    uint32_t bad = 1;
+    for (uint32_t i = 0; i < world->machine_count; i++) {
+        const struct sim_machine *machine = world->machines[i];
+        if (machine == NULL || machine->id == 0 || machine->id == also) {
+            continue;
+        }
+        bool gone = machine->removed && !moot_members_has(members, machine->id);
+        bad += machine->lost ? !gone : machine->damaged;
     }
     return !moot_members_is_joint(members) && 2 * bad < members->voter_count;
 }

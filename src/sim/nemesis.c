@@ -38,6 +38,7 @@ static void draw_faults(struct sim_world *world, struct moot_rng *rng)
     }
     if ((set & damages()) != 0) { /* See atlas.c. */
         swarm->knobs[SIM_FAULT_REMOVE] = 0;
+        swarm->is_damaged = true;
     }
     world->result->faults = set;
     swarm->fault_gap_us = PICK(rng, 50, 150, 400, 1000, 3000) * 1000;
@@ -57,6 +58,10 @@ static void draw_machines(struct sim_swarm *swarm, struct moot_rng *rng)
     swarm->heartbeat_ms = swarm->election_ms / 8;
     swarm->flush_bytes = PICK(rng, 16, 64, 256, 2048) * 1024;
     swarm->log_memory_bytes = PICK(rng, 0, 16, 64, 1024) * 1024;
+    swarm->segments = PICK(rng, 3, 4, 16, 16);
+    if (swarm->is_damaged) { /* Rot keeps its segment: one that is full cannot be repaired. */
+        swarm->segments = 32;
+    }
     swarm->segment_bytes = PICK(rng, 256, 512, 2048) * 1024;
 }
 
@@ -82,6 +87,8 @@ void sim__swarm(struct sim_world *world)
     if (swarm->workload == SIM_WORKLOAD_LARGE) { /* A batch must fit a segment. */
         swarm->segment_bytes = 4 * 1024 * 1024;
         swarm->pipeline = (uint32_t)moot_min_u64(swarm->pipeline, 3);
+        swarm->keys = SIM_KEYS_MAX; /* Snapshots of more than one chunk. */
+        swarm->log_memory_bytes = 64 * 1024;
     }
     swarm->faults_end_us = PICK(&rng, 10, 20, 40) * 1000 * 1000;
 }

@@ -9,7 +9,7 @@
 
 static const char *const NAMES[SIM_WORKLOADS] = {"register", "counter", "list", "set",    "queue",
                                                  "bank",     "ids",     "once", "expiry", "large"};
-enum { FAILS_MAX = 2, HEALED_S = 10, LARGE_BYTES = 64 * 1024, ASK_WORDS = 6 };
+enum { FAILS_MAX = 2, HEALED_S = 10, LARGE_BYTES = 128 * 1024, ASK_WORDS = 6 };
 
 const char *sim__workload_name(uint32_t workload) { return NAMES[workload]; }
 uint32_t sim__workload_count(void) { return SIM_WORKLOADS; }
@@ -46,7 +46,7 @@ uint64_t sim__lifetime_ms(struct moot_slice value) { return 20 + moot_hash64(val
 static size_t dots_of(const struct sim_world *world, struct moot_slice value)
 {
     uint64_t hash = moot_hash64(value, 3);
-    return world->swarm.workload != SIM_WORKLOAD_LARGE || hash % 4 != 0 ? 0 : hash % LARGE_BYTES;
+    return world->swarm.workload != SIM_WORKLOAD_LARGE || hash % 2 != 0 ? 0 : hash % LARGE_BYTES;
 }
 
 static struct moot_slice on_the_wire(struct sim_world *world, struct moot_slice value)

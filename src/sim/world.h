@@ -44,6 +44,8 @@ struct sim_swarm {
     uint64_t sector;                                /* Of disks: what a torn write is torn into. */
     uint64_t disk_us, disk_jitter_us;
     uint64_t turn_us;
+    bool is_damaged;   /* Disks may lose what they acknowledged (atlas.c). */
+    uint64_t segments; /* Of the journal, at most. */
     uint64_t election_ms, heartbeat_ms, flush_bytes, log_memory_bytes, segment_bytes;
     uint32_t nodes, clients, keys, workload, pipeline;
     uint64_t think_us, patience_ms;

@@ -101,13 +101,18 @@ static void plan(struct layout *l, uint32_t retire, bool identity)
 }
 
 /* A file for the next segment. The last one is kept for a batch that gives another back: without it
- * a full journal could never say what it has freed. */
+ * a full journal could never say what it has freed. A start is not refused: its batch says who the
+ * node is now, and a node that could not write it would never come to free anything. */
 static int take_file(struct moot_journal *journal, const struct layout *l,
                      struct moot_journal_write *where)
 {
     bool gives_back = l->retire > 0 || journal__retired(journal) > 0;
     uint32_t limit = journal->options.segments_max - (gives_back ? 0 : 1);
-    if (journal->segment_count >= limit && !journal->opening) {
+    bool starts = l->count > 0 && l->records[0].kind == MOOT_RECORD_IDENTITY;
+    /* Many starts may have made it longer than it should be: then a batch that retires as much as
+     * it takes is the way back. */
+    bool shrinks = l->retire > 0 && journal->segment_count > journal->options.segments_max;
+    if (journal->segment_count >= limit && !journal->opening && !starts && !shrinks) {
         MOOT_SOMETIMES(true, "journal: all segments are in use");
         return MOOT_FAIL(MOOT_ENOSPACE);
     }

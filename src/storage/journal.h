@@ -105,8 +105,9 @@ void moot_journal_close(struct moot_journal *journal);
  * there (size a multiple of the alignment; its memory must be aligned by the caller when it writes:
  * see moot_journal_write_now). `durable` is the greatest batch number known durable; 0 and up.
  * Batches must be written in the order they were laid out; several may be in flight.
- * MOOT_ENOSPACE: all segments are in use: compact and free first. MOOT_ELIMIT: over
- * MOOT_JOURNAL_BATCH_BYTES_MAX, or over a segment. After either nothing has changed. */
+ * MOOT_ENOSPACE: all segments are in use: compact and free first (never when the first record is
+ * the IDENTITY of a start). MOOT_ELIMIT: over MOOT_JOURNAL_BATCH_BYTES_MAX, or over a segment.
+ * After either nothing has changed. */
 int moot_journal_layout(struct moot_journal *journal, const struct moot_record *records,
                         size_t count, uint64_t durable, struct moot_buffer *out,
                         struct moot_journal_write *where) MOOT_MUST_USE;

@@ -132,6 +132,40 @@ static void limits_change_nothing(void **state)
     world_deinit(&w);
 }
 
+/* Goal: a node whose journal is full can start, however often, and comes back to its size once it
+ * has freed something. Method: fill it, start until new segments were needed, free, write on. */
+static void a_full_journal_can_be_started(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w, 9);
+    assert_int_equal(world_open(&w), MOOT_OK);
+    moot_index index = 0;
+    int status = MOOT_OK;
+    while (status == MOOT_OK) {
+        const struct moot_record one = entry(1, ++index, 1, "fills");
+        status = world_write(&w, &one, 1);
+    }
+    assert_int_equal(status, MOOT_ENOSPACE);
+    uint64_t full = moot_journal_bytes(w.journal);
+    for (int i = 0; i < 60; i++) {
+        const struct moot_record start = identity("incarnation");
+        world_close(&w);
+        assert_int_equal(world_open(&w), MOOT_OK);
+        assert_int_equal(world_write(&w, &start, 1), MOOT_OK);
+    }
+    assert_true(moot_journal_bytes(w.journal) > full);
+    moot_journal_free(w.journal, 1, index);
+    for (int i = 0; i < 40; i++) {
+        const struct moot_record one = entry(1, ++index, 1, "fits again");
+        assert_int_equal(world_write(&w, &one, 1), MOOT_OK);
+        moot_journal_free(w.journal, 1, index);
+    }
+    assert_true(moot_journal_bytes(w.journal) < full);
+    world_close(&w);
+    world_deinit(&w);
+}
+
 /* Goal: a full disk is definite: the same write succeeds once there is space. Method: no room for
  * the first segment, then room. */
 static void a_full_disk_can_be_tried_again(void **state)
@@ -159,6 +193,7 @@ int main(void)
         cmocka_unit_test(segments_are_recycled),
         cmocka_unit_test(overwritten_entries_hold_nothing),
         cmocka_unit_test(limits_change_nothing),
+        cmocka_unit_test(a_full_journal_can_be_started),
         cmocka_unit_test(a_full_disk_can_be_tried_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
