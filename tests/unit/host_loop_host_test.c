@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -25,7 +26,7 @@ struct gate_disk {
     struct moot_disk base;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool held;
+    bool held, fails;
     uint64_t writes, bytes, next_offset;
     uint8_t first_bytes[256];
 };
@@ -45,8 +46,9 @@ static int gate_write(struct moot_disk *disk, const char *name, uint64_t offset,
     while (gate->held) {
         pthread_cond_wait(&gate->changed, &gate->lock);
     }
+    int status = gate->fails ? MOOT_EIO : MOOT_OK;
     pthread_mutex_unlock(&gate->lock);
-    return MOOT_OK;
+    return status;
 }
 static const struct moot_disk_ops gate_ops = {.write = gate_write};
 
@@ -671,6 +673,49 @@ static void work_for_the_store_is_answered(void **state)
     server_free(server);
 }
 
+/* Goal: a write or sync that fails ends the process, and nothing that waited for it is said: what
+ * the disk holds then is not known, and asking it again would be told a lie. Method: a server of
+ * its own process on a disk that fails; its client sees the end, and no answer. */
+static void a_failed_write_ends_the_process(void **state)
+{
+    (void)state;
+    struct server *server = server_make();
+    server->options.client_fd = listen_any(&server->port);
+    int words[2];
+    assert_int_equal(pipe(words), 0);
+    fflush(stdout);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        dup2(words[1], 1);
+        dup2(words[1], 2);
+        close(words[1]);
+        server->disk.fails = true;
+        _exit(moot_loop_run(&server->options) == 0 ? 0 : 17);
+    }
+    close(server->options.client_fd);
+    close(words[1]);
+    int fd = dial(server);
+    put(fd, "durable never\n");
+    char byte;
+    ssize_t got = recv(fd, &byte, 1, 0);
+    assert_true(got <= 0); /* The end, or a reset: no answer. */
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) || (WEXITSTATUS(status) != 0 && WEXITSTATUS(status) != 17));
+    char said[1024];
+    size_t size = 0;
+    for (ssize_t more = 1; more > 0 && size < sizeof(said) - 1; size += (size_t)more) {
+        more = read(words[0], said + size, sizeof(said) - 1 - size);
+        assert_true(more >= 0);
+    }
+    said[size] = '\0';
+    assert_non_null(strstr(said, "journal: writing batch 1 to one failed"));
+    close(words[0]);
+    close(fd);
+    server_free(server);
+}
+
 static struct server *peer_make(moot_node_id self, moot_node_id other, int *own_port,
                                 int other_port)
 {
@@ -740,6 +785,7 @@ int main(void)
         cmocka_unit_test(a_closed_client_gets_its_last_reply),
         cmocka_unit_test(one_client_too_many_is_told),
         cmocka_unit_test(work_for_the_store_is_answered),
+        cmocka_unit_test(a_failed_write_ends_the_process),
         cmocka_unit_test(two_nodes_link_and_link_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
