@@ -5,6 +5,7 @@
 #include "sim/world.h"
 
 enum { CONFIGURATIONS_MAX = 20 * 1000, EXPIRY_SLACK_MS = 100 };
+enum { STAMP_NS = 2 * 1000 * 1000 }; /* Stamps are whole milliseconds, rounded down. */
 
 /* ---- expiry ---- */
 
@@ -54,9 +55,9 @@ static bool went_early(const struct sim_world *world, const struct moot_operatio
         }
         last = write;
     }
-    return last != NULL &&
-           read->returned.ns <
-               last->called.ns + sim__lifetime_ms(last->argument.bytes) * MOOT_MSEC_NS;
+    uint64_t until_ns =
+        last == NULL ? 0 : last->called.ns + sim__lifetime_ms(last->argument.bytes) * MOOT_MSEC_NS;
+    return read->returned.ns + STAMP_NS < until_ns;
 }
 
 static void judge_expiry(struct sim_world *world)
