@@ -102,6 +102,21 @@ enum {
     MOOT_HANDSHAKE_BYTES_MAX = 1024, /* One message of it, from somebody not yet known. */
     MOOT_SECRET_MAX = 1024,          /* The cluster secret. */
 
+    /* Failure detection (advice only), and what a leader gives up for */
+    MOOT_SWIM_INTERVAL_MS = 300, /* Each member asks one other, each so often, */
+    MOOT_SWIM_TIMEOUT_MS = 150,  /* and asks others to ask after this. */
+    MOOT_SWIM_JOIN_MS = 3000,    /* Between greetings to nodes that SWIM does not know. */
+    MOOT_SWIM_FORGET_S = 86400,  /* A failed member is asked, now and then, for a day. */
+    MOOT_SWIM_LEAVE_MS = 1000,   /* For telling others of a graceful stop. */
+    MOOT_LINK_BEAT_MS = 250,     /* Each side of a link sends a beat so often, answered at once. */
+    MOOT_PHI_SUSPECT_MILLI = 8000, /* Silence of a link that contradicts SWIM's "alive". */
+    MOOT_HEALTH_STALE_MS = 3000,   /* What detectors have not said again for so long is unknown. */
+    MOOT_DISK_HUNG_MS = 2000,      /* No journal write has become durable for so long: it hangs. */
+    MOOT_LINK_SLOW_TIMES = 10,     /* A leader's round trips against those between others, ... */
+    MOOT_LINK_SLOW_US = 50 * 1000, /* ... when they are at least this, ... */
+    MOOT_LINK_SLOW_MS = 2000,      /* ... for this long: it hands over, */
+    MOOT_HAND_OVER_REST_MS = 10 * 1000, /* and not again for this long. */
+
     /* Journal */
     MOOT_JOURNAL_ALIGN = 4096,
     MOOT_JOURNAL_SEGMENT_BYTES = 64 * 1024 * 1024,
@@ -163,6 +178,10 @@ _Static_assert(MOOT_STORE_WRITE_BUFFER_BYTES >= 2 * MOOT_STORE_FLUSH_BYTES,
                "the node flushes by ticket before RocksDB does by itself");
 _Static_assert(MOOT_HEARTBEAT_MS * 4 <= MOOT_ELECTION_MS,
                "a few lost heartbeats must not start an election");
+_Static_assert(MOOT_DISK_HUNG_MS >= 2 * MOOT_ELECTION_MS,
+               "a transfer must have had time before a hung disk is given a second one");
+_Static_assert(MOOT_HEALTH_STALE_MS >= 4 * MOOT_LINK_BEAT_MS,
+               "a few lost beats must not make a node unknown");
 _Static_assert(MOOT_OUTPUT_HARD >= 2 * MOOT_VALUE_MAX,
                "the largest reply must fit the output buffer");
 

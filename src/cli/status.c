@@ -45,7 +45,7 @@ static const struct argp argp = {
 static void print_member(const struct cli_view *view, const struct cli_member *member)
 {
     struct cli_view own;
-    char why[256], applied[24] = "-", lag[24] = "-";
+    char why[256], applied[24] = "-", lag[24] = "-", phi[24] = "-";
     bool removed = strcmp(member->role, "removed") == 0;
     bool answers = !removed && cli_view_ask(&own, member->client, ASK_OTHERS_MS, why);
     int64_t at = answers ? own.applied : member->match;
@@ -53,12 +53,17 @@ static void print_member(const struct cli_view *view, const struct cli_member *m
         snprintf(applied, sizeof(applied), "%lld", (long long)at);
         snprintf(lag, sizeof(lag), "%lld", (long long)(view->commit > at ? view->commit - at : 0));
     }
+    if (!removed && member->phi_milli >= 0 && member->node != view->node) {
+        snprintf(phi, sizeof(phi), "%lld.%lld", (long long)member->phi_milli / 1000,
+                 (long long)member->phi_milli / 100 % 10);
+    }
     const char *role = member->node == view->leader ? "leader" : member->role;
-    printf("%6lld  %-8s  %-22s  %-6s  %12s  %8s\n", (long long)member->node, role, member->client,
+    printf("%6lld  %-8s  %-22s  %-6s  %12s  %8s  %-8s  %5s\n", (long long)member->node, role,
+           member->client,
            removed   ? "-"
            : answers ? "up"
                      : "down",
-           applied, lag);
+           applied, lag, removed || member->health[0] == '\0' ? "-" : member->health, phi);
 }
 
 static void print_table(const struct cli_view *view)
@@ -70,8 +75,8 @@ static void print_table(const struct cli_view *view)
     }
     printf("   term: %lld   commit: %lld%s\n\n", (long long)view->term, (long long)view->commit,
            view->changing ? "   membership is changing" : "");
-    printf("%6s  %-8s  %-22s  %-6s  %12s  %8s\n", "node", "role", "clients at", "state", "applied",
-           "lag");
+    printf("%6s  %-8s  %-22s  %-6s  %12s  %8s  %-8s  %5s\n", "node", "role", "clients at", "state",
+           "applied", "lag", "health", "phi");
     for (uint32_t i = 0; i < view->member_count; i++) {
         print_member(view, &view->members[i]);
     }

@@ -43,6 +43,8 @@ bool cli_view_read(struct cli_view *view, const char *json, size_t size)
             text(item, "client", member->client, sizeof(member->client));
             text(item, "peer", member->peer, sizeof(member->peer));
             text(item, "role", member->role, sizeof(member->role));
+            text(item, "health", member->health, sizeof(member->health));
+            member->phi_milli = number(item, "phi_milli");
         }
     }
     json_decref(root);

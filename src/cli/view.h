@@ -17,6 +17,8 @@
 struct cli_member {
     int64_t node, match; /* match: as the leader knows it */
     char client[MOOT_ADDRESS_MAX], peer[MOOT_ADDRESS_MAX], role[16];
+    char health[16]; /* As the node that was asked believes; advice. */
+    int64_t phi_milli;
 };
 struct cli_view {
     int64_t node, leader, term, commit, applied, ops;

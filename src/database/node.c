@@ -54,6 +54,7 @@ static void on_peer(struct moot_node *node, const struct moot_input *input)
     if (input->node <= MOOT_NODES_MAX) {
         node->links[input->node] = up;
         node->linked_at[input->node] = node->context.now.instant;
+        node->edge.health[input->node].link = up;
     }
     for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
         if (up) {
@@ -68,6 +69,7 @@ static void on_peer(struct moot_node *node, const struct moot_input *input)
 static void on_durable(struct moot_node *node, const struct moot_input *input)
 {
     moot_outbox_durable(&node->outbox, input->ticket);
+    node__disk_answered(node);
     for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
         moot_group_durable(node->groups[group]);
     }
@@ -169,6 +171,9 @@ static void on_input(struct moot_node *node, const struct moot_input *input)
         return;
     case MOOT_INPUT_SPACE:
         on_space(node, input->amount);
+        return;
+    case MOOT_INPUT_HEALTH:
+        node__health(node, input);
         return;
     case MOOT_INPUT_STOP:
         on_stop(node);
@@ -372,6 +377,7 @@ void moot_node_turn(struct moot_node *node, const struct moot_input *inputs, siz
     node__directory(node);
     refresh_peers(node);
     node__members_tick(node);
+    node__health_tick(node);
     node__stop_tick(node);
     node__rot_tick(node);
     repaired_tick(node);

@@ -1,5 +1,5 @@
-/* The parts of a node, shared by node.c (turns), node_open.c (start), and node_members.c
- * (membership and leadership). */
+/* The parts of a node, shared by node.c (turns), node_open.c (start), node_members.c
+ * (membership and leadership), and node_health.c (failure detectors; a leader that is ill). */
 #ifndef MOOT_DATABASE_NODE_INTERNAL_H
 #define MOOT_DATABASE_NODE_INTERNAL_H
 
@@ -37,6 +37,11 @@ struct moot_node {
     struct moot_instant stop_by;
     uint64_t free_bytes;
     bool disk_is_low;
+    /* node_health.c */
+    struct moot_instant health_ticked;
+    struct moot_instant disk_since;           /* The disk was idle, or answered. */
+    struct moot_instant slow_since;           /* MOOT_NEVER: the links are as quick as others'. */
+    struct moot_instant hung_next, slow_next; /* Not to hand over again before. */
     int fatal;
     char fatal_text[160];
 };
@@ -47,5 +52,8 @@ void node__directory(struct moot_node *node);
 void node__tell_peers(struct moot_node *node);
 void node__rot_tick(struct moot_node *node);
 void node__stop_tick(struct moot_node *node);
+void node__health(struct moot_node *node, const struct moot_input *input);
+void node__disk_answered(struct moot_node *node);
+void node__health_tick(struct moot_node *node);
 
 #endif

@@ -51,8 +51,21 @@ enum moot_input_kind {
                                 storage/snapshot.h) */
     MOOT_INPUT_INGESTED,     /* ticket, status: an INGEST effect is done */
     MOOT_INPUT_SPACE,        /* amount: free bytes on the data disk */
+    MOOT_INPUT_HEALTH,       /* node, status: enum moot_health, amount: phi in thousandths, round
+                                trips: what the driver's failure detectors think. Advice. */
     MOOT_INPUT_STOP, /* Hand over leadership, finish what can be finished, then effect STOP. */
     MOOT_INPUT_KINDS,
+};
+
+/* What a failure detector thinks of a node. It may be wrong: no ownership and no vote depends on
+ * it. */
+enum moot_health {
+    MOOT_HEALTH_UNKNOWN, /* Not heard of yet, or not for a while. */
+    MOOT_HEALTH_ALIVE,
+    MOOT_HEALTH_SUSPECT,
+    MOOT_HEALTH_FAILED,
+    MOOT_HEALTH_LEFT, /* It said goodbye. */
+    MOOT_HEALTH_STATES,
 };
 
 struct moot_input {
@@ -63,6 +76,10 @@ struct moot_input {
     union {
         moot_connection_id connection;
         moot_ticket ticket;
+        struct {                    /* HEALTH; 0: not known. */
+            uint32_t round_trip_us; /* Between this node and `node`, on their link. */
+            uint32_t others_us;     /* The shortest that `node` has with a third one. */
+        } link;
     };
     struct moot_slice bytes;
 };

@@ -188,7 +188,33 @@ void link__send(struct link *link, const struct moot_effect *effect)
     } /* MOOT_EOVERLOADED: dropped; Raft sends again. */
 }
 
+void link__send_beat(struct link *link, const struct moot_beat *beat)
+{
+    MOOT_ASSERT(link->state == LINK_UP);
+    uint8_t bytes[MOOT_BEAT_BYTES];
+    moot_beat_encode(beat, bytes);
+    int status = moot_frame_send(&link->sender, MOOT_LANE_URGENT,
+                                 moot_slice_make(bytes, sizeof(bytes)), NULL, 0);
+    if (status == MOOT_OK) { /* Else the queue is full: nobody can say that this link is quick. */
+        link__flush(link);
+    }
+}
+
 /* ---- reading ---- */
+
+/* True: it was the link's own message. */
+static bool receive_beat(struct link *link, struct moot_block *block)
+{
+    struct moot_slice bytes = moot_block_slice(block);
+    struct moot_beat beat;
+    bool is_beat = moot_beat_is(bytes);
+    bool is_whole = is_beat && moot_beat_decode(bytes, &beat);
+    peers__link_heard(link, is_whole ? &beat : NULL);
+    if (is_beat) {
+        moot_block_release(block);
+    }
+    return is_beat;
+}
 
 static void receive_frames(struct link *link, struct moot_slice bytes)
 {
@@ -202,6 +228,9 @@ static void receive_frames(struct link *link, struct moot_slice bytes)
         if (status != MOOT_OK) {
             fail(link, status, "a frame is damaged, or the handshake was refused");
             return;
+        }
+        if (receive_beat(link, message.block)) {
+            continue;
         }
         loop__keep_block(loop, message.block);
         struct moot_input *input = loop__input(loop, MOOT_INPUT_PEER_MESSAGE);

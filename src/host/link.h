@@ -9,6 +9,7 @@
 #define MOOT_HOST_LINK_H
 
 #include "host/loop_internal.h"
+#include "wire/beat.h"
 #include "wire/frame.h"
 #include "wire/handshake.h"
 
@@ -43,12 +44,16 @@ struct link *link__dial(struct moot_loop *loop, struct peer *peer, moot_node_id 
 void link__accept(struct moot_loop *loop, uv_stream_t *listener);
 /* Queues a message; it leaves with link__flush. Dropped when the queue is full. */
 void link__send(struct link *link, const struct moot_effect *effect);
+/* The link's own: see wire/beat.h. */
+void link__send_beat(struct link *link, const struct moot_beat *beat);
 void link__flush(struct link *link);
 /* Ends the link without a word to peers.c. */
 void link__close(struct link *link);
 
 /* peers.c: the handshake is done. False: not wanted; the link then closes. */
 bool peers__link_up(struct moot_loop *loop, struct link *link);
+/* peers.c: a message came; a beat, if it was one (else NULL). */
+void peers__link_heard(struct link *link, const struct moot_beat *beat);
 /* peers.c: the link has ended by itself: it failed, or the other side closed it. `status` is 0 when
  * the other side's kernel closed it. */
 void peers__link_down(struct moot_loop *loop, struct link *link, int status, const char *why);

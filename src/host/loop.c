@@ -11,6 +11,7 @@
 #include "base/status.h"
 #include "host/loop_internal.h"
 #include "host/say.h"
+#include "host/swim_udp.h"
 
 enum {
     CHUNK_BYTES = 256 * 1024,
@@ -302,6 +303,7 @@ static void on_signal(uv_signal_t *signal, int number)
     loop->stop_asked = true;
     host__say(MOOT_LOG_INFO, "signal %d: stopping; a second one stops at once", number);
     loop__input(loop, MOOT_INPUT_STOP);
+    swim_udp__leave(loop->swim);
 }
 
 /* ---- life ---- */
@@ -371,7 +373,8 @@ static void drain(struct moot_loop *loop)
     uv_idle_stop(&loop->idle);
     uv_timer_stop(&loop->second_timer);
     uv_timer_start(&loop->deadline_timer, on_grace, MOOT_STOP_GRACE_MS, 0);
-    while (loop->exit_status == 0 && clients__drain(loop) && loop__now_ns() < end_ns) {
+    while (loop->exit_status == 0 && loop__now_ns() < end_ns &&
+           (clients__drain(loop) || swim_udp__is_leaving(loop->swim))) {
         uv_run(&loop->uv, UV_RUN_ONCE);
     }
 }
@@ -388,6 +391,7 @@ int moot_loop_run(const struct moot_loop_options *options)
         journal_thread__start(options->disk, options->segment_bytes, &loop->journal_async);
     loop->workers = workers__start(options->store, &loop->workers_async);
     clients__init(loop);
+    loop->swim = swim_udp__start(loop);
     peers__init(loop);
     loop__input(loop, MOOT_INPUT_TICK); /* The first turn names the first deadline and peers. */
     uv_run(&loop->uv, UV_RUN_DEFAULT);
@@ -398,10 +402,12 @@ int moot_loop_run(const struct moot_loop_options *options)
     workers__stop(loop->workers);
     clients__close(loop);
     peers__close(loop);
+    swim_udp__close(loop->swim);
     close_own(loop);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     clients__deinit(loop);
     peers__deinit(loop);
+    swim_udp__deinit(loop->swim);
     int failed = uv_loop_close(&loop->uv);
     MOOT_ASSERT(failed == 0);
     int status = loop->exit_status;

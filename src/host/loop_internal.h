@@ -10,8 +10,10 @@
 #include "host/journal_thread.h"
 #include "host/loop.h"
 #include "host/workers.h"
+#include "moot/detector.h"
 
 struct client;
+struct swim_udp;
 struct peer;
 struct link;
 struct read_chunk;
@@ -36,6 +38,8 @@ struct peers {
     uint32_t unproven;
     uint64_t stranger_told_ns;
     struct link *dirty;
+    uv_timer_t beat_timer;
+    struct moot_observer observer; /* Of this process: was it paused? */
 };
 
 struct moot_loop {
@@ -61,6 +65,7 @@ struct moot_loop {
 
     struct clients clients;
     struct peers peers;
+    struct swim_udp *swim; /* NULL: no port for peers. */
     struct journal_thread *journal;
     struct workers *workers;
     bool answers_wait; /* For the journal's last batch, and nothing else does. */

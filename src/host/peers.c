@@ -13,7 +13,9 @@
 #include "base/memory.h"
 #include "base/status.h"
 #include "host/link.h"
+#include "host/pulse.h"
 #include "host/say.h"
+#include "host/swim_udp.h"
 
 enum { DIALS_QUIET = 12 }; /* After so many dials a link is told only when it has held. */
 
@@ -32,6 +34,7 @@ struct peer {
     uint32_t attempts; /* Since a link last held. */
     bool told_failure; /* One line a silence, not one a dial. */
     bool told_up;      /* Of the link that is up. */
+    struct pulse pulse;
 };
 
 static struct peer *find_peer(struct moot_loop *loop, moot_node_id node)
@@ -56,6 +59,7 @@ static struct peer *add_peer(struct moot_loop *loop, moot_node_id node)
     peer->node = node;
     uv_timer_init(&loop->uv, &peer->redial);
     peer->redial.data = peer;
+    pulse__init(&peer->pulse, loop__now_ns());
     loop->peers.all[loop->peers.count++] = peer;
     return peer;
 }
@@ -97,6 +101,7 @@ static void tell_down(struct peer *peer, int status)
     struct moot_input *input = loop__input(peer->loop, MOOT_INPUT_PEER_DOWN);
     input->node = peer->node;
     input->status = status;
+    pulse__link_ended(&peer->pulse);
 }
 
 static void tell_up(struct peer *peer)
@@ -183,6 +188,69 @@ void peers__link_down(struct moot_loop *loop, struct link *link, int status, con
     dial_later(peer);
 }
 
+/* ---- how the others are ---- */
+
+void peers__link_heard(struct link *link, const struct moot_beat *beat)
+{
+    struct peer *peer = link->peer;
+    if (peer == NULL || peer->up != link) {
+        return;
+    }
+    uint64_t now = loop__now_ns();
+    pulse__heard(&peer->pulse, now);
+    if (beat != NULL && beat->kind == MOOT_BEAT_ASK) {
+        peer->pulse.others_us = beat->others_us;
+        struct moot_beat echo = {MOOT_BEAT_ECHO, beat->number, 0};
+        link__send_beat(link, &echo);
+    } else if (beat != NULL) {
+        (void)pulse__echo(&peer->pulse, beat, now);
+    }
+}
+
+/* The shortest round trip with somebody other than `peer`; 0: none is known. */
+static uint32_t others_us(const struct moot_loop *loop, const struct peer *peer)
+{
+    uint32_t least = 0;
+    for (uint32_t i = 0; i < loop->peers.count; i++) {
+        uint32_t took_us = loop->peers.all[i]->pulse.round_trip_us;
+        bool counts = loop->peers.all[i] != peer && took_us > 0;
+        if (counts && (least == 0 || took_us < least)) {
+            least = took_us;
+        }
+    }
+    return least;
+}
+
+static void on_beat(uv_timer_t *timer)
+{
+    struct moot_loop *loop = timer->data;
+    uint64_t now = loop__now_ns();
+    struct moot_duration lost =
+        moot_observer_tick(&loop->peers.observer, (struct moot_instant){now});
+    for (uint32_t i = 0; i < loop->peers.count; i++) {
+        struct peer *peer = loop->peers.all[i];
+        enum moot_swim_state swim;
+        bool known = swim_udp__state(loop->swim, peer->node, &swim);
+        pulse__excuse(&peer->pulse, now, lost.ns);
+        uint32_t phi_milli = pulse__phi_milli(&peer->pulse, now);
+        struct moot_input *input = loop__input(loop, MOOT_INPUT_HEALTH);
+        input->node = peer->node;
+        input->status =
+            pulse__judge(known ? &swim : NULL, peer->up != NULL, peer->pulse.heard, phi_milli);
+        input->amount = phi_milli;
+        input->link.round_trip_us = peer->pulse.round_trip_us;
+        input->link.others_us = peer->pulse.others_us;
+    }
+    /* Sending may end a link, and says so by inputs of its own. */
+    for (uint32_t i = 0; i < loop->peers.count; i++) {
+        struct peer *peer = loop->peers.all[i];
+        if (peer->up != NULL) {
+            struct moot_beat beat = {MOOT_BEAT_ASK, now / MOOT_USEC_NS, others_us(loop, peer)};
+            link__send_beat(peer->up, &beat);
+        }
+    }
+}
+
 /* ---- effects ---- */
 
 static void end_links(struct peer *peer)
@@ -217,6 +285,7 @@ void peers__effect_peer(struct moot_loop *loop, const struct moot_effect *effect
     memcpy(peer->address, address.data == NULL ? (const uint8_t *)"" : address.data, address.size);
     peer->address[address.size] = '\0';
     peer->refused = address.size == 0;
+    swim_udp__member(loop->swim, peer->node, peer->address);
     if (peer->refused) {
         end_links(peer);
     } else if (peer->up == NULL) {
@@ -272,6 +341,11 @@ void peers__init(struct moot_loop *loop)
     failed |= uv_listen((uv_stream_t *)&loop->peers.listener, MOOT_NODES_MAX, on_connection);
     MOOT_ASSERT(failed == 0);
     loop->peers.listening = true;
+    moot_observer_init(&loop->peers.observer, moot_ms(4 * MOOT_LINK_BEAT_MS),
+                       (struct moot_instant){loop__now_ns()});
+    uv_timer_init(&loop->uv, &loop->peers.beat_timer);
+    loop->peers.beat_timer.data = loop;
+    uv_timer_start(&loop->peers.beat_timer, on_beat, MOOT_LINK_BEAT_MS, MOOT_LINK_BEAT_MS);
 }
 
 void peers__second(struct moot_loop *loop)
@@ -300,6 +374,7 @@ void peers__close(struct moot_loop *loop)
 {
     if (loop->peers.listening) {
         uv_close((uv_handle_t *)&loop->peers.listener, NULL);
+        uv_close((uv_handle_t *)&loop->peers.beat_timer, NULL);
     }
     while (loop->peers.links != NULL) {
         link__close(loop->peers.links);

@@ -233,8 +233,9 @@ void sim__machine_tick(struct sim_world *world, struct sim_machine *machine, uin
 static void note_inputs(struct sim_world *world, const struct sim_machine *machine)
 {
     static const char *const names[MOOT_INPUT_KINDS] = {
-        "tick",    "opened",  "bytes",   "ended",   "sent",  "closed",   "peer-up", "peer-down",
-        "message", "durable", "fetched", "flushed", "chunk", "ingested", "space",   "stop"};
+        "tick",    "opened",    "bytes",   "ended",   "sent",    "closed",
+        "peer-up", "peer-down", "message", "durable", "fetched", "flushed",
+        "chunk",   "ingested",  "space",   "health",  "stop"};
     sim__note(world, world->now);
     sim__note(world, machine->slot);
     for (size_t i = 0; i < machine->input_count; i++) {

@@ -17,6 +17,7 @@
  *   local.c      commands that the edge answers itself
  *   client.c     CLIENT: who is connected
  *   join.c       MOOT JOIN: a new node proves that it knows the cluster's secret
+ *   health.c     what the failure detectors think, as INFO, CLUSTER and MOOT STATUS say it
  *   info.c       INFO, ROLE, CLUSTER, MOOT STATUS: what a node says of itself
  */
 #ifndef MOOT_DATABASE_EDGE_EDGE_H
@@ -56,6 +57,22 @@ struct moot_edge_peer {
     bool active;
 };
 
+/* What this node's failure detectors think of another (enum moot_health). For people and routing.
+ */
+struct moot_edge_health {
+    enum moot_health state;
+    uint32_t phi_milli, round_trip_us, others_us;
+    bool link;                    /* One is up. */
+    struct moot_instant heard_of; /* When the detectors last spoke of it. */
+};
+
+/* A leader that is ill hands over: how often that was, and why the last time. */
+struct moot_edge_hand_overs {
+    uint64_t count;
+    char why[160];
+    bool disk_hangs;
+};
+
 struct moot_edge {
     struct moot_outbox *outbox;
     const struct moot_identity *identity;
@@ -67,6 +84,8 @@ struct moot_edge {
     struct moot_group_view groups[MOOT_GROUPS_MAX]; /* Refreshed by the node. */
     struct moot_edge_peer peers[MOOT_NODES_MAX];    /* What db0's leader knows of its followers. */
     uint32_t peer_count;
+    struct moot_edge_health health[MOOT_NODES_MAX + 1]; /* By node id. */
+    struct moot_edge_hand_overs hand_overs;
     struct moot_edge_counts counts;
     bool refuse_growth, is_stopping;
     struct moot_admission admission; /* Whom to take in. */
@@ -163,6 +182,14 @@ bool edge__take_text(struct moot_slice from, char *out, size_t max);
 /* client.c */
 void edge__client(struct moot_edge *edge, struct moot_connection *connection,
                   const struct moot_slice *args, uint32_t argc);
+/* health.c: what is said of a node's health. Of itself it knows that it is alive. */
+enum moot_health edge__health(const struct moot_edge *edge, moot_node_id node, uint32_t *phi_milli);
+const char *edge__health_text(enum moot_health state);
+void edge__info_peers(const struct moot_edge *edge, struct moot_buffer *out);
+void edge__status_health(const struct moot_edge *edge, moot_node_id node, struct moot_buffer *out);
+void edge__status_hand_overs(const struct moot_edge *edge, struct moot_buffer *out);
+/* Redis' flag, with a comma before it; "" when it is well. */
+const char *edge__cluster_flag(const struct moot_edge *edge, moot_node_id node);
 /* info.c */
 void edge__info(struct moot_edge *edge, struct moot_connection *connection,
                 const struct moot_slice *args, uint32_t argc);

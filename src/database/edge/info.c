@@ -194,6 +194,7 @@ static const struct {
     {"persistence", "# Persistence\r\n", info_persistence},
     {"stats", "# Stats\r\n", info_stats},
     {"replication", "# Replication\r\n", info_replication},
+    {"peers", "# Peers\r\n", edge__info_peers},
     {"cluster", "# Cluster\r\n", info_cluster},
     {"keyspace", "# Keyspace\r\n", info_keyspace},
 };
@@ -372,7 +373,9 @@ static void cluster_nodes(struct moot_edge *edge, struct moot_resp *resp)
         moot_buffer_append_text(&text, node->address.client);
         moot_buffer_append_text(&text, "@0 ");
         moot_buffer_append_text(&text, node->address.node == edge->identity->node ? "myself," : "");
-        moot_buffer_append_text(&text, is_master ? "master - " : "slave ");
+        moot_buffer_append_text(&text, is_master ? "master" : "slave");
+        moot_buffer_append_text(&text, edge__cluster_flag(edge, node->address.node));
+        moot_buffer_append_text(&text, is_master ? " - " : " ");
         if (!is_master) {
             node_name(edge, master, &text);
             moot_buffer_append_text(&text, " ");
@@ -493,6 +496,7 @@ static void status_node(const struct moot_edge *edge, const struct moot_director
     json_text(out, "role",
               node->state == MOOT_NODE_REMOVED ? "removed"
                                                : role_of(&db0->members, node->address.node));
+    edge__status_health(edge, node->address.node, out);
     for (uint32_t i = 0; i < edge->peer_count; i++) {
         if (edge->peers[i].node == node->address.node) {
             moot_buffer_append_text(out, ",");
@@ -555,6 +559,7 @@ static void status(struct moot_edge *edge, struct moot_connection *connection)
     }
     moot_buffer_append_text(&text,
                             is_changing(edge) ? "\"changing\":true," : "\"changing\":false,");
+    edge__status_hand_overs(edge, &text);
     moot_buffer_append_text(&text, "\"nodes\":[");
     for (uint32_t i = 0; i < edge->directory->count; i++) {
         moot_buffer_append_text(&text, i > 0 ? "," : "");
