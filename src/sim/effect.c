@@ -398,6 +398,11 @@ static void do_log(struct sim_world *world, struct sim_machine *machine,
 static void do_stop(struct sim_world *world, struct sim_machine *machine,
                     const struct moot_effect *effect)
 {
+    if (effect->status == MOOT_ECORRUPT && machine->store_rots) {
+        end(world, machine);
+        sim__new_store(world, machine);
+        return;
+    }
     if (effect->status != 0) {
         sim__violation(world, "m%u ended itself: %s: %.*s", machine->slot,
                        moot_status_text(effect->status), (int)effect->log.text.size,

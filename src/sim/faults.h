@@ -51,7 +51,7 @@
     X(LOSE_DISK, "lose-disk", STRIKES, 4, 1, 2,                                                    \
       "a machine is gone with its disk; it is removed, and a new one joins")                       \
     X(STORE_CHECKSUM, "store-checksum", STRIKES, 4, 1, 2,                                          \
-      "the store finds a wrong checksum; the replica is replaced")                                 \
+      "the store finds a wrong checksum; the replica is replaced, or helps itself")                \
     X(STORE_WRITE, "store-write", STRIKES, 2, 1, 4, "the store refuses a write; the process ends") \
     X(ROT_OLD, "rot-old", LASTS, 3, 1, 8,                                                          \
       "bits of old journal batches flip at one death of a process in so many")                     \

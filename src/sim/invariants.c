@@ -132,8 +132,11 @@ static void check_group(struct sim_world *world, struct sim_machine *machine, mo
     struct sim_seen *seen = &machine->seen[group];
     moot_node_group(machine->node, group, &view);
     if (view.fenced && machine->store_rots) { /* It says so itself: it needs a new disk. */
-        sim__count(world, SIM_FAULT_STORE_CHECKSUM);
-        machine->replace = true;
+        if (!machine->steps_aside && !machine->replace) {
+            sim__count(world, SIM_FAULT_STORE_CHECKSUM);
+            machine->steps_aside = sim__one_in(world, 2);
+            machine->replace = !machine->steps_aside;
+        }
         return;
     }
     if (view.fenced) {

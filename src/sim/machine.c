@@ -39,16 +39,21 @@ struct moot_now sim__machine_now(const struct sim_world *world, const struct sim
 
 /* ---- life ---- */
 
+static struct moot_store *new_store(struct sim_world *world)
+{
+    struct moot_store_memory_options store = {.seed = moot_rng_next(&world->rng),
+                                              .wouldblock_one_in =
+                                                  world->swarm.knobs[SIM_FAULT_WOULDBLOCK]};
+    return moot_store_memory_open(&store);
+}
+
 struct sim_machine *sim__machine_make(struct sim_world *world, uint32_t slot)
 {
     struct sim_machine *machine = moot_alloc_zero(sizeof(*machine));
     machine->slot = slot;
     machine->disk = moot_disk_sim_make(moot_rng_next(&world->rng));
     moot_disk_sim_sector(machine->disk, world->swarm.sector);
-    struct moot_store_memory_options store = {.seed = moot_rng_next(&world->rng),
-                                              .wouldblock_one_in =
-                                                  world->swarm.knobs[SIM_FAULT_WOULDBLOCK]};
-    machine->store = moot_store_memory_open(&store);
+    machine->store = new_store(world);
     moot_arena_init(&machine->arena);
     return machine;
 }
@@ -70,6 +75,14 @@ void sim__machine_free(struct sim_machine *machine)
     moot_arena_deinit(&machine->arena);
     moot_free(machine->inputs);
     moot_free(machine);
+}
+
+void sim__new_store(struct sim_world *world, struct sim_machine *machine)
+{
+    MOOT_ASSERT(!machine->running);
+    machine->store->ops->close(machine->store);
+    machine->store = new_store(world);
+    machine->store_lost = true;
 }
 
 static void set_clock(struct sim_world *world, struct sim_machine *machine)
@@ -128,6 +141,7 @@ void sim__machine_start(struct sim_world *world, struct sim_machine *machine)
         .election_ms = swarm->election_ms,
         .heartbeat_ms = swarm->heartbeat_ms,
         .raft_trace = world->record != NULL,
+        .store_lost = machine->store_lost,
         .flush_bytes = swarm->flush_bytes,
         .log_memory_bytes = swarm->log_memory_bytes};
     char why[256] = "";
@@ -145,6 +159,7 @@ void sim__machine_start(struct sim_world *world, struct sim_machine *machine)
     machine->epoch++;
     machine->running = true;
     machine->doomed = machine->sync_fails = machine->store_fails = machine->store_rots = false;
+    machine->steps_aside = machine->store_lost = false;
     machine->journal_last = machine->journal_durable = 0;
     machine->busy_until = machine->paused_until = machine->disk_free_at = world->now;
     machine->disk_stalled_until = 0;

@@ -117,7 +117,9 @@ struct sim_machine {
     uint32_t idle_ticks; /* Turns without anything to do since then. */
     bool doomed;         /* Dies within its next turn. */
     bool damaged;        /* Its journal is known to be rotten, and no start has found it whole. */
-    bool replace;        /* It said that it needs a new disk. */
+    bool replace;        /* It said that it needs a new disk, and gets one. */
+    bool steps_aside;    /* It said so, and shall help itself: its store is given up. */
+    bool store_lost;     /* Its store is a new one; its brain has to be told. */
     bool lost;           /* Its disk is gone: it never starts again. */
     bool sync_fails, store_fails, store_rots; /* The next time. */
     uint64_t full_until;                      /* Its disk has no room. */
@@ -312,6 +314,8 @@ void sim__machine_free(struct sim_machine *machine);
 void sim__machine_start(struct sim_world *world, struct sim_machine *machine);
 /* `is_quiet`: others do not see their links and connections close (the power failed). */
 void sim__machine_crash(struct sim_world *world, struct sim_machine *machine, bool is_quiet);
+/* Its store is set aside for an empty one. */
+void sim__new_store(struct sim_world *world, struct sim_machine *machine);
 void sim__machine_turn(struct sim_world *world, struct sim_machine *machine);
 void sim__machine_tick(struct sim_world *world, struct sim_machine *machine, uint64_t number);
 /* For its next turn, which is arranged for; bytes are copied. */
