@@ -1,5 +1,5 @@
 # A thin door to Meson; every target says what it is doing.
-.PHONY: all build run test live sweep bench asan tsan fuzz install lint format packages clean
+.PHONY: all build run test live sweep bench asan tsan mutants fuzz install lint format packages clean
 BUILD ?= build
 JOBS ?= 2
 
@@ -45,6 +45,13 @@ tsan: packages
 	@tools/configure build-tsan -Db_sanitize=thread -Db_lundef=false $(QUIET)
 	@ninja -C build-tsan -j$(JOBS) --quiet
 	@TSAN_OPTIONS=halt_on_error=1:suppressions=$(CURDIR)/tests/tsan.supp tests/run --build build-tsan $(FOR)
+
+# Every safety rule turned off in turn; each must be missed by some test. FOR names some: make mutants FOR=raft_
+MUTANT_TESTS = $(basename $(notdir $(wildcard tests/unit/*_test.c tests/paper/*_test.c)))
+mutants: packages
+	@tools/configure build-mutants -Dmutants=true
+	@ninja -C build-mutants -j$(JOBS) --quiet moot $(MUTANT_TESTS)
+	@tools/mutants build-mutants --jobs $(JOBS) $(FOR)
 
 # Each fuzzer for SECONDS, with address and undefined-behaviour sanitizers.
 SECONDS ?= 20

@@ -12,6 +12,7 @@
 #include "cli/rehearse.h"
 #include "cli/sim.h"
 #include "moot/base.h"
+#include "sim/mutant.h"
 
 struct subcommand {
     const char *name;
@@ -77,6 +78,7 @@ int main(int argc, char **argv)
         puts("moot " MOOT_VERSION);
         return CLI_OK;
     }
+    (void)moot_sim_mutant(getenv("MUTANT")); /* Deaf to it, but for a mutants build. */
     for (size_t i = 0; i < MOOT_ARRAY_LEN(subcommands); i++) {
         if (strcmp(name, subcommands[i].name) == 0) {
             char full[64];

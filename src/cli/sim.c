@@ -47,7 +47,9 @@ static const struct argp_option options[] = {
      "Every input and effect, a line each; - is stderr. FILE.html: a picture; FILE.json: its data",
      0},
     {"twice", OPTION_TWICE, NULL, 0, "Run each seed twice; other hashes are a violation", 0},
-    {"marks", OPTION_MARKS, NULL, 0, "At the end list the rare paths that no seed reached", 0},
+    {"marks", OPTION_MARKS, NULL, 0,
+     "At the end list the rare paths that no seed reached (and, in mutants builds, the rules met)",
+     0},
     {"mutant", OPTION_MUTANT, "RULE", 0, "With one safety rule off (-Dmutants=true builds)", 0},
     {0},
 };
@@ -277,6 +279,13 @@ static void print_marks(void)
     printf("%zu of %zu marks were reached\n", count - missed, count);
 }
 
+static void print_met(void)
+{
+    for (uint32_t i = 0; moot_sim_met(i) != NULL; i++) {
+        printf("met: %s\n", moot_sim_met(i));
+    }
+}
+
 static void list_faults(void)
 {
     for (uint32_t i = 0; i < SIM_FAULTS; i++) {
@@ -326,6 +335,7 @@ int moot_cli_sim(int argc, char **argv)
     }
     if (settings.marks) {
         print_marks();
+        print_met();
     }
     return good ? EXIT_FINE : EXIT_VIOLATION;
 }

@@ -8,4 +8,8 @@
  */
 bool moot_sim_mutant(const char *rule);
 
+/* The rules that refused something while none was off, in the order in which they first did; NULL
+ * after the last. Only who met a rule can miss it. */
+const char *moot_sim_met(uint32_t i);
+
 #endif

@@ -27,18 +27,6 @@ _Noreturn void moot_assert_failed(const char *expression, const char *file, int 
     abort();
 }
 
-#ifdef MOOT_MUTANTS
-/* MUTANT=name turns one rule off; some test must then fail. */
-bool moot_rule_is_off(const char *name)
-{
-    static const char *off;
-    if (off == NULL) {
-        off = getenv("MUTANT") == NULL ? "" : getenv("MUTANT");
-    }
-    return strcmp(off, name) == 0;
-}
-#endif
-
 enum {
     CLUSTER_NODES = 9, /* Ids 1 to 9. */
     CLUSTER_LOG = 4096,
