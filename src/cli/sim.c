@@ -11,6 +11,8 @@
 #include "base/rule.h"
 #include "base/slice.h"
 #include "cli/sim_picture.h"
+#include "cli/sim_shrink.h"
+#include "sim/compare.h"
 #include "sim/mutant.h"
 #include "sim/sim.h"
 
@@ -23,7 +25,14 @@ enum {
     OPTION_MARKS,
     OPTION_MUTANT,
     OPTION_FAULTS,
-    OPTION_LIST_FAULTS
+    OPTION_LIST_FAULTS,
+    OPTION_FROM,
+    OPTION_UNTIL,
+    OPTION_BREAK_AT,
+    OPTION_FAULTS_END,
+    OPTION_SHRINK,
+    OPTION_UPSET,
+    OPTION_PLANT
 };
 
 struct settings {
@@ -32,7 +41,9 @@ struct settings {
     const char *trace, *mutant;
     const char *faults; /* As it was written. */
     struct sim_fault_wish wish;
-    bool has_seed, twice, marks, lists_faults;
+    uint64_t from_ns, until_ns, break_ns, faults_ns, upset_ns, planted;
+    const char *faults_end; /* As it was written. */
+    bool has_seed, twice, marks, lists_faults, shrinks;
 };
 
 static const struct argp_option options[] = {
@@ -46,7 +57,18 @@ static const struct argp_option options[] = {
     {"trace", OPTION_TRACE, "FILE", 0,
      "Every input and effect, a line each; - is stderr. FILE.html: a picture; FILE.json: its data",
      0},
-    {"twice", OPTION_TWICE, NULL, 0, "Run each seed twice; other hashes are a violation", 0},
+    {"from", OPTION_FROM, "TIME", 0, "The trace or picture begins here: 2.5s, 300ms", 0},
+    {"until", OPTION_UNTIL, "TIME", 0, "The picture ends here", 0},
+    {"break-at", OPTION_BREAK_AT, "TIME", 0, "Raise SIGTRAP at this virtual time, for a debugger",
+     0},
+    {"faults-end", OPTION_FAULTS_END, "TIME", 0, "Faults end here; without it the seed says", 0},
+    {"shrink", OPTION_SHRINK, NULL, 0, "Find the smallest command line that fails in the same way",
+     0},
+    {"twice", OPTION_TWICE, NULL, 0,
+     "Run each seed twice; where they part, if they do, is a violation", 0},
+    {"plant", OPTION_PLANT, "N", OPTION_HIDDEN, "For tests of --shrink: a bug that is known", 0},
+    {"upset", OPTION_UPSET, "TIME", OPTION_HIDDEN,
+     "For tests of --twice: chance that no seed decides", 0},
     {"marks", OPTION_MARKS, NULL, 0,
      "At the end list the rare paths that no seed reached (and, in mutants builds, the rules met)",
      0},
@@ -57,6 +79,24 @@ static const struct argp_option options[] = {
 static bool number(const char *text, uint64_t *out)
 {
     return moot_slice_to_u64(moot_slice_text(text), out);
+}
+
+/* 2.5s, 300ms, 40us; a bare number is seconds. */
+static bool duration(const char *text, uint64_t *out_ns)
+{
+    static const struct {
+        const char *unit;
+        double ns;
+    } units[] = {{"", 1e9}, {"s", 1e9}, {"ms", 1e6}, {"us", 1e3}, {"ns", 1}};
+    char *end;
+    double value = strtod(text, &end);
+    for (size_t i = 0; i < MOOT_ARRAY_LEN(units) && end != text; i++) {
+        if (strcmp(end, units[i].unit) == 0 && value * units[i].ns >= 1 && value < 1e9) {
+            *out_ns = (uint64_t)(value * units[i].ns);
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool range(const char *text, struct settings *settings)
@@ -70,10 +110,41 @@ static bool range(const char *text, struct settings *settings)
            settings->first <= settings->last;
 }
 
+static error_t parse_time(int key, char *text, struct argp_state *state)
+{
+    struct settings *settings = state->input;
+    uint64_t *into = key == OPTION_FROM         ? &settings->from_ns
+                     : key == OPTION_UNTIL      ? &settings->until_ns
+                     : key == OPTION_BREAK_AT   ? &settings->break_ns
+                     : key == OPTION_FAULTS_END ? &settings->faults_ns
+                                                : &settings->upset_ns;
+    if (!duration(text, into)) {
+        argp_error(state, "a time is written as 2.5s or 300ms, not %s", text);
+    }
+    if (key == OPTION_FAULTS_END) {
+        settings->faults_end = text;
+    }
+    return 0;
+}
+
 static error_t parse(int key, char *text, struct argp_state *state)
 {
     struct settings *settings = state->input;
     switch (key) {
+    case OPTION_FROM:
+    case OPTION_UNTIL:
+    case OPTION_BREAK_AT:
+    case OPTION_FAULTS_END:
+    case OPTION_UPSET:
+        return parse_time(key, text, state);
+    case OPTION_PLANT:
+        if (!number(text, &settings->planted)) {
+            argp_error(state, "--plant needs a number, not %s", text);
+        }
+        return 0;
+    case OPTION_SHRINK:
+        settings->shrinks = true;
+        return 0;
     case 's':
         if (!number(text, &settings->first)) {
             argp_error(state, "--seed needs a number, not %s", text);
@@ -139,7 +210,7 @@ static const char *running_picture_path;
 
 static void command_line(const struct settings *settings, uint64_t seed)
 {
-    char nodes[32] = "", mutant[64] = "", faults[SIM_FAULT_LIST_BYTES] = "";
+    char nodes[32] = "", end[40] = "", mutant[64] = "", faults[SIM_FAULT_LIST_BYTES] = "";
     if (settings->nodes != 0) {
         snprintf(nodes, sizeof(nodes), " --nodes %" PRIu64, settings->nodes);
     }
@@ -149,8 +220,11 @@ static void command_line(const struct settings *settings, uint64_t seed)
     if (settings->faults != NULL) {
         snprintf(faults, sizeof(faults), " --faults=%.1000s", settings->faults);
     }
-    snprintf(running, sizeof(running), "moot sim --seed %" PRIu64 "%s --ops %" PRIu64 "%s%s", seed,
-             nodes, settings->operations, mutant, faults);
+    if (settings->faults_end != NULL) {
+        snprintf(end, sizeof(end), " --faults-end %.24s", settings->faults_end);
+    }
+    snprintf(running, sizeof(running), "moot sim --seed %" PRIu64 "%s --ops %" PRIu64 "%s%s%s",
+             seed, nodes, settings->operations, mutant, faults, end);
 }
 
 /* What it calls for the trace and the picture is not promised to work in a handler; it mostly does,
@@ -215,20 +289,29 @@ static bool run_again(const struct moot_sim_options *how, const struct moot_sim_
     moot_sim_run(how, &again);
     bool same = again.hash == first->hash && again.virtual_ns == first->virtual_ns;
     if (!same) {
+        struct moot_buffer words;
+        moot_buffer_init(&words);
+        if (!moot_sim_compare(how, &words)) {
+            moot_buffer_append_text(&words, "side by side they do not part: does the first leave "
+                                            "something behind for the second?\n");
+        }
         printf("VIOLATION: the same seed went two ways: hash %016" PRIx64 " and %016" PRIx64
-               "\n%s --twice\n",
-               first->hash, again.hash, running);
+               "\n%.*s%s --twice\n",
+               first->hash, again.hash, (int)words.size, (const char *)words.data, running);
+        moot_buffer_deinit(&words);
     }
     moot_sim_result_deinit(&again);
     return same;
 }
 
-static struct moot_picture *picture_of(uint64_t seed)
+static struct moot_picture *picture_of(const struct settings *settings, uint64_t seed)
 {
     char title[64];
     snprintf(title, sizeof(title), "moot sim, seed %" PRIu64, seed);
     struct moot_picture_options how = {.title = moot_slice_text(title),
-                                       .subtitle = moot_slice_text(running)};
+                                       .subtitle = moot_slice_text(running),
+                                       .from = settings->from_ns,
+                                       .until = settings->until_ns};
     return running_picture_path == NULL ? NULL : moot_picture_make(&how);
 }
 
@@ -248,12 +331,17 @@ static bool run_seed(const struct settings *settings, uint64_t seed, FILE *trace
                                    .nodes = (uint32_t)settings->nodes,
                                    .operations = settings->operations,
                                    .faults = settings->wish,
+                                   .from_ns = settings->from_ns,
+                                   .break_ns = settings->break_ns,
+                                   .faults_ns = settings->faults_ns,
+                                   .upset_ns = settings->upset_ns,
+                                   .planted = settings->planted,
                                    .trace = trace};
     struct moot_sim_result result;
     command_line(settings, seed);
     alarm(SEED_SECONDS_MAX + (unsigned)(settings->operations / 100));
     moot_sim_result_init(&result);
-    how.picture = running_picture = picture_of(seed);
+    how.picture = running_picture = picture_of(settings, seed);
     moot_sim_run(&how, &result);
     print_line(seed, &result);
     bool good = keep_picture(&result) && !result.violated;
@@ -294,6 +382,22 @@ static void list_faults(void)
     }
 }
 
+static int shrink(const struct settings *settings)
+{
+    struct moot_shrink smallest = {.seed = settings->first,
+                                   .nodes = settings->nodes,
+                                   .operations = settings->operations,
+                                   .faults_ms = settings->faults_ns / MOOT_MSEC_NS,
+                                   .faults = sim_faults_of(settings->first, &settings->wish),
+                                   .planted = settings->planted,
+                                   .mutant = settings->mutant};
+    if (settings->first != settings->last) {
+        fprintf(stderr, "moot sim: --shrink needs one seed\n");
+        return EXIT_USAGE;
+    }
+    return moot_cli_shrink(&smallest) ? EXIT_VIOLATION : EXIT_FINE;
+}
+
 int moot_cli_sim(int argc, char **argv)
 {
     static const struct argp argp = {
@@ -325,7 +429,13 @@ int moot_cli_sim(int argc, char **argv)
             return EXIT_USAGE;
         }
     }
+    if (settings.shrinks) {
+        return shrink(&settings);
+    }
     watch_for_death();
+    if (settings.break_ns != 0) {
+        signal(SIGTRAP, SIG_DFL);
+    }
     bool good = true;
     for (uint64_t seed = settings.first; good && seed <= settings.last; seed++) {
         good = run_seed(&settings, seed, running_trace);

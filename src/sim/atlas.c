@@ -163,6 +163,7 @@ static void rot_batch(struct sim_world *world, struct sim_machine *machine,
         moot_disk_sim_rot(machine->disk, batch->name, batch->offset + at,
                           (uint8_t)(1 << sim__below(world, 8)));
     }
+    sim__record_strike(world, machine, "journal rots");
     sim__trace(world, "m%u: batch %llu rots at byte %llu", machine->slot,
                (unsigned long long)batch->number, (unsigned long long)at);
 }
@@ -198,6 +199,7 @@ static void misdirect(struct sim_world *world, struct sim_machine *machine,
         moot_disk_sim_overwrite(machine->disk, batch->name, batch->offset + at, zeros,
                                 MOOT_JOURNAL_ALIGN);
     }
+    sim__record_strike(world, machine, "a write lies in a wrong place");
     sim__trace(world, "m%u: batch %llu lies where %llu should", machine->slot,
                (unsigned long long)batch->number, (unsigned long long)hit->number);
 }
@@ -242,6 +244,7 @@ void sim__rot(struct sim_world *world, struct sim_machine *machine)
 void sim__lose_disk(struct sim_world *world, struct sim_machine *machine)
 {
     MOOT_ASSERT(!machine->lost);
+    sim__record_strike(world, machine, "lost with its disk");
     sim__trace(world, "m%u is lost with its disk", machine->slot);
     if (machine->running) {
         sim__machine_crash(world, machine, sim__one_in(world, 2));

@@ -91,6 +91,9 @@ void sim__swarm(struct sim_world *world)
         swarm->log_memory_bytes = 64 * 1024;
     }
     swarm->faults_end_us = PICK(&rng, 10, 20, 40) * 1000 * 1000;
+    if (world->options->faults_ns != 0) {
+        swarm->faults_end_us = world->options->faults_ns / MOOT_USEC_NS;
+    }
 }
 
 /* ---- who is where ---- */
@@ -316,12 +319,16 @@ static void hinder_link(struct sim_world *world, enum sim_fault fault)
     } else {
         world->links[a][b].clogged_until = until;
     }
+    sim__record_fault(world, SIM_FAULT_ROWS[fault].name, a * SIM_MACHINES_MAX + b, 1U << a, 1U << b,
+                      until, "%s", "one way");
 }
 
 static void no_room(struct sim_world *world, enum sim_fault fault, struct sim_machine *machine)
 {
     sim__count(world, fault);
     machine->full_until = world->now + how_long(world);
+    sim__record_fault(world, SIM_FAULT_ROWS[fault].name, machine->slot, 1U << machine->slot, 0,
+                      machine->full_until, "%s", "");
     if (fault == SIM_FAULT_FULL_DISK) {
         sim__disk_room(world, machine, true);
     } else {
@@ -339,6 +346,8 @@ static void strike_disk(struct sim_world *world, enum sim_fault fault, struct si
     } else if (fault == SIM_FAULT_STALL_DISK) {
         sim__count(world, fault);
         machine->disk_stalled_until = world->now + 4 * how_long(world);
+        sim__record_fault(world, "stalled disk", machine->slot, 1U << machine->slot, 0,
+                          machine->disk_stalled_until, "%s", "");
     } else if (fault == SIM_FAULT_FAIL_SYNC) {
         machine->sync_fails = true;
     } else if (fault == SIM_FAULT_STORE_WRITE) {

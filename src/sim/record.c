@@ -280,6 +280,15 @@ void sim__record_says(struct sim_world *world, const struct sim_machine *machine
     }
 }
 
+void sim__record_strike(struct sim_world *world, const struct sim_machine *machine,
+                        const char *words)
+{
+    if (world->record != NULL) {
+        moot_picture_moment(world->record->picture, line_of(world->record, machine), world->now,
+                            MOOT_PICTURE_FAULT, moot_slice_text(words));
+    }
+}
+
 void sim__record_phase(struct sim_world *world, const char *name)
 {
     if (world->record != NULL) {

@@ -28,6 +28,8 @@ void sim__record_turn(struct sim_world *world, const struct sim_machine *machine
 /* What a node says to people, or what is done to it at one instant. */
 void sim__record_says(struct sim_world *world, const struct sim_machine *machine,
                       struct moot_slice text);
+void sim__record_strike(struct sim_world *world, const struct sim_machine *machine,
+                        const char *words);
 void sim__record_phase(struct sim_world *world, const char *name);
 void sim__record_violation(struct sim_world *world, const char *words);
 /* The operation of the history that is wrong. */

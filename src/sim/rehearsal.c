@@ -117,7 +117,7 @@ struct moot_rehearsal *moot_rehearsal_open(const struct moot_rehearsal_options *
     rehearsal->options = options;
     MOOT_ASSERT(options->sim.operations == UINT64_MAX);
     moot_rng_init(&rehearsal->faults, moot_hash_mix(options->sim.seed, 0xfa017));
-    rehearsal->world = sim__begin(&options->sim, result, tune, rehearsal);
+    rehearsal->world = sim__open(&options->sim, result, tune, rehearsal);
     return rehearsal;
 }
 
@@ -130,10 +130,11 @@ void moot_rehearsal_close(struct moot_rehearsal *rehearsal)
         }
     }
     world->swarm.faults_end_us = 0;
-    while (world->phase != SIM_PHASE_DONE && !world->result->violated) {
-        sim__step(world);
+    while (sim__step(world)) {
     }
-    sim__end(world);
+    world->result->virtual_ns = world->now;
+    sim__record_end(world);
+    sim__close(world);
     moot_free(rehearsal);
 }
 
@@ -151,8 +152,7 @@ uint64_t moot_rehearsal_next(const struct moot_rehearsal *rehearsal)
 bool moot_rehearsal_run(struct moot_rehearsal *rehearsal, uint64_t until_ns)
 {
     struct sim_world *world = rehearsal->world;
-    while (!world->result->violated && moot_rehearsal_next(rehearsal) <= until_ns) {
-        sim__step(world);
+    while (moot_rehearsal_next(rehearsal) <= until_ns && sim__step(world)) {
     }
     world->now = moot_max_u64(world->now, until_ns);
     return !world->result->violated;

@@ -1,5 +1,6 @@
 #include "sim/world.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -17,7 +18,7 @@ enum {
 
 void sim__trace(struct sim_world *world, const char *format, ...)
 {
-    if (world->options->trace == NULL) {
+    if (world->options->trace == NULL || world->now < world->options->from_ns) {
         return;
     }
     va_list args;
@@ -209,8 +210,20 @@ static void trace_views(struct sim_world *world)
     }
 }
 
+static void look_for_planted(struct sim_world *world)
+{
+    const struct moot_sim_counts *counts = &world->result->counts;
+    if (world->options->planted != 0 && counts->operations >= world->options->planted &&
+        counts->faults[SIM_FAULT_CRASH] > 0) {
+        sim__record_wrong(world, world->history.count - 1);
+        sim__violation(world, "planted: %llu operations and a crash",
+                       (unsigned long long)counts->operations);
+    }
+}
+
 static void watch(struct sim_world *world)
 {
+    look_for_planted(world);
     trace_views(world);
     uint64_t seconds = (world->now - world->phase_since) / MOOT_SEC_NS;
     const char *why = "";
@@ -361,8 +374,8 @@ void moot_sim_result_init(struct moot_sim_result *result)
 
 void moot_sim_result_deinit(struct moot_sim_result *result) { moot_buffer_deinit(&result->words); }
 
-struct sim_world *sim__begin(const struct moot_sim_options *options, struct moot_sim_result *result,
-                             void (*tune)(struct sim_world *world, void *context), void *context)
+struct sim_world *sim__open(const struct moot_sim_options *options, struct moot_sim_result *result,
+                            void (*tune)(struct sim_world *world, void *context), void *context)
 {
     struct sim_world *world = moot_alloc_zero(sizeof(*world));
     world->options = options;
@@ -379,35 +392,55 @@ struct sim_world *sim__begin(const struct moot_sim_options *options, struct moot
     result->workload = sim__workload_name(world->swarm.workload);
     populate(world);
     sim__record_begin(world);
+    static uint64_t worlds; /* What no world may depend on; see the option. */
+    world->is_upset = options->upset_ns != 0 && ++worlds % 2 == 0;
     return world;
 }
 
-void sim__step(struct sim_world *world)
+/* A debugger stops here, before the first event at or after the time that was asked for. */
+static void stop_for_debugger(struct sim_world *world)
+{
+    if (world->options->break_ns != 0 && world->now >= world->options->break_ns &&
+        !world->has_stopped) {
+        world->has_stopped = true;
+        raise(SIGTRAP);
+    }
+}
+
+bool sim__step(struct sim_world *world)
 {
     struct sim_event event;
+    if (world->phase == SIM_PHASE_DONE || world->result->violated) {
+        return false;
+    }
     bool some = sim_events_take(&world->events, &event);
     MOOT_ASSERT(some); /* The watch never ends. */
     world->now = event.at;
+    stop_for_debugger(world);
+    if (world->is_upset && world->now >= world->options->upset_ns) {
+        world->is_upset = false;
+        (void)sim__below(world, 2);
+    }
     on_event(world, &event);
     moot_block_release(event.block);
+    return true;
 }
 
-void sim__end(struct sim_world *world)
+void sim__close(struct sim_world *world)
 {
-    world->result->virtual_ns = world->now;
-    sim__record_end(world);
     depopulate(world);
     moot_free(world);
 }
 
 void moot_sim_run(const struct moot_sim_options *options, struct moot_sim_result *result)
 {
-    struct sim_world *world = sim__begin(options, result, NULL, NULL);
-    while (world->phase != SIM_PHASE_DONE && !result->violated) {
-        sim__step(world);
+    struct sim_world *world = sim__open(options, result, NULL, NULL);
+    while (sim__step(world)) {
     }
     if (!result->violated) {
         sim__judge(world);
     }
-    sim__end(world);
+    result->virtual_ns = world->now;
+    sim__record_end(world);
+    sim__close(world);
 }

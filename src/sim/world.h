@@ -261,6 +261,7 @@ struct sim_world {
     struct sim_swarm swarm;
     struct moot_rng rng;
     uint64_t now; /* ns since the world began */
+    bool has_stopped, is_upset;
     struct sim_events events;
     enum sim_phase phase;
     uint64_t phase_since;
@@ -284,6 +285,12 @@ struct sim_world {
 };
 
 /* world.c */
+/* A world, an event of it (false: it has ended), and its end; moot_sim_run is these. */
+/* `tune` may change what the seed has drawn; NULL: it does not. */
+struct sim_world *sim__open(const struct moot_sim_options *options, struct moot_sim_result *result,
+                            void (*tune)(struct sim_world *world, void *context), void *context);
+bool sim__step(struct sim_world *world);
+void sim__close(struct sim_world *world);
 /* The first violation counts; the run ends after this event. */
 void sim__violation(struct sim_world *world, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -300,13 +307,6 @@ uint32_t sim__level(const struct sim_world *world, enum sim_fault fault);
 void sim__count(struct sim_world *world, enum sim_fault fault); /* It has shown. */
 /* Microseconds around `mean_us`, as nanoseconds; exponential-like, never 0. */
 uint64_t sim__around(struct sim_world *world, uint64_t mean_us);
-
-/* A world at time 0; what happens next; the end, with the result filled in. `tune` may change what
- * the seed has drawn; NULL: it does not. */
-struct sim_world *sim__begin(const struct moot_sim_options *options, struct moot_sim_result *result,
-                             void (*tune)(struct sim_world *world, void *context), void *context);
-void sim__step(struct sim_world *world);
-void sim__end(struct sim_world *world);
 
 /* machine.c */
 struct sim_machine *sim__machine_make(struct sim_world *world, uint32_t slot);
