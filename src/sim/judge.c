@@ -68,9 +68,11 @@ static void judge_expiry(struct sim_world *world)
             continue;
         }
         if (read->result.kind == MOOT_HISTORY_BYTES && outlived(world, read)) {
+            sim__record_wrong(world, i);
             sim__violation(world, "a value was read long after it had expired: %.*s",
                            (int)read->result.bytes.size, (const char *)read->result.bytes.data);
         } else if (read->result.kind == MOOT_HISTORY_NIL && went_early(world, read)) {
+            sim__record_wrong(world, i);
             sim__violation(world, "a value had gone before its time, seen by a read of %.*s",
                            (int)read->key.size, (const char *)read->key.data);
         }

@@ -21,7 +21,7 @@ struct sim_record {
         size_t fault;
     } in_force[IN_FORCE_MAX];
     size_t in_force_count;
-    uint32_t *asked; /* By operation: the slot that was asked. */
+    uint32_t *asked; /* By operation: the slot that was asked, or UINT32_MAX. */
     size_t asked_capacity;
     size_t wrong; /* SIZE_MAX: no operation is. */
     struct moot_buffer words;
@@ -94,6 +94,7 @@ static void add_operation(struct sim_world *world, size_t number)
                                                              MOOT_PICTURE_INDOUBT,
                                                          [MOOT_OUTCOME_OK] = MOOT_PICTURE_OK,
                                                          [MOOT_OUTCOME_FAIL] = MOOT_PICTURE_FAIL};
+    uint32_t slot = number < record->asked_capacity ? record->asked[number] : UINT32_MAX;
     bool open = operation->returned.ns < operation->called.ns || operation->returned.ns == 0;
     moot_buffer_reset(&record->words, WORDS_MAX);
     sim_record_asked(operation, &record->words);
@@ -104,7 +105,7 @@ static void add_operation(struct sim_world *world, size_t number)
         record->picture,
         &(struct moot_picture_operation){
             .line = record->clients[operation->process % SIM_CLIENTS_MAX],
-            .by = record->machines[record->asked[number]],
+            .by = slot < SIM_MACHINES_MAX ? record->machines[slot] : MOOT_PICTURE_NOBODY,
             .called = operation->called.ns,
             .returned = open ? world->now : operation->returned.ns,
             .outcome = open ? MOOT_PICTURE_OPEN : outcomes[operation->outcome],
@@ -377,9 +378,12 @@ void sim__record_call(struct sim_world *world, const struct sim_client *client, 
         return;
     }
     if (operation >= record->asked_capacity) {
+        size_t before = record->asked_capacity;
         record->asked_capacity = 2 * operation + 64;
         record->asked =
             moot_realloc(record->asked, record->asked_capacity * sizeof(*record->asked));
+        memset(record->asked + before, 0xff,
+               (record->asked_capacity - before) * sizeof(*record->asked));
     }
     record->asked[operation] = client->machine;
 }
