@@ -110,6 +110,7 @@ enum {
     MOOT_SWIM_LEAVE_MS = 1000,   /* For telling others of a graceful stop. */
     MOOT_LINK_BEAT_MS = 250,     /* Each side of a link sends a beat so often, answered at once. */
     MOOT_PHI_SUSPECT_MILLI = 8000, /* Silence of a link that contradicts SWIM's "alive". */
+    MOOT_PHI_FAILED_MILLI = 32000, /* Silence of a link that agrees with SWIM's "dead". */
     MOOT_HEALTH_STALE_MS = 3000,   /* What detectors have not said again for so long is unknown. */
     MOOT_DISK_HUNG_MS = 2000,      /* No journal write has become durable for so long: it hangs. */
     MOOT_LINK_SLOW_TIMES = 10,     /* A leader's round trips against those between others, ... */

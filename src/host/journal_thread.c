@@ -115,6 +115,7 @@ static void write_unlocked(struct journal_thread *journal, uint64_t first, uint6
 static void *journal_main(void *argument)
 {
     struct journal_thread *journal = argument;
+    pthread_setname_np(pthread_self(), "moot-journal");
     pthread_mutex_lock(&journal->lock);
     for (;;) {
         while ((journal->queued == journal->written && !journal->stopping) || journal->writing) {

@@ -149,6 +149,7 @@ bool peers__link_up(struct moot_loop *loop, struct link *link)
     peer->up = link;
     link->peer = peer;
     peer->up_since_ns = loop__now_ns();
+    pulse__link_begins(&peer->pulse, peer->up_since_ns);
     peer->incarnation = who->incarnation;
     peer->told_up = false;
     if (peer->attempts <= DIALS_QUIET) {

@@ -3,7 +3,7 @@
 #include "base/assert.h"
 #include "base/limits.h"
 
-enum { GAP_MAX_MS = 10 * 1000, DEVIATION_MIN_MS = 100, SLACK_MS = 200 };
+enum { GAP_MAX_MS = 4 * MOOT_LINK_BEAT_MS, DEVIATION_MIN_MS = 100, SLACK_MS = 200 };
 
 #define ECHO_MAX_US (UINT64_C(60) * 1000 * 1000)
 
@@ -51,6 +51,15 @@ bool pulse__echo(struct pulse *pulse, const struct moot_beat *beat, uint64_t now
     return true;
 }
 
+/* What it was like before is another link's, perhaps of an earlier life; and the gap between the
+ * two says nothing about this one's pace. */
+void pulse__link_begins(struct pulse *pulse, uint64_t now_ns)
+{
+    pulse__init(pulse, now_ns);
+    pulse->heard = true;
+    moot_detector_heard(&pulse->detector, (struct moot_instant){now_ns});
+}
+
 void pulse__link_ended(struct pulse *pulse)
 {
     pulse->round_trip_us = pulse->others_us = pulse->echoes = 0;
@@ -82,7 +91,10 @@ enum moot_health pulse__judge(const enum moot_swim_state *swim, bool link_up, bo
     case MOOT_SWIM_SUSPECT:
         return link_lives ? MOOT_HEALTH_ALIVE : MOOT_HEALTH_SUSPECT;
     case MOOT_SWIM_DEAD:
-        return link_lives ? MOOT_HEALTH_ALIVE : MOOT_HEALTH_FAILED;
+        /* Who came back by its link may not be back in SWIM yet when it falls silent again. */
+        return link_lives                                              ? MOOT_HEALTH_ALIVE
+               : link_up && heard && phi_milli < MOOT_PHI_FAILED_MILLI ? MOOT_HEALTH_SUSPECT
+                                                                       : MOOT_HEALTH_FAILED;
     }
     MOOT_UNREACHABLE();
 }

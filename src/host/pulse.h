@@ -25,6 +25,8 @@ void pulse__init(struct pulse *pulse, uint64_t now_ns);
 void pulse__heard(struct pulse *pulse, uint64_t now_ns);
 /* A beat's answer; false: it answers nothing that was asked within the last minute. */
 bool pulse__echo(struct pulse *pulse, const struct moot_beat *beat, uint64_t now_ns);
+/* A handshake is done: the peer lives. */
+void pulse__link_begins(struct pulse *pulse, uint64_t now_ns);
 /* The link has ended: what was measured on it is void. */
 void pulse__link_ended(struct pulse *pulse);
 /* This process stood still until `now_ns`. */

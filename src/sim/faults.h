@@ -76,6 +76,8 @@
     X(TEAR_BYTES, "tear-bytes", LASTS, 1, 1, 10, "one request in so many arrives in pieces")       \
     X(WOULDBLOCK, "wouldblock", LASTS, 1, 2, 100,                                                  \
       "one key in so many is not in memory and has to be fetched")                                 \
+    X(LIE, "lie", LASTS, 1, 2, 200,                                                                \
+      "before one turn in so many a failure detector says something untrue")                       \
     X(RARELY, "rarely", LASTS, 1, 20, 2000, "one legal but rare choice in so many is taken")
 
 enum sim_fault {

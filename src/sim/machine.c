@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/status.h"
+#include "moot/detector.h"
 #include "sim/world.h"
 #include "storage/store_memory.h"
 
@@ -291,6 +292,26 @@ static void watch_for_spin(struct sim_world *world, struct sim_machine *machine,
     }
 }
 
+/* Detectors are advice: whatever they say, nothing is lost and everything ends. For seconds at a
+ * time they insist that a node's links are slow, which moves a leader; else they talk at random. */
+static void lie(struct sim_world *world, struct sim_machine *machine)
+{
+    if (!sim__one_in(world, sim__level(world, SIM_FAULT_LIE))) {
+        return;
+    }
+    sim__count(world, SIM_FAULT_LIE);
+    moot_node_id about = 1 + (moot_node_id)sim__below(world, world->machine_count + 1);
+    uint64_t seconds = world->now / (4 * MOOT_SEC_NS);
+    bool insists = moot_hash_mix(seconds, machine->slot) % 2 == 0;
+    struct moot_input *input =
+        sim__input(world, machine, MOOT_INPUT_HEALTH, (struct moot_slice){NULL, 0});
+    input->node = about;
+    input->status = (int)sim__below(world, MOOT_HEALTH_STATES);
+    input->amount = sim__below(world, MOOT_DETECTOR_MILLI_MAX + 1);
+    input->link.round_trip_us = insists ? 300000 : (uint32_t)sim__below(world, 1000000);
+    input->link.others_us = insists ? 100 : (uint32_t)sim__below(world, 1000000);
+}
+
 void sim__machine_turn(struct sim_world *world, struct sim_machine *machine)
 {
     if (machine->paused_until > world->now) {
@@ -300,6 +321,7 @@ void sim__machine_turn(struct sim_world *world, struct sim_machine *machine)
                     .kind = SIM_TURN, .machine = machine->slot, .epoch = machine->epoch});
         return;
     }
+    lie(world, machine);
     note_inputs(world, machine);
     bool is_tick = machine->input_count == 1 && machine->inputs[0].kind == MOOT_INPUT_TICK;
     struct moot_effects effects;
