@@ -85,6 +85,7 @@ static void detection_time_and_load_do_not_grow(void **state)
         double last = (double)spread / VICTIMS / (double)PERIOD;
         printf("#  %5u %14.2f %16.2f %14.0f %14.2f %13.2f\n", n, periods, packets, volume, last,
                last / log2_of(n));
+        printf("# data swim %u %.3f %.3f %.1f %.3f\n", n, periods, packets, volume, last);
         assert_true(periods < 3.0);
         assert_true(packets > 1.8 && packets < 2.5);
         assert_true(volume < 200);
@@ -135,6 +136,8 @@ static void lifeguard_ends_most_false_deaths(void **state)
            "(paper: 50 to 100 times fewer); detection %.1f s and %.1f s\n",
            SLOW, COUNT, (unsigned long long)false_deaths[0], (unsigned long long)false_deaths[1],
            (double)detection[0] / 1e9, (double)detection[1] / 1e9);
+    printf("# data deaths %llu %llu\n", (unsigned long long)false_deaths[0],
+           (unsigned long long)false_deaths[1]);
     assert_true(false_deaths[0] >= 50);
     assert_true(false_deaths[1] * 5 <= false_deaths[0]);
     assert_true(detection[1] <= 3 * detection[0]);
