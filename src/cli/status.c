@@ -80,6 +80,10 @@ static void print_table(const struct cli_view *view)
     for (uint32_t i = 0; i < view->member_count; i++) {
         print_member(view, &view->members[i]);
     }
+    if (view->handed_over[0] != '\0') {
+        printf("\nnode %lld last handed over leadership: %s\n", (long long)view->node,
+               view->handed_over);
+    }
 }
 
 int moot_cli_status(int argc, char **argv)

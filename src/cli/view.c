@@ -31,6 +31,7 @@ bool cli_view_read(struct cli_view *view, const char *json, size_t size)
     view->commit = number(root, "commit");
     view->applied = number(root, "applied");
     view->ops = number(root, "ops");
+    text(root, "last_hand_over", view->handed_over, sizeof(view->handed_over));
     view->changing = json_is_true(json_object_get(root, "changing"));
     size_t i;
     json_t *item;

@@ -23,6 +23,7 @@ struct cli_member {
 struct cli_view {
     int64_t node, leader, term, commit, applied, ops;
     bool changing;
+    char handed_over[160]; /* Why the node last gave up leadership because it was ill. */
     struct cli_member members[MOOT_NODES_MAX];
     uint32_t member_count;
 };

@@ -324,8 +324,11 @@ static void shard_node(struct moot_edge *edge, struct moot_resp *resp,
     moot_resp_bulk_text(resp, master ? "master" : "replica");
     moot_resp_bulk_text(resp, "replication-offset");
     moot_resp_integer(resp, (int64_t)edge->groups[MOOT_GROUP_DB0].applied);
+    uint32_t phi_milli;
+    enum moot_health health = edge__health(edge, address->node, &phi_milli);
+    bool gone = health == MOOT_HEALTH_FAILED || health == MOOT_HEALTH_LEFT;
     moot_resp_bulk_text(resp, "health");
-    moot_resp_bulk_text(resp, "online");
+    moot_resp_bulk_text(resp, gone ? "failed" : "online");
     moot_buffer_deinit(&name);
 }
 
