@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/rule.h"
@@ -274,7 +275,10 @@ static void print_line(uint64_t seed, const struct moot_sim_result *result)
         }
     }
     printf("%s hash=%016" PRIx64 " verdict=%s\n", c->unknown != 0 ? " judge=gave-up" : "",
-           result->hash, result->violated ? "VIOLATION" : "ok");
+           result->hash,
+           result->violated  ? "VIOLATION"
+           : c->unknown != 0 ? "unknown"
+                             : "ok");
     if (result->violated) {
         printf("VIOLATION: %.*s\n%s\n", (int)result->words.size, (const char *)result->words.data,
                running);
@@ -325,7 +329,55 @@ static bool keep_picture(const struct moot_sim_result *result)
     return good;
 }
 
-static bool run_seed(const struct settings *settings, uint64_t seed, FILE *trace)
+/* What a batch of seeds was worth. */
+enum { GAVE_UP_SHOWN_MAX = 20 };
+struct batch {
+    uint64_t worlds, virtual_ns, gave_up, operations;
+    uint64_t gave_up_seeds[GAVE_UP_SHOWN_MAX];
+    struct timespec began;
+};
+
+static void add_world(struct batch *batch, uint64_t seed, const struct moot_sim_result *result)
+{
+    batch->worlds++;
+    batch->virtual_ns += result->virtual_ns;
+    batch->operations += result->counts.operations;
+    if (result->counts.unknown != 0) {
+        if (batch->gave_up < GAVE_UP_SHOWN_MAX) {
+            batch->gave_up_seeds[batch->gave_up] = seed;
+        }
+        batch->gave_up++;
+    }
+}
+
+/* To stderr: it has real times in it, and what is on stdout is the same whenever it is run. */
+static void print_batch(const struct batch *batch)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    double took = (double)(now.tv_sec - batch->began.tv_sec) +
+                  (double)(now.tv_nsec - batch->began.tv_nsec) / 1e9;
+    double virtual_s = (double)batch->virtual_ns / 1e9;
+    took = took > 0.001 ? took : 0.001;
+    fprintf(stderr,
+            "%" PRIu64 " worlds with %" PRIu64
+            " operations: %.0f virtual seconds in %.1f s (%.0f a "
+            "second), %.0f worlds a minute\n",
+            batch->worlds, batch->operations, virtual_s, took, virtual_s / took,
+            60.0 * (double)batch->worlds / took);
+    if (batch->gave_up == 0) {
+        return;
+    }
+    fprintf(stderr, "the judge gave up on %" PRIu64 " of them, which are not known to be right:",
+            batch->gave_up);
+    for (size_t i = 0; i < batch->gave_up && i < GAVE_UP_SHOWN_MAX; i++) {
+        fprintf(stderr, " %" PRIu64, batch->gave_up_seeds[i]);
+    }
+    fprintf(stderr, "%s\n", batch->gave_up > GAVE_UP_SHOWN_MAX ? " ..." : "");
+}
+
+static bool run_seed(const struct settings *settings, uint64_t seed, FILE *trace,
+                     struct batch *batch)
 {
     struct moot_sim_options how = {.seed = seed,
                                    .nodes = (uint32_t)settings->nodes,
@@ -344,6 +396,7 @@ static bool run_seed(const struct settings *settings, uint64_t seed, FILE *trace
     how.picture = running_picture = picture_of(settings, seed);
     moot_sim_run(&how, &result);
     print_line(seed, &result);
+    add_world(batch, seed, &result);
     bool good = keep_picture(&result) && !result.violated;
     how.trace = NULL;
     how.picture = NULL;
@@ -437,8 +490,13 @@ int moot_cli_sim(int argc, char **argv)
         signal(SIGTRAP, SIG_DFL);
     }
     bool good = true;
+    struct batch batch = {0};
+    clock_gettime(CLOCK_MONOTONIC, &batch.began);
     for (uint64_t seed = settings.first; good && seed <= settings.last; seed++) {
-        good = run_seed(&settings, seed, running_trace);
+        good = run_seed(&settings, seed, running_trace, &batch);
+    }
+    if (settings.first != settings.last) {
+        print_batch(&batch);
     }
     if (running_trace != NULL) {
         fclose(running_trace);

@@ -4,7 +4,7 @@
 #include "check/set.h"
 #include "sim/world.h"
 
-enum { CONFIGURATIONS_MAX = 20 * 1000, EXPIRY_SLACK_MS = 100 };
+enum { CONFIGURATIONS_MAX = 50 * 1000, EXPIRY_SLACK_MS = 100 };
 enum { STAMP_NS = 2 * 1000 * 1000 }; /* Stamps are whole milliseconds, rounded down. */
 
 /* ---- expiry ---- */

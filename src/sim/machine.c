@@ -144,6 +144,7 @@ void sim__machine_start(struct sim_world *world, struct sim_machine *machine)
         .raft_trace = world->record != NULL,
         .store_lost = machine->store_lost,
         .flush_bytes = swarm->flush_bytes,
+        .recent_bytes = swarm->recent_bytes,
         .log_memory_bytes = swarm->log_memory_bytes};
     char why[256] = "";
     bool dies = sim__one_in(world, sim__level(world, SIM_FAULT_CRASH_OPEN));

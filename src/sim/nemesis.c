@@ -91,6 +91,7 @@ void sim__swarm(struct sim_world *world)
         swarm->log_memory_bytes = 64 * 1024;
     }
     swarm->faults_end_us = PICK(&rng, 10, 20, 40) * 1000 * 1000;
+    swarm->recent_bytes = PICK(&rng, 64, 1024, 1024) * 1024; /* Some are pushed out. */
     if (world->options->faults_ns != 0) {
         swarm->faults_end_us = world->options->faults_ns / MOOT_USEC_NS;
     }

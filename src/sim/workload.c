@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "base/hash.h"
+#include "base/rule.h"
 #include "base/status.h"
 #include "sim/world.h"
 #include "wire/resp.h"
@@ -10,16 +11,84 @@
 static const char *const NAMES[SIM_WORKLOADS] = {"register", "counter", "list", "set",    "queue",
                                                  "bank",     "ids",     "once", "expiry", "large"};
 enum { FAILS_MAX = 2, HEALED_S = 10, LARGE_BYTES = 128 * 1024, ASK_WORDS = 6 };
+enum { OPEN_MAX = 4, DOUBTS_MAX = 6 };
 
 const char *sim__workload_name(uint32_t workload) { return NAMES[workload]; }
 uint32_t sim__workload_count(void) { return SIM_WORKLOADS; }
 
 /* ---- asking ---- */
 
-static struct moot_slice key_name(uint32_t key)
+static void name_key(char name[16], uint32_t key, uint32_t generation)
 {
-    static const char names[SIM_KEYS_MAX][4] = {"k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7"};
-    return moot_slice_text(names[key]);
+    snprintf(name, 16, generation == 0 ? "k%u" : "k%u.%u", key, generation);
+}
+
+static struct moot_slice key_name(struct sim_world *world, uint32_t key)
+{
+    struct sim_key *used = &world->keys[key];
+    if (used->name[0] == 0) {
+        name_key(used->name, key, used->generation);
+    }
+    return moot_slice_text(used->name);
+}
+
+/* Operations that overlap can have been done in any order, and those in doubt overlap with all that
+ * come later. What a register holds tells who was last; of lists and sums many orders look alike,
+ * and judging takes exponential time in how many overlap. */
+static bool is_hard_to_judge(const struct sim_world *world)
+{
+    return world->swarm.workload == SIM_WORKLOAD_LIST ||
+           world->swarm.workload == SIM_WORKLOAD_COUNTER;
+}
+
+/* The key that the operation is about; NULL: clients no longer use it, or it is a read. */
+static struct sim_key *key_of(struct sim_world *world, const struct moot_operation *operation)
+{
+    bool changes =
+        operation->kind != MOOT_OPERATION_READ && operation->kind != MOOT_OPERATION_LENGTH;
+    for (uint32_t i = 0; i < world->swarm.keys && changes && is_hard_to_judge(world); i++) {
+        if (moot_slice_equal(operation->key, key_name(world, i))) {
+            return &world->keys[i];
+        }
+    }
+    return NULL;
+}
+
+static void key_is_open(struct sim_world *world, size_t operation)
+{
+    struct sim_key *key = key_of(world, &world->history.operations[operation]);
+    if (key != NULL) {
+        key->open++;
+    }
+}
+
+static void key_is_settled(struct sim_world *world, size_t operation, bool in_doubt)
+{
+    struct sim_key *key = key_of(world, &world->history.operations[operation]);
+    if (key == NULL) {
+        return;
+    }
+    MOOT_ASSERT(key->open > 0);
+    key->open--;
+    key->doubts += in_doubt;
+    if (key->doubts >= DOUBTS_MAX) {
+        *key = (struct sim_key){.generation = key->generation + 1};
+        MOOT_SOMETIMES(true, "the simulator's clients left a key that was too much in doubt");
+    }
+}
+
+/* Of all keys that were ever used, one after the other; false when there is no `number`-th. */
+static bool key_ever_used(const struct sim_world *world, uint32_t number, uint32_t *key,
+                          uint32_t *generation)
+{
+    for (*key = 0; *key < world->swarm.keys; ++*key) {
+        if (number <= world->keys[*key].generation) {
+            *generation = number;
+            return true;
+        }
+        number -= world->keys[*key].generation + 1;
+    }
+    return false;
 }
 
 /* Every value is written once in a run. */
@@ -82,8 +151,8 @@ struct ask {
     int64_t integer;
 };
 
-static void ask_one(struct sim_world *world, struct sim_client *client, const struct ask *ask,
-                    uint32_t key)
+static void ask_named(struct sim_world *world, struct sim_client *client, const struct ask *ask,
+                      uint32_t key, struct moot_slice name)
 {
     char text[SIM_VALUE_MAX], digits[24];
     struct moot_slice args[ASK_WORDS + SIM_KEYS_MAX], value = {NULL, 0};
@@ -92,7 +161,7 @@ static void ask_one(struct sim_world *world, struct sim_client *client, const st
     for (uint32_t i = 0; i < ASK_WORDS && ask->words[i] != NULL; i++) {
         args[argc] = moot_slice_text(ask->words[i]);
         if (strcmp(ask->words[i], "$key") == 0) {
-            args[argc] = key_name(key);
+            args[argc] = name;
         } else if (strcmp(ask->words[i], "$value") == 0) {
             value = unique(world, text);
             args[argc] = on_the_wire(world, value);
@@ -103,7 +172,7 @@ static void ask_one(struct sim_world *world, struct sim_client *client, const st
             args[argc] = moot_slice_make(digits, moot_text_u64(digits, sim__lifetime_ms(value)));
         } else if (strcmp(ask->words[i], "$all") == 0) {
             for (uint32_t k = 0; k < world->swarm.keys; k++) {
-                args[argc++] = key_name(k);
+                args[argc++] = key_name(world, k);
             }
             continue;
         }
@@ -112,13 +181,20 @@ static void ask_one(struct sim_world *world, struct sim_client *client, const st
     if (ask->has_integer) {
         argument = moot_history_integer(ask->integer);
     }
-    size_t operation = moot_history_call(&world->history, client->process, ask->kind, key_name(key),
+    size_t operation = moot_history_call(&world->history, client->process, ask->kind, name,
                                          argument, now_of(world));
     sim__record_call(world, client, operation);
+    key_is_open(world, operation);
     world->result->counts.operations++;
     sim__trace(world, "c%u asks m%u: %s %s %.*s", client->number, client->machine, ask->words[0],
-               (const char *)key_name(key).data, (int)value.size, (const char *)value.data);
+               (const char *)name.data, (int)value.size, (const char *)value.data);
     sim__command(client, args, argc, (struct sim_expected){SIM_STEP_OPERATION, operation, key});
+}
+
+static void ask_one(struct sim_world *world, struct sim_client *client, const struct ask *ask,
+                    uint32_t key)
+{
+    ask_named(world, client, ask, key, key_name(world, key));
 }
 
 struct choice {
@@ -209,14 +285,16 @@ static void ask_some(struct sim_world *world, struct sim_client *client)
     for (at = sim__below(world, sum); at >= choices->weight; choices++) {
         at -= choices->weight;
     }
-    ask_one(world, client, &choices->ask, (uint32_t)sim__below(world, world->swarm.keys));
+    uint32_t key = (uint32_t)sim__below(world, world->swarm.keys);
+    bool is_busy = world->keys[key].open >= OPEN_MAX;
+    ask_one(world, client, is_busy ? &ASKED[world->swarm.workload].last : &choices->ask, key);
 }
 
 /* Compare-and-set: WATCH and GET; then, when both are answered, MULTI SET EXEC. */
 static void ask_watch(struct sim_world *world, struct sim_client *client)
 {
     uint32_t key = (uint32_t)sim__below(world, world->swarm.keys);
-    struct moot_slice watch[] = {MOOT_SLICE_LITERAL("WATCH"), key_name(key)};
+    struct moot_slice watch[] = {MOOT_SLICE_LITERAL("WATCH"), key_name(world, key)};
     static const struct ask read = {MOOT_OPERATION_READ, {"GET", "$key"}, false, 0};
     client->watch_failed = false;
     client->watched_known = false;
@@ -233,12 +311,12 @@ static void ask_transfer(struct sim_world *world, struct sim_client *client)
     uint32_t to = (uint32_t)sim__below(world, world->swarm.keys);
     int64_t amount = 1 + (int64_t)sim__below(world, 100);
     struct moot_slice multi = MOOT_SLICE_LITERAL("MULTI"), exec = MOOT_SLICE_LITERAL("EXEC");
-    struct moot_slice take[] = {MOOT_SLICE_LITERAL("INCRBY"), key_name(from), {NULL, 0}};
-    struct moot_slice give[] = {MOOT_SLICE_LITERAL("INCRBY"), key_name(to), {NULL, 0}};
+    struct moot_slice take[] = {MOOT_SLICE_LITERAL("INCRBY"), key_name(world, from), {NULL, 0}};
+    struct moot_slice give[] = {MOOT_SLICE_LITERAL("INCRBY"), key_name(world, to), {NULL, 0}};
     take[2] = moot_slice_make(less, moot_text_i64(less, -amount));
     give[2] = moot_slice_make(more, moot_text_i64(more, amount));
     size_t operation = moot_history_call(&world->history, client->process, MOOT_OPERATION_WRITE,
-                                         key_name(from), moot_history_none(), now_of(world));
+                                         key_name(world, from), moot_history_none(), now_of(world));
     sim__record_call(world, client, operation);
     world->result->counts.operations++;
     struct sim_expected ready = {SIM_STEP_READY, SIZE_MAX, from};
@@ -260,16 +338,16 @@ static void ask_once(struct sim_world *world, struct sim_client *client)
                                   .by = 1 + (int64_t)sim__below(world, 9)};
         snprintf(once->id, sizeof(once->id), "%llu:%llu", (unsigned long long)wall_ms,
                  (unsigned long long)++world->values);
-        once->operation =
-            moot_history_call(&world->history, client->process, MOOT_OPERATION_INCREMENT,
-                              key_name(once->key), moot_history_integer(once->by), now_of(world));
+        once->operation = moot_history_call(&world->history, client->process,
+                                            MOOT_OPERATION_INCREMENT, key_name(world, once->key),
+                                            moot_history_integer(once->by), now_of(world));
         sim__record_call(world, client, once->operation);
         world->result->counts.operations++;
     }
     once->tries++;
     struct moot_slice args[] = {MOOT_SLICE_LITERAL("WITH"), MOOT_SLICE_LITERAL("ID"),
                                 moot_slice_text(once->id),  MOOT_SLICE_LITERAL("INCRBY"),
-                                key_name(once->key),        {NULL, 0}};
+                                key_name(world, once->key), {NULL, 0}};
     args[5] = moot_slice_make(digits, moot_text_i64(digits, once->by));
     sim__command(client, args, 6, (struct sim_expected){SIM_STEP_ONCE, once->operation, once->key});
 }
@@ -280,11 +358,12 @@ static void ask_exec(struct sim_world *world, struct sim_client *client)
     uint32_t key = client->watched_key;
     struct moot_slice value = unique(world, text);
     struct moot_slice multi = MOOT_SLICE_LITERAL("MULTI"), exec = MOOT_SLICE_LITERAL("EXEC");
-    struct moot_slice set[] = {MOOT_SLICE_LITERAL("SET"), key_name(key), on_the_wire(world, value)};
+    struct moot_slice set[] = {MOOT_SLICE_LITERAL("SET"), key_name(world, key),
+                               on_the_wire(world, value)};
     struct moot_slice was = {client->watched, client->watched_size};
     client->watched_known = false;
     size_t operation =
-        moot_history_call_cas(&world->history, client->process, key_name(key),
+        moot_history_call_cas(&world->history, client->process, key_name(world, key),
                               was.size == 0 ? moot_history_nil() : moot_history_bytes(was),
                               moot_history_bytes(value), now_of(world));
     sim__record_call(world, client, operation);
@@ -375,6 +454,16 @@ static bool is_more_wanted(const struct sim_world *world)
     return world->result->counts.operations < world->options->operations && in_time;
 }
 
+static void ask_last(struct sim_world *world, struct sim_client *client)
+{
+    uint32_t key, generation;
+    char name[16];
+    if (key_ever_used(world, client->last_reads, &key, &generation)) {
+        name_key(name, key, generation);
+        ask_named(world, client, &ASKED[world->swarm.workload].last, key, moot_slice_text(name));
+    }
+}
+
 bool sim__ask(struct sim_world *world, struct sim_client *client)
 {
     MOOT_ASSERT(client->expected_count == 0);
@@ -392,9 +481,7 @@ bool sim__ask(struct sim_world *world, struct sim_client *client)
         return false;
     }
     if (world->phase == SIM_PHASE_LAST_READS) {
-        if (client->last_reads < world->swarm.keys) {
-            ask_one(world, client, &ASKED[world->swarm.workload].last, client->last_reads);
-        }
+        ask_last(world, client);
         return client->expected_count > 0;
     }
     if (client->once.active) {
@@ -522,6 +609,7 @@ static void settle(struct sim_world *world, struct sim_client *client, size_t op
 {
     struct moot_sim_counts *counts = &world->result->counts;
     moot_history_return(&world->history, operation, outcome, result, now_of(world));
+    key_is_settled(world, operation, outcome == MOOT_OUTCOME_INDOUBT);
     counts->ok += outcome == MOOT_OUTCOME_OK;
     counts->failed += outcome == MOOT_OUTCOME_FAIL;
     counts->in_doubt += outcome == MOOT_OUTCOME_INDOUBT;
@@ -664,7 +752,8 @@ void sim__unanswered(struct sim_world *world, struct sim_client *client)
 bool sim__has_finished(const struct sim_world *world, const struct sim_client *client)
 {
     if (world->phase == SIM_PHASE_LAST_READS) {
-        return client->is_admin || client->last_reads == world->swarm.keys;
+        uint32_t key, generation;
+        return client->is_admin || !key_ever_used(world, client->last_reads, &key, &generation);
     }
     return client->expected_count == 0 && !client->once.active &&
            (client->is_admin || !is_more_wanted(world));

@@ -46,7 +46,7 @@ struct sim_swarm {
     uint64_t turn_us;
     bool is_damaged;   /* Disks may lose what they acknowledged (atlas.c). */
     uint64_t segments; /* Of the journal, at most. */
-    uint64_t election_ms, heartbeat_ms, flush_bytes, log_memory_bytes, segment_bytes;
+    uint64_t election_ms, heartbeat_ms, flush_bytes, recent_bytes, log_memory_bytes, segment_bytes;
     uint32_t nodes, clients, keys, workload, pipeline;
     uint64_t think_us, patience_ms;
     uint8_t database;
@@ -192,6 +192,14 @@ struct sim_expected {
     uint32_t number;  /* Of a key, a slot or a node. */
 };
 
+/* A key that clients use; when too much about it is in doubt they go on with another one, so that
+ * its history can be judged. */
+struct sim_key {
+    char name[16];
+    uint32_t generation;
+    uint32_t open, doubts; /* Writes that have not returned, and those that never will. */
+};
+
 struct sim_once {
     bool active;
     size_t operation;
@@ -274,6 +282,7 @@ struct sim_world {
     struct moot_history history;
     uint64_t values; /* Unique ones made. */
     uint64_t pushed;
+    struct sim_key keys[SIM_KEYS_MAX];
     enum sim_fault admin_wish;  /* SIM_FAULTS: none. */
     uint32_t partitions[64][2]; /* Masks of the partitions that are in force: from, to. */
     bool partition_in_force[64];

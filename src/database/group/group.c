@@ -121,7 +121,7 @@ static int open_raft(struct moot_group *group, const struct moot_node_options *o
                                          .impaired = restore->impaired,
                                          .impaired_until = restore->impaired_until};
         core.term = moot_max_u64(core.term, group->applied_term);
-        group->raft_memory = moot_alloc_zero(moot_raft_size(&raft));
+        group->raft_memory = moot_alloc(moot_raft_size(&raft)); /* The core sets what it reads. */
         status = moot_raft_init(group->raft_memory, &raft, &core, group->context->now.instant,
                                 &group->raft);
         if (status != 0) {
