@@ -12,6 +12,7 @@
 #include "check/set.h"
 #include "check/transaction.h"
 #include "cli/check_show.h"
+#include "cli/live.h"
 
 enum { EXIT_VALID = 0, EXIT_VIOLATION = 1, EXIT_UNKNOWN = 2 };
 enum { OPTION_TOTAL = 0x100, OPTION_BUDGET, OPTION_ISOLATION, OPTION_HTML };
@@ -61,7 +62,9 @@ static const char doc[] =
     "  exactly-once  increment, read: each counted once\n"
     "  ids           generate: all different\n"
     "  bank          read: balances add up to --total\n"
-    "The formats, kinds and models: docs/history.md.";
+    "The formats, kinds and models: docs/history.md.\n"
+    "\n"
+    "moot check --live drives and judges real servers; moot check --live --help.";
 
 static error_t parse(int key, char *text, struct argp_state *state)
 {
@@ -237,8 +240,22 @@ static int judge_text(const struct settings *settings, struct moot_slice text)
     return exit_status;
 }
 
+/* Real servers instead of a file: a command line of its own. */
+static bool is_live(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--live") == 0 || strncmp(argv[i], "--target", 8) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int moot_cli_check(int argc, char **argv)
 {
+    if (is_live(argc, argv)) {
+        return moot_cli_live(argc, argv);
+    }
     static const struct argp argp = {
         .options = options,
         .parser = parse,

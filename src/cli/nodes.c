@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,6 +107,21 @@ static int hold_port(struct cli_nodes *nodes)
     return ntohs(any.sin_port);
 }
 
+int cli_nodes_add(struct cli_nodes *nodes)
+{
+    MOOT_ASSERT(nodes->count < MOOT_MEMBERS_MAX);
+    int client = hold_port(nodes);
+    int peer = hold_port(nodes);
+    if (client == 0 || peer == 0) {
+        cli_fail("no free port on 127.0.0.1: %s", strerror(errno));
+        return -1;
+    }
+    snprintf(nodes->client[nodes->count], MOOT_ADDRESS_MAX, "127.0.0.1:%d", client);
+    snprintf(nodes->peer[nodes->count], MOOT_ADDRESS_MAX, "127.0.0.1:%d", peer);
+    nodes->count++;
+    return 0;
+}
+
 void cli_nodes_let_ports_go(struct cli_nodes *nodes)
 {
     while (nodes->held_count > 0) {
@@ -196,10 +212,13 @@ static _Noreturn void become_node(const struct cli_node_options *options, const 
     /* Out of our process group: Ctrl-C is for us, and we tell the nodes. */
     setpgid(0, 0);
     if (options->with_parent) {
-        prctl(PR_SET_PDEATHSIG, SIGTERM);
+        prctl(PR_SET_PDEATHSIG, options->parent_signal != 0 ? options->parent_signal : SIGTERM);
         if (getppid() != parent) {
             _exit(CLI_FAILED);
         }
+    }
+    if (options->network > 0 && setns(options->network, CLONE_NEWNET) != 0) {
+        _exit(CLI_FAILED);
     }
     int in = open("/dev/null", O_RDONLY);
     int out = open(log, O_WRONLY | O_CREAT | O_APPEND, 0644);
@@ -248,7 +267,14 @@ pid_t cli_nodes_spawn(const struct cli_nodes *nodes, uint32_t k,
 #define ADD(name, value) (argv[count++] = (name), argv[count++] = (value))
     ADD("--port", (char *)port_text(nodes->client[k - 1]));
     ADD("--peer-port", (char *)port_text(nodes->peer[k - 1]));
-    if (nodes->formatted) {
+    if (options->host != NULL) {
+        ADD("--bind", "0.0.0.0");
+        ADD("--advertise", (char *)options->host);
+        argv[count++] = "--insecure-bind";
+    }
+    if (options->join != NULL) {
+        ADD("--join", (char *)options->join);
+    } else if (nodes->formatted) {
         argv[count++] = "--no-format";
     } else {
         ADD("--id", id);

@@ -29,6 +29,8 @@ int cli_nodes_read(struct cli_nodes *nodes, const char *dir);
 /* Makes the folder, a secret and the file `cluster` for nodes at ports from `port` on (0: free
  * ones, held until they are let go, once the nodes have them). -1: said why. */
 int cli_nodes_make(struct cli_nodes *nodes, const char *dir, uint32_t count, int port);
+/* One more, at free ports, which are held; for a node that joins. -1: said why. */
+int cli_nodes_add(struct cli_nodes *nodes);
 void cli_nodes_let_ports_go(struct cli_nodes *nodes);
 int cli_nodes_mark_formatted(struct cli_nodes *nodes);
 /* DIR/node<k>, k from 1. */
@@ -36,7 +38,11 @@ void cli_nodes_folder(const struct cli_nodes *nodes, uint32_t k, char out[CLI_PA
 
 struct cli_node_options {
     long election_ms, heartbeat_ms, store_cache_mb; /* 0: the program's own */
-    bool with_parent;                               /* The node ends when this process does. */
+    bool with_parent;                               /* The node ends when this process does, */
+    int parent_signal; /* by this signal (0: SIGTERM; SIGKILL also ends one that is stopped). */
+    const char *host;  /* NULL: loopback only; else every address, and others know this one. */
+    const char *join;  /* The cluster's client address, for a node that is not a first one. */
+    int network;       /* 0, or the network namespace that the node lives in. */
 };
 /* Starts node k as `moot server`; its pid, or -1 and said why. */
 pid_t cli_nodes_spawn(const struct cli_nodes *nodes, uint32_t k,
