@@ -403,6 +403,7 @@ void moot_node_group(const struct moot_node *node, moot_group_id id, struct moot
         .leads = group__leads(group),
         .role = (uint8_t)raft.role,
         .leader = group->fenced ? 0 : raft.leader,
+        .vote = raft.vote,
         .term = raft.term,
         .first = group->log.first,
         .last = moot_log_last(&group->log),

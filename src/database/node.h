@@ -85,6 +85,7 @@ struct moot_group_view {
     bool leads;
     uint8_t role; /* enum moot_raft_role */
     moot_node_id leader;
+    moot_node_id vote; /* In `term`; 0: none. */
     moot_term term;
     moot_index first, last, durable, commit, applied;
     uint64_t chain;  /* Hash over the write sets up to `applied`. */

@@ -271,7 +271,16 @@ void sim__check_opened(struct sim_world *world, struct sim_machine *machine)
                            (unsigned long long)kept->durable, (unsigned long long)view.term,
                            (unsigned long long)view.last);
         }
+        if (!view.impaired && view.term == kept->term && kept->vote != 0 &&
+            view.vote != kept->vote) {
+            sim__violation(world,
+                           "group %u of node %u has forgotten its vote in term %llu: it was for "
+                           "node %u, and is for %u",
+                           group, machine->id, (unsigned long long)kept->term, kept->vote,
+                           view.vote);
+        }
         kept->term = kept->seen_term = view.term;
+        kept->vote = kept->seen_vote = view.vote;
         kept->durable = view.durable;
         kept->ticket = kept->since = 0;
     }

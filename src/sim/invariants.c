@@ -110,10 +110,12 @@ static void keep(struct sim_machine *machine, moot_group_id group,
         kept->ticket = machine->journal_last;
     }
     if (kept->ticket != 0 && kept->ticket <= machine->journal_durable) {
-        kept->term = moot_max_u64(kept->term, kept->seen_term);
+        kept->term = kept->seen_term;
+        kept->vote = kept->seen_vote;
     }
-    if (kept->seen_term != view->term) {
+    if (kept->seen_term != view->term || kept->seen_vote != view->vote) {
         kept->seen_term = view->term;
+        kept->seen_vote = view->vote;
         kept->since = machine->journal_last;
         kept->ticket = 0;
     }

@@ -91,7 +91,9 @@ struct sim_kept {
     moot_index durable;
     struct moot_members members; /* As its process last knew them. */
     bool changing, is_known;
+    moot_node_id vote;   /* In `term`; 0: none. */
     moot_term seen_term; /* In memory; durable once `ticket` is, the first batch after `since`. */
+    moot_node_id seen_vote;
     moot_ticket ticket, since;
 };
 

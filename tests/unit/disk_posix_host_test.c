@@ -4,9 +4,12 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/limits.h"
@@ -212,6 +215,76 @@ static void spares_are_files_like_others(void **state)
     assert_int_not_equal(access(path, F_OK), 0);
 }
 
+/* ---- what is durable ---- */
+
+static char synced[64]; /* The names that were in the folder when it was last synced. */
+
+/* In the C library's place: the kernel would not say what a power cut leaves. */
+int fsync(int fd)
+{
+    struct stat stat;
+    struct stat ours;
+    if (fstat(fd, &stat) == 0 && S_ISDIR(stat.st_mode) && lstat(folder, &ours) == 0 &&
+        stat.st_ino == ours.st_ino) {
+        DIR *entries = opendir(folder);
+        assert_non_null(entries);
+        synced[0] = 0;
+        for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
+            size_t used = strlen(synced);
+            if (strlen(entry->d_name) == 1 && entry->d_name[0] != '.' &&
+                used + 1 < sizeof(synced)) {
+                synced[used] = entry->d_name[0];
+                synced[used + 1] = 0;
+            }
+        }
+        closedir(entries);
+    }
+    return (int)syscall(SYS_fsync, fd);
+}
+
+/* Goal: a file's name is on disk before it is said to be made, renamed or removed. Method: look at
+ * what the folder held when it was last synced. */
+static void names_are_durable(void **state)
+{
+    (void)state;
+    struct moot_disk_posix *posix = open_folder();
+    struct moot_disk *disk = moot_disk_posix_disk(posix);
+    synced[0] = 0;
+    assert_int_equal(disk->ops->create(disk, "a", 4096), MOOT_OK);
+    assert_string_equal(synced, "a");
+    assert_int_equal(disk->ops->rename(disk, "a", "b"), MOOT_OK);
+    assert_string_equal(synced, "b");
+    assert_int_equal(disk->ops->remove(disk, "b"), MOOT_OK);
+    assert_string_equal(synced, "");
+    moot_disk_posix_close(posix);
+}
+
+/* Goal: a write that is done is on disk. Method: the file it went through is one whose writes wait
+ * for the disk (O_DSYNC), as the kernel tells it. */
+static void writes_are_durable(void **state)
+{
+    (void)state;
+    static _Alignas(4096) uint8_t block[4096];
+    struct moot_disk_posix *posix = open_folder();
+    struct moot_disk *disk = moot_disk_posix_disk(posix);
+    assert_int_equal(disk->ops->create(disk, "a", 4 * 4096), MOOT_OK);
+    assert_int_equal(disk->ops->write(disk, "a", 0, block, sizeof(block)), MOOT_OK);
+    char path[80];
+    struct stat file, open_one;
+    snprintf(path, sizeof(path), "%s/a", folder);
+    assert_int_equal(stat(path, &file), 0);
+    int found = 0;
+    for (int fd = 0; fd < 1024; fd++) {
+        if (fstat(fd, &open_one) == 0 && open_one.st_ino == file.st_ino &&
+            open_one.st_dev == file.st_dev) {
+            found++;
+            assert_true((fcntl(fd, F_GETFL) & O_DSYNC) != 0);
+        }
+    }
+    assert_true(found > 0);
+    moot_disk_posix_close(posix);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +293,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(many_files_read_back, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(half_made_files_are_gone, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(spares_are_files_like_others, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(names_are_durable, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(writes_are_durable, make_folder, remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
