@@ -147,6 +147,15 @@ enum {
     MOOT_PICTURE_EVENTS_MAX = 1000 * 1000, /* Of each sort; what is beyond is counted. */
     MOOT_PICTURE_LINES_MAX = 64,
 
+    /* The flight recorder */
+    MOOT_RECORD_CHUNK_BYTES = 256 * 1024, /* Of records, at which a chunk is handed to the disk, */
+    MOOT_RECORD_CHUNK_MS = 50,            /* or at this age: what a killed process loses. */
+    MOOT_RECORD_QUEUE_BYTES = 64 * 1024 * 1024, /* Waiting for the disk; then recording ends. */
+    MOOT_RECORD_MB = 1024,                      /* Of a folder of recordings, on disk. */
+    MOOT_REPLAY_CHUNK_MAX = 512 * 1024 * 1024,  /* The inputs of one turn must fit. */
+    MOOT_REPLAY_CHUNK_KEEP = 4 * 1024 * 1024,   /* Memory kept between chunks. */
+    MOOT_REPLAY_FILES_MAX = 1024,               /* Of one folder; each start makes one. */
+
     /* Time */
     MOOT_ELECTION_MS = 600, /* Least election time-out; the most is twice that. */
     MOOT_HEARTBEAT_MS = 75,

@@ -10,6 +10,7 @@
 #include "cli/lab.h"
 #include "cli/maelstrom.h"
 #include "cli/rehearse.h"
+#include "cli/replay.h"
 #include "cli/sim.h"
 #include "moot/base.h"
 #include "sim/mutant.h"
@@ -30,6 +31,7 @@ static const struct subcommand subcommands[] = {
     {"check", "judge a history of operations", moot_cli_check},
     {"rehearse", "a simulated cluster on real ports, for your application's tests",
      moot_cli_rehearse},
+    {"replay", "let recorded nodes live again, and see where they differ", moot_cli_replay},
     {"lab", "small scenes: one question, one picture, one answer", moot_cli_lab},
     {"maelstrom", "one node on standard input and output, for Maelstrom", moot_cli_maelstrom},
 };

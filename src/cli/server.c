@@ -39,6 +39,8 @@ enum {
     KEY_ELECTION,
     KEY_HEARTBEAT,
     KEY_TRACE,
+    KEY_RECORD,
+    KEY_RECORD_MB,
 };
 
 static const struct argp_option table[] = {
@@ -58,6 +60,8 @@ static const struct argp_option table[] = {
     {"election-ms", KEY_ELECTION, "MS", 0, "least election time-out", 3},
     {"heartbeat-ms", KEY_HEARTBEAT, "MS", 0, "gap between heartbeats", 3},
     {"raft-trace", KEY_TRACE, NULL, 0, "log the decisions of Raft", 3},
+    {"record", KEY_RECORD, "DIR", 0, "record all that the node is told, for `moot replay`", 4},
+    {"record-mb", KEY_RECORD_MB, "MB", 0, "of all recordings in that folder (1024)", 4},
     {0},
 };
 
@@ -114,6 +118,12 @@ static error_t parse(int key, char *text, struct argp_state *state)
         return 0;
     case KEY_TRACE:
         server->raft_trace = true;
+        return 0;
+    case KEY_RECORD:
+        server->record_dir = text;
+        return 0;
+    case KEY_RECORD_MB:
+        server->record_bytes = (uint64_t)cli_number("--record-mb", text, 1, 1 << 20) * 1024 * 1024;
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

@@ -207,7 +207,12 @@ static void turn(struct moot_loop *loop)
     loop->input_capacity = loop->spare_capacity;
     loop->input_count = 0;
     struct moot_effects effects;
-    moot_node_turn(loop->options.node, inputs, count, now_read(), &effects);
+    if (loop->options.turn != NULL) {
+        loop->options.turn(loop->options.turn_context, loop->options.node, inputs, count,
+                           now_read(), &effects);
+    } else {
+        moot_node_turn(loop->options.node, inputs, count, now_read(), &effects);
+    }
     loop->inputs_spare = inputs;
     loop->spare_capacity = capacity;
     forget_turn(loop);

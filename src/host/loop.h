@@ -30,6 +30,10 @@ struct moot_loop_options {
     uint64_t incarnation;     /* Of this start. */
     struct moot_slice secret; /* The cluster's, for the handshake with peers. */
     uint32_t clients_max;     /* 0: MOOT_CLIENTS_MAX */
+    /* In place of moot_node_turn, which it must call: who wants to see turns. NULL: nobody. */
+    void (*turn)(void *context, struct moot_node *node, const struct moot_input *inputs,
+                 size_t count, struct moot_now now, struct moot_effects *out);
+    void *turn_context;
 };
 
 /* Runs until the brain's STOP effect, and returns its status: 0 when somebody asked (SIGTERM,

@@ -22,6 +22,7 @@
 #include "host/handshake_mac.h"
 #include "host/listen.h"
 #include "host/loop.h"
+#include "host/recorder.h"
 #include "host/say.h"
 #include "host/store_rocksdb.h"
 #include "wire/address.h"
@@ -41,6 +42,7 @@ struct moot_server {
     struct moot_disk_posix *disk;
     struct moot_store *store;
     struct moot_node *node;
+    struct recorder *recorder;
 };
 
 /* A sentence for people; cut when it is too long. */
@@ -338,7 +340,9 @@ static int open_node(struct moot_server *server, const struct moot_identity *for
     ssize_t got = getrandom(&options.seed, sizeof(options.seed), 0);
     MOOT_ASSERT(got == sizeof(options.seed));
     char sentence[256] = "";
-    int status = moot_node_open(&options, &server->node, sentence);
+    int status = server->recorder != NULL
+                     ? recorder__open_node(server->recorder, &options, &server->node, sentence)
+                     : moot_node_open(&options, &server->node, sentence);
     if (status != MOOT_OK) {
         explain(why, "%s", sentence[0] != '\0' ? sentence : moot_status_text(status));
     }
@@ -363,11 +367,26 @@ static void remember_ports(const struct moot_server *server)
     }
 }
 
+static int open_recorder(struct moot_server *server, char why[MOOT_WHY_BYTES])
+{
+    const struct moot_server_options *options = &server->options;
+    if (options->record_dir != NULL && server->recorder == NULL) {
+        uint64_t limit = options->record_bytes != 0 ? options->record_bytes
+                                                    : (uint64_t)MOOT_RECORD_MB * 1024 * 1024;
+        server->recorder = recorder__open(options->record_dir, limit, why, MOOT_WHY_BYTES);
+        return server->recorder != NULL ? MOOT_OK : MOOT_FAIL(MOOT_EIO);
+    }
+    return MOOT_OK;
+}
+
 int moot_server_start(struct moot_server *server, const struct moot_identity *format,
                       char why[MOOT_WHY_BYTES])
 {
     MOOT_ASSERT(server->node == NULL);
     int status = open_files(server, why);
+    if (status == MOOT_OK) {
+        status = open_recorder(server, why);
+    }
     if (status == MOOT_OK) {
         /* First as it is: what is formatted stays what it is. */
         status = open_node(server, NULL, why);
@@ -437,6 +456,8 @@ int moot_server_run(struct moot_server *server)
         .incarnation = moot_node_incarnation(server->node),
         .secret = moot_buffer_slice(&server->secret),
         .clients_max = clients_allowed(),
+        .turn = server->recorder != NULL ? recorder__turn : NULL,
+        .turn_context = server->recorder,
     };
     server->client_fd = server->peer_fd = -1; /* The loop closes them. */
     host__say(MOOT_LOG_INFO,
@@ -458,6 +479,9 @@ void moot_server_close(struct moot_server *server)
 {
     if (server->node != NULL) {
         moot_node_close(server->node);
+    }
+    if (server->recorder != NULL) {
+        recorder__close(server->recorder);
     }
     if (server->store != NULL) {
         server->store->ops->close(server->store);

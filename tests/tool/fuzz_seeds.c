@@ -21,6 +21,7 @@
 #include "moot/quorum_math.h"
 #include "moot/vector.h"
 #include "moot/version.h"
+#include "replay/stream.h"
 #include "sim/disk_sim.h"
 #include "storage/snapshot.h"
 #include "storage/store_memory.h"
@@ -537,6 +538,35 @@ static void plans(void)
     save("plan", "sloppy", moot_slice_make(bytes, size));
 }
 
+/* A recording of a node that opens, gets a command and a message, and stops. */
+static void recordings(void)
+{
+    static const struct moot_input inputs[] = {
+        {.kind = MOOT_INPUT_CLIENT_BYTES, .connection = 1, .bytes = {(uint8_t *)"PING\r\n", 6}},
+        {.kind = MOOT_INPUT_PEER_MESSAGE, .node = 2, .bytes = {(uint8_t *)"message", 7}}};
+    const struct moot_replay_record records[] = {
+        {.kind = MOOT_REPLAY_OPEN,
+         .open = {.version = MOOT_SLICE_LITERAL("0"), .seed = 1, .segments_max = 4}},
+        {.kind = MOOT_REPLAY_ANSWER,
+         .answer = {.call = MOOT_REPLAY_DISK_LIST, .a = {(uint8_t *)"journal", 8}}},
+        {.kind = MOOT_REPLAY_OPENED, .opened = {.incarnation = 2}},
+        {.kind = MOOT_REPLAY_TURN, .turn = {1, {{5}, 6}, inputs, 2}},
+        {.kind = MOOT_REPLAY_EFFECTS, .effects = {.turn = 1, .count = {1}, .hash = {2}}},
+        {.kind = MOOT_REPLAY_END, .end = MOOT_REPLAY_STOPPED}};
+    struct moot_buffer all, file;
+    moot_buffer_init(&all);
+    moot_buffer_init(&file);
+    moot_replay_file_header(&file);
+    for (size_t i = 0; i < MOOT_ARRAY_LEN(records); i++) {
+        moot_replay_encode(&records[i], &all);
+    }
+    moot_replay_chunk(0, moot_buffer_slice(&all), &file);
+    save_after("replay", "records", "\0", 1, moot_buffer_slice(&all));
+    save_after("replay", "file", "\1", 1, moot_buffer_slice(&file));
+    moot_buffer_deinit(&all);
+    moot_buffer_deinit(&file);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -559,5 +589,6 @@ int main(int argc, char **argv)
     clocks();
     detectors();
     plans();
+    recordings();
     return 0;
 }

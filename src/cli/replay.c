@@ -1,0 +1,387 @@
+/* `moot replay`: recorded nodes live again, and are compared with what they did. */
+#include "cli/replay.h"
+
+#include <argp.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "base/memory.h"
+#include "base/slice.h"
+#include "base/status.h"
+#include "cli/cli.h"
+#include "cli/replay_picture.h"
+#include "host/recorder.h"
+#include "replay/player.h"
+
+enum { FOLDERS_MAX = 16, KEY_UNTIL = 256, KEY_FROM, KEY_BREAK, KEY_HTML, KEY_PRINT };
+
+/* A turn's number, or a time since the node was opened: "1234", "2.5s". */
+struct point {
+    bool given, is_time;
+    uint64_t turn;
+    struct moot_duration age;
+};
+
+struct options {
+    const char *paths[FOLDERS_MAX];
+    size_t path_count;
+    struct point from, until, break_at;
+    const char *html;
+    bool print;
+};
+
+/* One file under replay. */
+struct replay {
+    const struct options *options;
+    const char *path;
+    struct replay_picture *picture; /* NULL: none is wanted. */
+    bool stopped;                   /* By --until. */
+    bool broken;                    /* --break-at has been reached. */
+};
+
+static const struct argp_option table[] = {
+    {"until", KEY_UNTIL, "T", 0, "stop after turn T, or at a time since the start: 2.5s", 0},
+    {"from", KEY_FROM, "T", 0, "print and draw only what is from there on", 0},
+    {"break-at", KEY_BREAK, "T", 0, "raise SIGTRAP before turn T or time T: for a debugger", 0},
+    {"html", KEY_HTML, "FILE", 0, "draw what happened; several recordings become one picture", 0},
+    {"print", KEY_PRINT, NULL, 0, "print each turn: its inputs and effects", 0},
+    {0},
+};
+
+static struct point parse_point(const char *option, const char *text)
+{
+    struct point point = {.given = true};
+    char *end;
+    errno = 0;
+    double number = strtod(text, &end);
+    point.is_time = *end == 's';
+    end += point.is_time;
+    if (end == text || *end != '\0' || errno != 0 || !(number >= 0 && number < 1e9)) {
+        cli_fail("%s: '%s' is neither a turn's number nor a time like 2.5s", option, text);
+        exit(CLI_USAGE);
+    }
+    if (point.is_time) {
+        point.age.ns = (uint64_t)(number * 1e9);
+    } else {
+        point.turn = (uint64_t)number;
+    }
+    return point;
+}
+
+static error_t parse(int key, char *text, struct argp_state *state)
+{
+    struct options *options = state->input;
+    switch (key) {
+    case KEY_UNTIL:
+        options->until = parse_point("--until", text);
+        return 0;
+    case KEY_FROM:
+        options->from = parse_point("--from", text);
+        return 0;
+    case KEY_BREAK:
+        options->break_at = parse_point("--break-at", text);
+        return 0;
+    case KEY_HTML:
+        options->html = text;
+        return 0;
+    case KEY_PRINT:
+        options->print = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (options->path_count == FOLDERS_MAX) {
+            argp_error(state, "at most %d recordings", FOLDERS_MAX);
+        }
+        options->paths[options->path_count++] = text;
+        return 0;
+    case ARGP_KEY_NO_ARGS:
+        argp_error(state, "name a folder that `moot server --record` has filled, or one of its "
+                          "files");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp argp = {
+    table,
+    parse,
+    "DIR|FILE...",
+    "Feeds each recorded node again what it was told, and compares every turn's effects with those "
+    "recorded. Exit status 1: they differ, or the recording is damaged.",
+    NULL,
+    NULL,
+    NULL};
+
+static bool reached(const struct point *point, const struct moot_player_turn *turn)
+{
+    return point->is_time ? turn->age.ns >= point->age.ns : turn->number >= point->turn;
+}
+
+static bool passed(const struct point *point, const struct moot_player_turn *turn)
+{
+    return point->is_time ? turn->age.ns > point->age.ns : turn->number > point->turn;
+}
+
+/* ---- printing ---- */
+
+static const char *const INPUTS[MOOT_INPUT_KINDS] = {
+    [MOOT_INPUT_TICK] = "tick",
+    [MOOT_INPUT_CLIENT_OPENED] = "client opened",
+    [MOOT_INPUT_CLIENT_BYTES] = "client bytes",
+    [MOOT_INPUT_CLIENT_ENDED] = "client ended",
+    [MOOT_INPUT_CLIENT_SENT] = "client sent",
+    [MOOT_INPUT_CLIENT_CLOSED] = "client closed",
+    [MOOT_INPUT_PEER_UP] = "peer up",
+    [MOOT_INPUT_PEER_DOWN] = "peer down",
+    [MOOT_INPUT_PEER_MESSAGE] = "peer message",
+    [MOOT_INPUT_DURABLE] = "durable",
+    [MOOT_INPUT_FETCHED] = "fetched",
+    [MOOT_INPUT_FLUSHED] = "flushed",
+    [MOOT_INPUT_CHUNK] = "chunk",
+    [MOOT_INPUT_INGESTED] = "ingested",
+    [MOOT_INPUT_SPACE] = "space",
+    [MOOT_INPUT_STOP] = "stop",
+};
+
+static const char *const EFFECTS[MOOT_EFFECT_KINDS] = {
+    [MOOT_EFFECT_JOURNAL] = "journal",
+    [MOOT_EFFECT_STORE_WRITE] = "store write",
+    [MOOT_EFFECT_FLUSH] = "flush",
+    [MOOT_EFFECT_FETCH] = "fetch",
+    [MOOT_EFFECT_PIN] = "pin",
+    [MOOT_EFFECT_UNPIN] = "unpin",
+    [MOOT_EFFECT_PIN_READ] = "pin read",
+    [MOOT_EFFECT_INGEST] = "ingest",
+    [MOOT_EFFECT_SEND] = "send",
+    [MOOT_EFFECT_PEER] = "peer",
+    [MOOT_EFFECT_REPLY] = "reply",
+    [MOOT_EFFECT_CLIENT_PAUSE] = "client pause",
+    [MOOT_EFFECT_CLIENT_CLOSE] = "client close",
+    [MOOT_EFFECT_LOG] = "log",
+    [MOOT_EFFECT_STOP] = "stop",
+};
+
+static void print_input(const struct moot_input *input)
+{
+    struct moot_buffer words;
+    moot_buffer_init(&words);
+    replay_input_words(input, &words);
+    printf("    <- %s %.*s\n", INPUTS[input->kind], (int)words.size, (const char *)words.data);
+    moot_buffer_deinit(&words);
+}
+
+static void print_effect(const struct moot_effect *effect)
+{
+    struct moot_buffer words;
+    moot_buffer_init(&words);
+    replay_effect_words(effect, &words);
+    printf("    -> %s %.*s\n", EFFECTS[effect->kind], (int)words.size, (const char *)words.data);
+    moot_buffer_deinit(&words);
+}
+
+/* ---- replaying ---- */
+
+static void on_opened(void *context, const struct moot_replay_open *open,
+                      const struct moot_node *node)
+{
+    struct replay *replay = context;
+    if (open->program != recorder__program()) {
+        printf("%s: recorded by another build (moot %.*s): it may go another way\n", replay->path,
+               (int)open->version.size, (const char *)open->version.data);
+    }
+    if (replay->picture != NULL) {
+        replay_picture_opened(replay->picture, open, node);
+    }
+}
+
+static bool on_before(void *context, const struct moot_player_turn *turn)
+{
+    struct replay *replay = context;
+    const struct options *options = replay->options;
+    if (options->until.given && passed(&options->until, turn)) {
+        replay->stopped = true;
+        return false;
+    }
+    if (options->break_at.given && !replay->broken && reached(&options->break_at, turn)) {
+        replay->broken = true;
+        printf("%s: turn %llu, at %.6f s: here comes SIGTRAP; step into moot_node_turn\n",
+               replay->path, (unsigned long long)turn->number, (double)turn->age.ns / 1e9);
+        fflush(stdout);
+        raise(SIGTRAP);
+    }
+    return true;
+}
+
+static void on_after(void *context, const struct moot_player_turn *turn,
+                     const struct moot_node *node, const struct moot_effects *effects)
+{
+    struct replay *replay = context;
+    if (replay->options->from.given && !reached(&replay->options->from, turn)) {
+        return;
+    }
+    if (replay->options->print) {
+        printf("turn %llu at %.6f s\n", (unsigned long long)turn->number,
+               (double)turn->age.ns / 1e9);
+        for (size_t i = 0; i < turn->count; i++) {
+            print_input(&turn->inputs[i]);
+        }
+        for (size_t i = 0; i < effects->count; i++) {
+            print_effect(&effects->items[i]);
+        }
+    }
+    if (replay->picture != NULL) {
+        replay_picture_turn(replay->picture, turn, node, effects);
+    }
+}
+
+/* How the recording ended; true when it is damaged. */
+static bool say_ending(const char *path, const struct moot_replay_stream *stream,
+                       const struct moot_player_result *result)
+{
+    unsigned long long at = stream->ending_at;
+    const char *within = result->within_turn ? ", within a turn" : "";
+    switch (stream->ending) {
+    case MOOT_REPLAY_MARKED:
+        printf("%s: complete%s: %s\n", path, within, moot_replay_end_text(stream->marked));
+        return false;
+    case MOOT_REPLAY_UNMARKED:
+        printf("%s: ends without a mark%s: the server was killed, or the file was truncated at a "
+               "chunk's end\n",
+               path, within);
+        return false;
+    case MOOT_REPLAY_CUT:
+        printf("%s: truncated: chunk %llu, at byte %llu, is not whole%s\n", path,
+               (unsigned long long)stream->chunks, at, within);
+        return false;
+    case MOOT_REPLAY_ROTTEN:
+        printf("%s: damaged: chunk %llu, at byte %llu, has a wrong checksum%s\n", path,
+               (unsigned long long)stream->chunks, at, within);
+        return true;
+    case MOOT_REPLAY_MALFORMED:
+        printf("%s: damaged: chunk %llu, at byte %llu, makes no sense%s\n", path,
+               (unsigned long long)stream->chunks, at, within);
+        return true;
+    case MOOT_REPLAY_MORE:
+        break;
+    }
+    return false;
+}
+
+static int say_result(struct replay *replay, const struct moot_replay_stream *stream,
+                      const struct moot_player_result *result)
+{
+    const char *path = replay->path;
+    printf("%s: node %u: %llu turns in %.3f s, %s\n", path, result->identity.node,
+           (unsigned long long)result->turns, (double)result->age.ns / 1e9,
+           result->differs ? "then another one" : "all as recorded");
+    if (result->differs) {
+        if (result->turn == 0) {
+            printf("%s: differs while it opens: %s\n", path, result->why);
+        } else {
+            printf("%s: differs first in turn %llu, at %.6f s: %s\n", path,
+                   (unsigned long long)result->turn, (double)result->age.ns / 1e9, result->why);
+        }
+        return CLI_FAILED;
+    }
+    if (replay->stopped) {
+        return CLI_OK;
+    }
+    return say_ending(path, stream, result) ? CLI_FAILED : CLI_OK;
+}
+
+static int replay_bytes(struct replay *replay, struct moot_slice bytes)
+{
+    struct moot_replay_stream stream;
+    struct moot_player_result result;
+    int status = moot_replay_stream_open(&stream, bytes);
+    if (status != MOOT_OK) {
+        return cli_fail("%s is no recording of moot: %s", replay->path, moot_status_text(status));
+    }
+    struct moot_player_calls calls = {replay, on_opened, on_before, on_after};
+    moot_player_run(&stream, replay->picture != NULL, &calls, &result);
+    if (replay->picture != NULL) {
+        replay_picture_ended(replay->picture, &stream, &result);
+    }
+    int exit_status = say_result(replay, &stream, &result);
+    moot_replay_stream_close(&stream);
+    return exit_status;
+}
+
+static int replay_file(const struct options *options, struct replay_picture *picture,
+                       const char *path)
+{
+    struct replay replay = {.options = options, .path = path, .picture = picture};
+    struct stat stat;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &stat) != 0) {
+        return cli_fail("%s cannot be read: %s", path, strerror(errno));
+    }
+    size_t size = (size_t)stat.st_size;
+    void *bytes = size == 0 ? NULL : mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+    close(fd);
+    if (bytes == MAP_FAILED) {
+        return cli_fail("%s cannot be read: %s", path, strerror(errno));
+    }
+    int status = replay_bytes(&replay, moot_slice_make(bytes, size));
+    if (bytes != NULL) {
+        munmap(bytes, size);
+    }
+    fflush(stdout);
+    return status;
+}
+
+static int is_recording(const struct dirent *entry)
+{
+    size_t size = strlen(entry->d_name);
+    return size > 8 && strcmp(entry->d_name + size - 8, ".mootrec") == 0;
+}
+
+/* A file, or all of a folder: one for each start of the node. */
+static int replay_path(const struct options *options, struct replay_picture *picture,
+                       const char *path)
+{
+    struct stat stat_of;
+    if (stat(path, &stat_of) == 0 && !S_ISDIR(stat_of.st_mode)) {
+        return replay_file(options, picture, path);
+    }
+    struct dirent **names;
+    int count = scandir(path, &names, is_recording, alphasort);
+    if (count < 0) {
+        return cli_fail("%s cannot be read: %s", path, strerror(errno));
+    }
+    int status = count > 0 ? CLI_OK : cli_fail("there is no recording in %s", path);
+    for (int i = 0; i < count; i++) {
+        char file[CLI_PATH_BYTES];
+        snprintf(file, sizeof(file), "%s/%s", path, names[i]->d_name);
+        int one = replay_file(options, picture, file);
+        status = one != CLI_OK ? one : status;
+        free(names[i]);
+    }
+    free(names);
+    return status;
+}
+
+int moot_cli_replay(int argc, char **argv)
+{
+    struct options options = {0};
+    argp_parse(&argp, argc, argv, 0, NULL, &options);
+    struct replay_picture *picture = options.html == NULL ? NULL : replay_picture_make();
+    int status = CLI_OK;
+    for (size_t i = 0; i < options.path_count; i++) {
+        int one = replay_path(&options, picture, options.paths[i]);
+        status = one != CLI_OK ? one : status;
+    }
+    if (picture != NULL && !replay_picture_write(picture, options.html)) {
+        status = CLI_FAILED;
+    }
+    return status;
+}

@@ -1,0 +1,397 @@
+#include "cli/replay_picture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/limits.h"
+#include "base/memory.h"
+#include "base/slice.h"
+#include "cli/sim_picture.h"
+#include "moot/raft.h"
+#include "picture/picture.h"
+#include "sim/record_words.h"
+
+enum { WORDS_MAX = 512, SAME_CLOCK_MS = 50 };
+
+/* The groups as the page shows them: data first. */
+static const struct {
+    moot_group_id group;
+    const char *name;
+} TRACKS[MOOT_GROUPS_MAX] = {{MOOT_GROUP_DB0, "db0"}, {MOOT_GROUP_SYSTEM, "system"}};
+
+/* One end of a message between nodes. */
+struct end {
+    moot_node_id from, to;
+    uint64_t hash, at;
+    size_t order;
+    size_t kind; /* Where its words begin in `texts`: the kind, NUL, the content, NUL. */
+};
+
+struct ends {
+    struct end *items;
+    size_t count, capacity;
+};
+
+struct replay_picture {
+    struct moot_picture *picture;
+    uint32_t lines[MOOT_NODES_MAX + 1], clients[MOOT_NODES_MAX + 1];
+    bool recorded[MOOT_NODES_MAX + 1];
+    struct ends sent, received;
+    struct moot_buffer texts, words;
+    struct moot_arena arena;
+    uint64_t zero_ns, last_ns; /* Wall time of the first start. */
+    uint64_t first_ahead_ns;   /* Of the first recording. */
+    bool has_zero;
+
+    /* The recording under way. */
+    moot_node_id node;
+    uint64_t opened_ns;
+    uint64_t ahead_ns; /* What its wall clock is ahead of its monotonic one, modulo 2^64. */
+};
+
+struct replay_picture *replay_picture_make(void)
+{
+    struct replay_picture *replay = moot_alloc_zero(sizeof(*replay));
+    replay->picture = moot_picture_make(&(struct moot_picture_options){
+        .title = MOOT_SLICE_LITERAL("moot replay"),
+        .subtitle = MOOT_SLICE_LITERAL("recorded by moot server --record"),
+    });
+    for (uint32_t track = 0; track < MOOT_GROUPS_MAX; track++) {
+        moot_picture_track_name(replay->picture, track, moot_slice_text(TRACKS[track].name));
+    }
+    memset(replay->lines, 0xff, sizeof(replay->lines));
+    memset(replay->clients, 0xff, sizeof(replay->clients));
+    moot_buffer_init(&replay->texts);
+    moot_buffer_init(&replay->words);
+    moot_arena_init(&replay->arena);
+    return replay;
+}
+
+static uint32_t line_of(struct replay_picture *replay, moot_node_id node)
+{
+    if (node == 0 || node > MOOT_NODES_MAX) {
+        return MOOT_PICTURE_NOBODY;
+    }
+    if (replay->lines[node] == MOOT_PICTURE_NOBODY) {
+        char name[24];
+        snprintf(name, sizeof(name), "n%u", node);
+        replay->lines[node] =
+            moot_picture_line(replay->picture, MOOT_PICTURE_NODE, moot_slice_text(name));
+    }
+    return replay->lines[node];
+}
+
+static uint32_t clients_of(struct replay_picture *replay)
+{
+    uint32_t *line = &replay->clients[replay->node];
+    if (*line == MOOT_PICTURE_NOBODY) {
+        char name[40];
+        snprintf(name, sizeof(name), "clients of n%u", replay->node);
+        *line = moot_picture_line(replay->picture, MOOT_PICTURE_CLIENT, moot_slice_text(name));
+    }
+    return *line;
+}
+
+/* Where an instant of the recording under way is in the picture; one that began before the first
+ * is cut at the left edge. */
+static uint64_t place(struct replay_picture *replay, struct moot_instant instant)
+{
+    uint64_t wall = instant.ns + replay->ahead_ns;
+    uint64_t at = wall > replay->zero_ns ? wall - replay->zero_ns : 0;
+    replay->last_ns = moot_max_u64(replay->last_ns, at);
+    return at;
+}
+
+/* ---- roles and states ---- */
+
+static const char *role_name(const struct moot_group_view *view, moot_node_id node)
+{
+    static const char *const names[] = {
+        [MOOT_RAFT_FOLLOWER] = "follower",
+        [MOOT_RAFT_PRE_CANDIDATE] = "pre-candidate",
+        [MOOT_RAFT_CANDIDATE] = "candidate",
+        [MOOT_RAFT_LEADER] = "leader",
+    };
+    if (view->impaired) {
+        return "impaired";
+    }
+    for (uint32_t i = 0; i < view->members.learner_count; i++) {
+        if (view->members.learners[i] == node) {
+            return "learner";
+        }
+    }
+    return moot_members_has(&view->members, node) ? names[view->role] : "no member";
+}
+
+static void look_at(struct replay_picture *replay, const struct moot_node *node, uint64_t at)
+{
+    uint32_t line = line_of(replay, replay->node);
+    for (uint32_t track = 0; track < MOOT_GROUPS_MAX; track++) {
+        struct moot_group_view view;
+        moot_node_group(node, TRACKS[track].group, &view);
+        const struct {
+            const char *name;
+            uint64_t value;
+        } numbers[] = {{"term", view.term},     {"leader", view.leader},
+                       {"commit", view.commit}, {"applied", view.applied},
+                       {"last", view.last},     {"durable", view.durable},
+                       {"first", view.first},   {"waiting", view.waiters}};
+        moot_picture_role(replay->picture, line, track, at,
+                          moot_slice_text(role_name(&view, replay->node)), view.term);
+        for (size_t i = 0; i < MOOT_ARRAY_LEN(numbers); i++) {
+            char field[48];
+            snprintf(field, sizeof(field), "%s %s", TRACKS[track].name, numbers[i].name);
+            moot_picture_number(replay->picture, line, at, moot_slice_text(field),
+                                numbers[i].value);
+        }
+    }
+}
+
+/* Recordings of one machine have the same monotonic clock, which is finer than the wall clock's
+ * milliseconds; those of others, and of a machine that was started again, only the wall clock. */
+static void lay_over(struct replay_picture *replay, struct moot_now now)
+{
+    uint64_t wall_ns = now.wall_ms * MOOT_MSEC_NS;
+    uint64_t ahead = wall_ns - now.instant.ns;
+    if (!replay->has_zero) {
+        replay->has_zero = true;
+        replay->zero_ns = wall_ns;
+        replay->first_ahead_ns = ahead;
+    }
+    uint64_t apart = ahead - replay->first_ahead_ns + SAME_CLOCK_MS * MOOT_MSEC_NS;
+    replay->ahead_ns = apart <= 2 * SAME_CLOCK_MS * MOOT_MSEC_NS ? replay->first_ahead_ns : ahead;
+}
+
+void replay_picture_opened(struct replay_picture *replay, const struct moot_replay_open *open,
+                           const struct moot_node *node)
+{
+    replay->node = moot_node_identity(node)->node;
+    replay->opened_ns = open->now.instant.ns;
+    lay_over(replay, open->now);
+    if (replay->node <= MOOT_NODES_MAX) {
+        replay->recorded[replay->node] = true;
+    }
+    char words[WORDS_MAX];
+    snprintf(words, sizeof(words), "starts as node %u, incarnation %llu", replay->node,
+             (unsigned long long)moot_node_incarnation(node));
+    uint64_t at = place(replay, open->now.instant);
+    moot_picture_moment(replay->picture, line_of(replay, replay->node), at, MOOT_PICTURE_START,
+                        moot_slice_text(words));
+    look_at(replay, node, at);
+}
+
+/* ---- messages ---- */
+
+static void add_end(struct replay_picture *replay, struct ends *ends, moot_node_id from,
+                    moot_node_id to, uint64_t at, struct moot_slice bytes)
+{
+    if (ends->count >= MOOT_PICTURE_EVENTS_MAX) {
+        return;
+    }
+    if (ends->count == ends->capacity) {
+        ends->capacity = ends->capacity == 0 ? 1024 : 2 * ends->capacity;
+        ends->items = moot_realloc(ends->items, ends->capacity * sizeof(*ends->items));
+    }
+    moot_arena_reset(&replay->arena);
+    moot_buffer_reset(&replay->words, WORDS_MAX);
+    struct moot_slice kind = sim_record_message(bytes, &replay->arena, &replay->words);
+    ends->items[ends->count] = (struct end){
+        .from = from,
+        .to = to,
+        .hash = moot_hash64(bytes, 0),
+        .at = at,
+        .order = ends->count,
+        .kind = replay->texts.size,
+    };
+    ends->count++;
+    moot_buffer_append_slice(&replay->texts, kind);
+    moot_buffer_append(&replay->texts, "", 1);
+    moot_buffer_append_slice(&replay->texts, moot_buffer_slice(&replay->words));
+    moot_buffer_append(&replay->texts, "", 1);
+}
+
+static void add_send(struct replay_picture *replay, const struct moot_effect *effect, uint64_t at)
+{
+    struct moot_buffer whole;
+    moot_buffer_init(&whole);
+    for (uint32_t i = 0; i < effect->send.part_count; i++) {
+        moot_buffer_append_slice(&whole, effect->send.parts[i].bytes);
+    }
+    add_end(replay, &replay->sent, replay->node, effect->send.node, at, moot_buffer_slice(&whole));
+    moot_buffer_deinit(&whole);
+}
+
+static void add_client(struct replay_picture *replay, struct moot_slice bytes, bool to_node,
+                       uint64_t at)
+{
+    uint32_t node = line_of(replay, replay->node), clients = clients_of(replay);
+    moot_buffer_reset(&replay->words, WORDS_MAX);
+    sim_record_resp(bytes, &replay->words);
+    size_t number = moot_picture_sent(
+        replay->picture,
+        &(struct moot_picture_message){.kind = to_node ? MOOT_SLICE_LITERAL("request")
+                                                       : MOOT_SLICE_LITERAL("reply"),
+                                       .from = to_node ? clients : node,
+                                       .to = to_node ? node : clients,
+                                       .sent = at,
+                                       .text = moot_buffer_slice(&replay->words)});
+    moot_picture_arrived(replay->picture, number, at);
+}
+
+static void see_input(struct replay_picture *replay, const struct moot_input *input, uint64_t at)
+{
+    if (input->kind == MOOT_INPUT_PEER_MESSAGE) {
+        add_end(replay, &replay->received, input->node, replay->node, at, input->bytes);
+    } else if (input->kind == MOOT_INPUT_CLIENT_BYTES) {
+        add_client(replay, input->bytes, true, at);
+    } else if (input->kind == MOOT_INPUT_PEER_UP || input->kind == MOOT_INPUT_PEER_DOWN) {
+        char words[48];
+        snprintf(words, sizeof(words), "link to n%u %s", input->node,
+                 input->kind == MOOT_INPUT_PEER_UP ? "is up" : "is down");
+        moot_picture_moment(replay->picture, line_of(replay, replay->node), at, MOOT_PICTURE_LOG,
+                            moot_slice_text(words));
+    }
+}
+
+static void see_effect(struct replay_picture *replay, const struct moot_effect *effect, uint64_t at)
+{
+    if (effect->kind == MOOT_EFFECT_SEND) {
+        add_send(replay, effect, at);
+    } else if (effect->kind == MOOT_EFFECT_REPLY) {
+        add_client(replay, effect->client.bytes, false, at);
+    } else if (effect->kind == MOOT_EFFECT_LOG) {
+        moot_picture_moment(replay->picture, line_of(replay, replay->node), at,
+                            moot_replay_is_trace(effect) ? MOOT_PICTURE_DECISION : MOOT_PICTURE_LOG,
+                            effect->log.text);
+    }
+}
+
+void replay_picture_turn(struct replay_picture *replay, const struct moot_player_turn *turn,
+                         const struct moot_node *node, const struct moot_effects *effects)
+{
+    uint64_t at = place(replay, turn->now.instant);
+    for (size_t i = 0; i < turn->count; i++) {
+        see_input(replay, &turn->inputs[i], at);
+    }
+    look_at(replay, node, at);
+    for (size_t i = 0; i < effects->count; i++) {
+        see_effect(replay, &effects->items[i], at);
+    }
+}
+
+void replay_picture_ended(struct replay_picture *replay, const struct moot_replay_stream *stream,
+                          const struct moot_player_result *result)
+{
+    if (result->lives == 0) {
+        return;
+    }
+    uint32_t line = line_of(replay, replay->node);
+    uint64_t at =
+        place(replay, moot_instant_add((struct moot_instant){replay->opened_ns}, result->age));
+    if (result->differs) {
+        moot_picture_moment(replay->picture, line, at, MOOT_PICTURE_WRONG,
+                            moot_slice_text(result->why));
+        moot_picture_verdict(replay->picture, moot_slice_text(result->why));
+    } else if (stream->ending != MOOT_REPLAY_MORE) {
+        moot_picture_moment(replay->picture, line, at, MOOT_PICTURE_END,
+                            stream->ending == MOOT_REPLAY_MARKED
+                                ? moot_slice_text(moot_replay_end_text(stream->marked))
+                                : MOOT_SLICE_LITERAL("its recording ends without a mark"));
+        for (uint32_t track = 0; track < MOOT_GROUPS_MAX; track++) {
+            moot_picture_role(replay->picture, line, track, at, MOOT_SLICE_LITERAL("down"), 0);
+        }
+    }
+}
+
+/* ---- joining ---- */
+
+static int compare_place(const struct end *a, const struct end *b)
+{
+    if (a->from != b->from) {
+        return a->from < b->from ? -1 : 1;
+    }
+    if (a->to != b->to) {
+        return a->to < b->to ? -1 : 1;
+    }
+    return a->hash != b->hash ? (a->hash < b->hash ? -1 : 1) : 0;
+}
+
+static int compare_ends(const void *left, const void *right)
+{
+    const struct end *a = left, *b = right;
+    int order = compare_place(a, b);
+    if (order == 0 && a->at != b->at) {
+        order = a->at < b->at ? -1 : 1;
+    }
+    return order != 0 ? order : (a->order > b->order) - (a->order < b->order);
+}
+
+static size_t draw(struct replay_picture *replay, const struct end *end)
+{
+    const char *kind = (const char *)replay->texts.data + end->kind;
+    return moot_picture_sent(
+        replay->picture,
+        &(struct moot_picture_message){.kind = moot_slice_text(kind),
+                                       .from = line_of(replay, end->from),
+                                       .to = line_of(replay, end->to),
+                                       .sent = end->at,
+                                       .text = moot_slice_text(kind + strlen(kind) + 1)});
+}
+
+static bool is_recorded(const struct replay_picture *replay, moot_node_id node)
+{
+    return node <= MOOT_NODES_MAX && replay->recorded[node];
+}
+
+static void draw_unmatched(struct replay_picture *replay, const struct end *end, bool is_sent)
+{
+    size_t number = draw(replay, end);
+    if (is_sent && is_recorded(replay, end->to)) {
+        moot_picture_lost(replay->picture, number, end->at,
+                          MOOT_SLICE_LITERAL("the recording of the other end has not got it"));
+    } else {
+        moot_picture_arrived(replay->picture, number, end->at); /* When is not known. */
+    }
+}
+
+static void join(struct replay_picture *replay)
+{
+    struct ends *sent = &replay->sent, *received = &replay->received;
+    size_t s = 0, r = 0;
+    if (sent->count > 0) {
+        qsort(sent->items, sent->count, sizeof(*sent->items), compare_ends);
+    }
+    if (received->count > 0) {
+        qsort(received->items, received->count, sizeof(*received->items), compare_ends);
+    }
+    while (s < sent->count || r < received->count) {
+        int order = s == sent->count       ? 1
+                    : r == received->count ? -1
+                                           : compare_place(&sent->items[s], &received->items[r]);
+        if (order < 0) {
+            draw_unmatched(replay, &sent->items[s++], true);
+        } else if (order > 0) {
+            draw_unmatched(replay, &received->items[r++], false);
+        } else {
+            const struct end *from = &sent->items[s++], *to = &received->items[r++];
+            size_t number = draw(replay, from); /* Clocks apart must not make it fly back. */
+            moot_picture_arrived(replay->picture, number, moot_max_u64(from->at, to->at));
+        }
+    }
+}
+
+bool replay_picture_write(struct replay_picture *replay, const char *path)
+{
+    join(replay);
+    bool good = moot_cli_write_picture(replay->picture, 0, path);
+    moot_picture_free(replay->picture);
+    moot_free(replay->sent.items);
+    moot_free(replay->received.items);
+    moot_buffer_deinit(&replay->texts);
+    moot_buffer_deinit(&replay->words);
+    moot_arena_deinit(&replay->arena);
+    moot_free(replay);
+    return good;
+}
