@@ -203,6 +203,8 @@ void peers__link_heard(struct link *link, const struct moot_beat *beat)
         peer->pulse.others_us = beat->others_us;
         struct moot_beat echo = {MOOT_BEAT_ECHO, beat->number, 0};
         link__send_beat(link, &echo);
+    } else if (beat != NULL && beat->kind == MOOT_BEAT_LEAVE) {
+        peer->pulse.left = true;
     } else if (beat != NULL) {
         (void)pulse__echo(&peer->pulse, beat, now);
     }

@@ -14,6 +14,7 @@ struct pulse {
     struct moot_detector detector;
     uint64_t fed_ns; /* When the detector last got a heartbeat. */
     bool heard;      /* Ever. */
+    bool left;       /* It said goodbye on its last link. */
     /* The least of the last ones: a slow link shows, a process that stood still does not. */
     uint32_t round_trip_us; /* 0: not known. */
     uint32_t round_trips_us[PULSE_ROUND_TRIPS], echoes;

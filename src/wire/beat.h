@@ -9,6 +9,8 @@
  *
  *     mark u8 (0xFF), version u8, kind u8, number u64, others_us u32
  *
+ * LEAVE says goodbye before a stop that was asked for: until the next handshake.
+ *
  * The number is the asker's own clock; an ECHO carries it back, so that nobody remembers it. */
 #ifndef MOOT_WIRE_BEAT_H
 #define MOOT_WIRE_BEAT_H
@@ -16,7 +18,7 @@
 #include "base/slice.h"
 
 enum { MOOT_BEAT_MARK = 0xFF, MOOT_BEAT_VERSION = 1, MOOT_BEAT_BYTES = 15 };
-enum moot_beat_kind { MOOT_BEAT_ASK = 1, MOOT_BEAT_ECHO = 2 };
+enum moot_beat_kind { MOOT_BEAT_ASK = 1, MOOT_BEAT_ECHO = 2, MOOT_BEAT_LEAVE = 3 };
 
 struct moot_beat {
     enum moot_beat_kind kind;
