@@ -297,6 +297,28 @@ static void flush(struct moot_node *node)
     }
 }
 
+/* What keeps the oldest segment is not executed: no flush frees it. */
+size_t node__restate(void *context, const struct moot_record **out)
+{
+    struct moot_node *node = context;
+    moot_group_id holder;
+    moot_index last;
+    *out = NULL;
+    if (!moot_journal_oldest(node->journal, &holder, &last)) {
+        return 0;
+    }
+    if (node->restated == NULL) {
+        node->restated =
+            moot_alloc(sizeof(*node->restated) * MOOT_LOG_ENTRIES_MAX * MOOT_GROUPS_MAX);
+    }
+    size_t count = 0;
+    for (moot_group_id id = 0; id < MOOT_GROUPS_MAX; id++) {
+        count += moot_group_restate(node->groups[id], node->journal, node->restated + count);
+    }
+    *out = node->restated;
+    return count;
+}
+
 /* An idle journal is closed with a mark, so that a rotten tail is not taken for a torn one. */
 static bool wants_mark(struct moot_node *node)
 {

@@ -22,8 +22,9 @@ struct moot_node {
     uint64_t flush_bytes;
     uint64_t journal_bytes_max; /* Of segments in use, before a flush is due. */
     bool journal_is_full;
-    uint64_t repaired_record; /* 0, or: rot is repaired once this record is durable. */
-    bool rotten;              /* The journal was opened with rot that is not repaired yet. */
+    struct moot_record *restated; /* Of all groups, while they are laid out. */
+    uint64_t repaired_record;     /* 0, or: rot is repaired once this record is durable. */
+    bool rotten;                  /* The journal was opened with rot that is not repaired yet. */
     bool flushing;
     moot_ticket flush_ticket;
     bool peers_told; /* The driver knows the directory's addresses. */
@@ -49,6 +50,7 @@ struct moot_node {
 void node__fail(struct moot_node *node, int status, const char *text);
 void node__members_tick(struct moot_node *node);
 void node__directory(struct moot_node *node);
+size_t node__restate(void *context, const struct moot_record **out);
 void node__tell_peers(struct moot_node *node);
 void node__rot_tick(struct moot_node *node);
 void node__stop_tick(struct moot_node *node);

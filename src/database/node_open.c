@@ -279,6 +279,10 @@ static int open_parts(struct moot_node *node, const struct moot_node_options *op
     /* Each start has written a batch of its own, and any rotten one may have been such. */
     node->incarnation = restore->incarnation + 1 + report.rotten_batches;
     moot_outbox_init(&node->outbox, node->identity.node);
+    node->outbox.batch_bytes_max =
+        moot_min_u64(MOOT_JOURNAL_BATCH_BYTES_MAX, options->journal.segment_bytes) / 2;
+    node->outbox.restate.records = node__restate;
+    node->outbox.restate.context = node;
     moot_directory_from_identity(&node->directory, &node->identity);
     node->context = (struct moot_group_context){
         .outbox = &node->outbox,
@@ -296,6 +300,10 @@ static int open_parts(struct moot_node *node, const struct moot_node_options *op
                    options->now);
     node->edge.admission = options->admission;
     status = open_groups(node, options, restore, why);
+    for (moot_group_id id = 0; status == 0 && id < MOOT_GROUPS_MAX; id++) {
+        /* A flush may never come: all may be in the store, and the journal full of it. */
+        moot_group_free(node->groups[id], node->journal);
+    }
     if (status == 0) {
         say(why, "the journal cannot be written");
         status = write_incarnation(node, options->disk, options->journal.segment_bytes);
@@ -346,5 +354,6 @@ void moot_node_close(struct moot_node *node)
         moot_journal_close(node->journal);
     }
     moot_arena_deinit(&node->arena);
+    moot_free(node->restated);
     moot_free(node);
 }

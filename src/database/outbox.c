@@ -318,13 +318,32 @@ bool moot_outbox_in_flight(const struct moot_outbox *outbox)
     return outbox->list->flight_count > 0;
 }
 
-/* How many of the waiting records fit one batch. */
-static size_t batch_records(const struct moot_effect_list *list)
+moot_index moot_outbox_first_waiting(const struct moot_outbox *outbox, moot_group_id group)
 {
+    const struct moot_effect_list *list = outbox->list;
+    moot_index first = UINT64_MAX;
+    for (size_t i = 0; i < list->record_count; i++) {
+        const struct moot_record *record = &list->records[i].record;
+        if (record->group == group && record->kind == MOOT_RECORD_SNAPSHOT) {
+            return 0;
+        }
+        if (record->group == group && record->kind == MOOT_RECORD_ENTRY) {
+            first = moot_min_u64(first, record->index);
+        }
+    }
+    return first;
+}
+
+/* How many of the waiting records fit one batch. */
+static size_t batch_records(const struct moot_outbox *outbox)
+{
+    const struct moot_effect_list *list = outbox->list;
+    size_t most = outbox->batch_bytes_max != 0 ? outbox->batch_bytes_max
+                                               : (size_t)MOOT_JOURNAL_BATCH_BYTES_MAX / 2;
     size_t count = 0, bytes = 0;
     while (count < list->record_count) {
         bytes += list->records[count].record.bytes.size + 64; /* 64: more than a record's header. */
-        if (count > 0 && bytes > MOOT_JOURNAL_BATCH_BYTES_MAX / 2) {
+        if (count > 0 && bytes > most) {
             break;
         }
         count++;
@@ -332,25 +351,26 @@ static size_t batch_records(const struct moot_effect_list *list)
     return count;
 }
 
-static int lay_out(struct moot_outbox *outbox, struct moot_journal *journal, bool idle_mark)
+/* One batch: `again`, and then the first `count` of the waiting records. */
+static int lay_out_records(struct moot_outbox *outbox, struct moot_journal *journal,
+                           struct moot_slice again, size_t count)
 {
     struct moot_effect_list *list = outbox->list;
-    bool wanted = list->record_count > 0 || (idle_mark && list->flight_count == 0);
-    if (!wanted || list->flight_count == MOOT_OUTBOX_JOURNAL_IN_FLIGHT) {
-        return 0;
-    }
-    size_t count = batch_records(list);
-    if (list->plain_capacity < count) {
-        list->plain_capacity = count * 2;
+    size_t before = again.size / sizeof(*list->plain);
+    if (list->plain_capacity < before + count) {
+        list->plain_capacity = (before + count) * 2;
         list->plain = moot_realloc(list->plain, sizeof(*list->plain) * list->plain_capacity);
     }
+    if (before > 0) {
+        memcpy(list->plain, again.data, again.size);
+    }
     for (size_t i = 0; i < count; i++) {
-        list->plain[i] = list->records[i].record;
+        list->plain[before + i] = list->records[i].record;
     }
     struct journal_flight *flight = &list->flights[list->flight_count];
     moot_buffer_reset(&flight->bytes, 4 * 1024 * 1024);
     struct moot_journal_write where;
-    int status = moot_journal_layout(journal, list->plain, count, outbox->durable_batch,
+    int status = moot_journal_layout(journal, list->plain, before + count, outbox->durable_batch,
                                      &flight->bytes, &where);
     if (status != 0) {
         return status;
@@ -370,6 +390,37 @@ static int lay_out(struct moot_outbox *outbox, struct moot_journal *journal, boo
     effect->journal.bytes = moot_buffer_slice(&flight->bytes);
     effect->journal.answers_wait = list->held_count > 0;
     return 0;
+}
+
+/* The journal is full. What keeps its oldest segment is written again, and with it what waits; or
+ * alone, when that would be too much for one batch. */
+static int lay_out_again(struct moot_outbox *outbox, struct moot_journal *journal, size_t count)
+{
+    const struct moot_record *records;
+    size_t before = outbox->restate.records(outbox->restate.context, &records);
+    if (before == 0) {
+        return MOOT_FAIL(MOOT_ENOSPACE); /* A flush frees it, or a batch in flight. */
+    }
+    struct moot_slice again = moot_slice_make((const uint8_t *)records, before * sizeof(*records));
+    int status = lay_out_records(outbox, journal, again, count);
+    if (status != 0) {
+        status = lay_out_records(outbox, journal, again, 0);
+    }
+    MOOT_SOMETIMES(status == 0, "entries were carried forward in a full journal");
+    return status == MOOT_ELIMIT ? MOOT_FAIL(MOOT_ENOSPACE) : status;
+}
+
+static int lay_out(struct moot_outbox *outbox, struct moot_journal *journal, bool idle_mark)
+{
+    struct moot_effect_list *list = outbox->list;
+    bool wanted = list->record_count > 0 || (idle_mark && list->flight_count == 0);
+    if (!wanted || list->flight_count == MOOT_OUTBOX_JOURNAL_IN_FLIGHT) {
+        return 0;
+    }
+    size_t count = batch_records(outbox);
+    int status = lay_out_records(outbox, journal, (struct moot_slice){NULL, 0}, count);
+    bool is_full = status == MOOT_ENOSPACE && outbox->restate.records != NULL;
+    return is_full ? lay_out_again(outbox, journal, count) : status;
 }
 
 static void join(struct effect_array *all, const struct effect_array *part)

@@ -39,6 +39,13 @@ struct moot_outbox {
     uint64_t durable_batch; /* read-only: ticket of the last durable batch */
     uint64_t
         journal_bytes; /* read-only: laid out since it was last set to 0 (by whoever flushes) */
+    uint64_t batch_bytes_max; /* 0: as limits.h says. Records of one batch, but for a first one. */
+    /* Asked when the journal is full: what it must be told again so that its oldest segment can go
+     * (restate.c). NULL: nobody. */
+    struct {
+        size_t (*records)(void *context, const struct moot_record **out);
+        void *context;
+    } restate;
 };
 
 void moot_outbox_init(struct moot_outbox *outbox, moot_node_id self);
@@ -76,6 +83,10 @@ void moot_outbox_durable(struct moot_outbox *outbox, moot_ticket ticket);
  * when the journal is full. */
 int moot_outbox_finish(struct moot_outbox *outbox, struct moot_journal *journal, bool idle_mark,
                        struct moot_effects *out) MOOT_MUST_USE;
+/* The least index that a waiting record of the group is about: entries below it are in the journal
+ * as they are in memory. 0: a snapshot waits, and the journal knows another log. UINT64_MAX: none
+ * waits. */
+moot_index moot_outbox_first_waiting(const struct moot_outbox *outbox, moot_group_id group);
 /* Records wait for a free place in the journal. */
 bool moot_outbox_is_waiting(const struct moot_outbox *outbox);
 bool moot_outbox_in_flight(const struct moot_outbox *outbox);

@@ -58,7 +58,7 @@ static void draw_machines(struct sim_swarm *swarm, struct moot_rng *rng)
     swarm->heartbeat_ms = swarm->election_ms / 8;
     swarm->flush_bytes = PICK(rng, 16, 64, 256, 2048) * 1024;
     swarm->log_memory_bytes = PICK(rng, 0, 16, 64, 1024) * 1024;
-    swarm->segments = PICK(rng, 16, 16, 24, 32); /* Of three, one group can hold all. */
+    swarm->segments = PICK(rng, 4, 6, 16, 16);
     if (swarm->is_damaged) { /* Rot keeps its segment: one that is full cannot be repaired. */
         swarm->segments = 32;
     }

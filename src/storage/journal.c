@@ -109,9 +109,10 @@ static int take_file(struct moot_journal *journal, const struct layout *l,
     bool gives_back = l->retire > 0 || journal__retired(journal) > 0;
     uint32_t limit = journal->options.segments_max - (gives_back ? 0 : 1);
     bool starts = l->count > 0 && l->records[0].kind == MOOT_RECORD_IDENTITY;
-    /* Many starts may have made it longer than it should be: then a batch that retires as much as
-     * it takes is the way back. */
-    bool shrinks = l->retire > 0 && journal->segment_count > journal->options.segments_max;
+    /* Starts may have taken the last one, and more: then a batch that retires as much as it takes
+     * is the way back. */
+    bool shrinks = l->retire > 0 && (journal->segment_count > journal->options.segments_max ||
+                                     journal__retired(journal) == 0);
     if (journal->segment_count >= limit && !journal->opening && !starts && !shrinks) {
         MOOT_SOMETIMES(true, "journal: all segments are in use");
         return MOOT_FAIL(MOOT_ENOSPACE);
@@ -124,11 +125,34 @@ static int take_file(struct moot_journal *journal, const struct layout *l,
     return MOOT_OK;
 }
 
+/* The batch may itself free the segments that it retires: it is whole on the disk, or not there. */
+static uint32_t retirable_with(struct moot_journal *journal, const struct layout *l)
+{
+    if (journal->opening) {
+        return 0;
+    }
+    for (size_t i = 0; i < l->count; i++) {
+        const struct moot_record *record = &l->records[i];
+        if (record->kind == MOOT_RECORD_ENTRY) {
+            struct journal_group *group = journal__group(journal, record->group);
+            group->cut = group->cut == 0 ? record->index : moot_min_u64(group->cut, record->index);
+        } else if (record->kind == MOOT_RECORD_SNAPSHOT) {
+            struct journal_group *group = journal__group(journal, record->group);
+            group->frees = moot_max_u64(group->frees, record->index);
+        }
+    }
+    uint32_t retirable = journal__retirable(journal);
+    for (uint32_t i = 0; i < journal->group_count; i++) {
+        journal->groups[i].cut = journal->groups[i].frees = 0;
+    }
+    return retirable;
+}
+
 /* Decides where the batch goes, and what it carries. Nothing has changed when it fails. */
 static int place(struct layout *l, struct moot_journal_write *where)
 {
     struct moot_journal *journal = l->journal;
-    uint32_t retirable = journal->opening ? 0 : journal__retirable(journal);
+    uint32_t retirable = retirable_with(journal, l);
     uint64_t room = 0;
     if (journal->segment_count > 0) {
         const struct journal_segment *current = &journal->segments[journal->segment_count - 1];

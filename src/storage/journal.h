@@ -130,6 +130,9 @@ void moot_journal_free(struct moot_journal *journal, moot_group_id group, moot_i
  * that the node can flush or carry forward the slowest. False when only one segment is in use. */
 bool moot_journal_oldest(const struct moot_journal *journal, moot_group_id *group,
                          moot_index *last);
+/* Who must carry entries forward writes them again, from the first that is needed, in one batch:
+ * that makes the old ones void, and the batch itself retires their segments. The last segment is
+ * kept for such a batch, so a full journal takes it. */
 uint64_t moot_journal_bytes(const struct moot_journal *journal); /* Of segments in use. */
 /* The greatest batch number laid out or recovered. What open found is durable. */
 uint64_t moot_journal_last(const struct moot_journal *journal);

@@ -152,7 +152,12 @@ static const struct journal_held *needed(const struct moot_journal *journal,
         const struct journal_held *held = &segment->held[i];
         const struct journal_group *group = find_group(journal, held->group);
         MOOT_ASSERT(group != NULL);
-        if (!MOOT_RULE(journal_free_only_below, held->last <= group->freed)) {
+        moot_index freed = moot_max_u64(group->freed, group->frees);
+        moot_index last = held->last;
+        if (group->cut != 0 && last >= group->cut) {
+            last = group->cut - 1;
+        }
+        if (!MOOT_RULE(journal_free_only_below, last <= freed)) {
             return held;
         }
     }

@@ -31,6 +31,9 @@ struct journal_group {
     moot_group_id id;
     moot_index freed; /* Entries at or below are not needed. */
     moot_index last;  /* Of the newest entry. */
+    /* What the batch being laid out does by itself: its least entry makes void what lies at or
+     * above `cut` (0: nothing), and its snapshot frees up to `frees`. */
+    moot_index cut, frees;
     /* Generations of the segments with the newest of each; 0: never written. */
     uint64_t hard_generation, snapshot_generation;
     struct moot_record hard, snapshot; /* snapshot.bytes is in `members` */

@@ -99,6 +99,61 @@ static void overwritten_entries_hold_nothing(void **state)
     world_deinit(&w);
 }
 
+/* Goal: what one group cannot free never stops the others, nor its own next term (moot sim found
+ * that a full journal stayed so). Method: group 0 has three entries that nobody commits; group 1
+ * writes and frees far more than all segments hold. Whenever the journal is full, the three are
+ * written again, in one batch with group 0's next hard state; at the end all is there. */
+static void a_held_segment_is_carried_forward(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w, 5);
+    assert_int_equal(world_open(&w), MOOT_OK);
+    struct moot_record held[] = {hard(0, 1, 1), entry(0, 1, 1, "one"), entry(0, 2, 1, "two"),
+                                 entry(0, 3, 1, "three")};
+    assert_int_equal(world_write(&w, held, 4), MOOT_OK);
+    uint32_t carried = 0;
+    for (moot_index i = 1; i <= 1000; i++) {
+        const struct moot_record one = entry(1, i, 1, "an entry");
+        int status = world_write(&w, &one, 1);
+        if (status == MOOT_ENOSPACE) {
+            moot_group_id group = 9;
+            moot_index last = 0;
+            assert_true(moot_journal_oldest(w.journal, &group, &last));
+            assert_int_equal(group, 0);
+            assert_int_equal(last, 3);
+            held[0] = hard(0, 2 + carried, 2);
+            struct moot_record again[] = {held[1], held[2], held[3], held[0]};
+            assert_int_equal(world_write(&w, again, 4), MOOT_OK);
+            assert_int_equal(world_write(&w, NULL, 0), MOOT_OK); /* Knows that durable. */
+            carried++;
+            status = world_write(&w, &one, 1);
+        }
+        assert_int_equal(status, MOOT_OK);
+        moot_journal_free(w.journal, 1, i);
+        assert_true(moot_journal_bytes(w.journal) <= 4 * w.options.segment_bytes);
+    }
+    assert_true(carried > 5);
+    world_close(&w);
+    assert_int_equal(world_open(&w), MOOT_OK);
+    assert_int_equal(w.report.damage, MOOT_DAMAGE_NONE);
+    moot_index last = 0;
+    moot_term term = 0;
+    for (size_t i = 0; i < w.seen_count; i++) {
+        const struct moot_record *seen = &w.seen[i].record;
+        if (seen->group == 0 && seen->kind == MOOT_RECORD_ENTRY) {
+            last = seen->index;
+            assert_true(is_same(&w.seen[i], &held[last]));
+        }
+        if (seen->group == 0 && seen->kind == MOOT_RECORD_HARD_STATE) {
+            term = seen->term;
+        }
+    }
+    assert_int_equal(last, 3);
+    assert_int_equal(term, 1 + carried);
+    world_deinit(&w);
+}
+
 /* Goal: limits answer, and change nothing. Method: a batch over a segment, then a full journal;
  * open says the same after each. */
 static void limits_change_nothing(void **state)
@@ -192,6 +247,7 @@ int main(void)
         cmocka_unit_test(records_come_back),
         cmocka_unit_test(segments_are_recycled),
         cmocka_unit_test(overwritten_entries_hold_nothing),
+        cmocka_unit_test(a_held_segment_is_carried_forward),
         cmocka_unit_test(limits_change_nothing),
         cmocka_unit_test(a_full_journal_can_be_started),
         cmocka_unit_test(a_full_disk_can_be_tried_again),

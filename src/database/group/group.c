@@ -42,6 +42,7 @@ static int choose_entries(struct moot_group *group, const struct moot_group_rest
         bool same = restore->entries[group->applied - restore->first].term == group->applied_term;
         MOOT_SOMETIMES(!same, "a restart met a log that its snapshot had replaced");
         if (!MOOT_RULE(restore_suffix_matches_snapshot, same)) {
+            group__record_snapshot(group); /* The journal's suffix is void for every later start. */
             return 0;
         }
     }
@@ -84,13 +85,16 @@ static struct moot_raft_options raft_options(const struct moot_group *group,
 {
     uint64_t election = options->election_ms != 0 ? options->election_ms : MOOT_ELECTION_MS;
     uint64_t heartbeat = options->heartbeat_ms != 0 ? options->heartbeat_ms : MOOT_HEARTBEAT_MS;
+    /* What is not committed must fit one batch of the journal: see restate.c. */
+    uint64_t uncommitted =
+        moot_min_u64(MOOT_LOG_UNCOMMITTED_BYTES, options->journal.segment_bytes / 8 * 3);
     return (struct moot_raft_options){.self = group->context->self,
                                       .election_min = moot_ms(election),
                                       .heartbeat = moot_ms(heartbeat),
                                       .append_bytes_max = MOOT_APPEND_BYTES_MAX,
                                       .append_entries_max = MOOT_APPEND_ENTRIES_MAX,
                                       .window = MOOT_APPEND_WINDOW,
-                                      .uncommitted_bytes_max = MOOT_LOG_UNCOMMITTED_BYTES,
+                                      .uncommitted_bytes_max = uncommitted,
                                       .log_entries_max = MOOT_LOG_ENTRIES_MAX,
                                       .clock_bound_ms = MOOT_CLOCK_BOUND_MS,
                                       .seed = moot_rng_next(group->context->rng),
@@ -420,9 +424,7 @@ static void compact(struct moot_group *group)
 void moot_group_flush_done(struct moot_group *group, struct moot_journal *journal)
 {
     group->flushed = moot_max_u64(group->flushed, group->flushing);
-    if (!group->install.active) {
-        moot_journal_free(journal, group->id, group->flushed);
-    }
+    moot_group_free(group, journal);
 }
 
 /* ---- the leader's regular work ---- */

@@ -214,6 +214,12 @@ void moot_group_ingested(struct moot_group *group, moot_ticket ticket, int statu
 void moot_group_flush_begins(
     struct moot_group *group); /* A FLUSH effect goes out with this turn. */
 void moot_group_flush_done(struct moot_group *group, struct moot_journal *journal);
+/* restate.c: tells the journal what it may forget, unless it does not yet know of a snapshot. */
+void moot_group_free(struct moot_group *group, struct moot_journal *journal);
+/* Records that say the group's log once more, from the first entry that is needed: `out` has room
+ * for MOOT_LOG_ENTRIES_MAX. The bytes are the log's. */
+size_t moot_group_restate(struct moot_group *group, struct moot_journal *journal,
+                          struct moot_record *out);
 
 /* ---- the end of a turn ---- */
 /* Ticks the core when due, executes what can be, and flushes. True when it wants another turn at
@@ -286,6 +292,8 @@ void group__snapshot_ack(struct moot_group *group, moot_node_id from,
 void group__snapshot_tick(struct moot_group *group);
 void group__snapshot_stop(struct moot_group *group);
 uint32_t group__ranges(struct moot_arena *arena, moot_group_id id, struct moot_range out[4]);
+/* restate.c: a SNAPSHOT record of what is applied */
+void group__record_snapshot(struct moot_group *group);
 /* record.c: the group's record in the store */
 void group__record_put(struct moot_group *group, struct moot_batch *batch);
 int group__record_load(struct moot_group *group, const struct moot_members *initial);
