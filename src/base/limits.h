@@ -68,6 +68,12 @@ enum {
     MOOT_ID_REMOVE_MAX = 16, /* Old ids removed by one run, beside two for each new one. */
 
     /* Execution */
+    /* Replies of one entry, or of one batch of reads from another node: they go as one message.
+     * What is beyond is refused, with nothing done; but short replies are always given, because
+     * most writes have one. */
+    MOOT_REPLIES_BYTES_MAX = 18 * 1024 * 1024,
+    MOOT_REPLIES_HERE_BYTES_MAX = 64 * 1024 * 1024, /* Of a batch of reads of the node's own. */
+    MOOT_REPLY_SHORT_BYTES = 1024,
     MOOT_WRITE_ELEMENTS_MAX = 100000, /* Elements one write may touch. */
     MOOT_READ_ELEMENTS_MAX = 500000,
     MOOT_EXPIRE_BATCH_MAX = 256, /* Keys expired by one entry. */
@@ -170,6 +176,11 @@ _Static_assert(MOOT_ENTRY_BYTES_MAX >= MOOT_QUERY_MAX + 65536,
                "the largest command must fit an entry");
 _Static_assert(MOOT_MESSAGE_BYTES_MAX >= MOOT_ENTRY_BYTES_MAX + 65536,
                "the largest entry must fit a message");
+_Static_assert(MOOT_MESSAGE_BYTES_MAX >= MOOT_REPLIES_BYTES_MAX + (MOOT_BATCH_COMMANDS_MAX + 1) *
+                                                                      (MOOT_REPLY_SHORT_BYTES + 16),
+               "the replies of a batch must fit a message");
+_Static_assert(MOOT_REPLIES_BYTES_MAX >= 2 * MOOT_VALUE_MAX + 65536,
+               "two of the largest values must fit a reply");
 _Static_assert(MOOT_PEER_QUEUE_BYTES_MAX >= MOOT_PEER_URGENT_BYTES + 2 * MOOT_MESSAGE_BYTES_MAX,
                "the largest message must fit a peer's queue");
 _Static_assert(MOOT_MESSAGE_PARTS_MAX >= 2 * MOOT_APPEND_ENTRIES_MAX,

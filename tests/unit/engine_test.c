@@ -366,6 +366,66 @@ static void watch_sees_every_change(void **state)
     }
 }
 
+/* ---- replies that are too large ---- */
+
+/* How many replies of the last run are errors that begin so; and how many there are. */
+static uint32_t count_errors(struct world *world, const char *begin, uint32_t *all)
+{
+    struct moot_reader reader = moot_reader_make(moot_buffer_slice(&world->replies));
+    uint32_t count = 0;
+    for (*all = 0; moot_reader_left(&reader) > 0; (*all)++) {
+        struct moot_slice reply = moot_get_bytes(&reader);
+        assert_false(reader.failed);
+        count += reply.size >= strlen(begin) && memcmp(reply.data, begin, strlen(begin)) == 0;
+    }
+    return count;
+}
+
+/* Goal: what one run answers is bounded, as reads, as an entry, and as EXEC; what is refused has
+ * done nothing, and short replies are always given. Method: a value of 7 MB, asked for in each way
+ * until it is too much. */
+static void replies_are_bounded(void **state)
+{
+    (void)state;
+    struct world world;
+    world_make(&world, 5, 0);
+    world_add(&world, 0, 0, NULL, "setrange k 7339999 x");
+    assert_int_equal(world_run(&world), MOOT_OK);
+    for (int is_read = 0; is_read < 2; is_read++) {
+        world.is_read = is_read == 1;
+        for (int i = 0; i < 5; i++) {
+            world_add(&world, 0, 0, NULL, "get k");
+        }
+        world_add(&world, 0, 0, NULL, "strlen k");
+        world_add(&world, 0, 0, NULL, "mget k k k");
+        assert_int_equal(world_run(&world), MOOT_OK);
+        uint32_t all;
+        assert_int_equal(count_errors(&world, "-TRYAGAIN ", &all), 3);
+        assert_int_equal(count_errors(&world, "-ERR the reply would be larger", &all), 1);
+        assert_int_equal(count_errors(&world, ":7340000", &all), 1);
+        assert_int_equal(all, 7);
+        assert_true(world.replies.size <= MOOT_REPLIES_BYTES_MAX);
+    }
+    world.is_read = false;
+    world_add(&world, 0, 0, NULL, "get k");
+    world_add(&world, 0, 0, NULL, "get k");
+    world_add(&world, 0, 0, NULL, "getdel k");
+    world_add(&world, 0, 0, NULL, "set other y");
+    assert_int_equal(world_run(&world), MOOT_OK);
+    uint32_t all;
+    assert_int_equal(count_errors(&world, "-TRYAGAIN ", &all), 1);
+    static const char *const body[] = {"set other z", "get k", "get k", "get k", "del k"};
+    add_exec(&world, body, MOOT_ARRAY_LEN(body), NULL, (struct moot_stamp){0, 0}, 0);
+    assert_int_equal(world_run(&world), MOOT_OK);
+    assert_int_equal(count_errors(&world, "-ERR the reply would be larger", &all), 1);
+    assert_int_equal(all, 1);
+    world_add(&world, 0, 0, NULL, "get other");
+    world_add(&world, 0, 0, NULL, "strlen k");
+    assert_int_equal(world_run(&world), MOOT_OK);
+    assert_string_equal(world_replies(&world), "$1.y.:7340000.");
+    world_end(&world);
+}
+
 /* Goal: inside EXEC errors stay inside, SELECT moves the following commands, a command that would
  * wait answers null, and what an edge answers is answered. Method: one EXEC with all of it. */
 static void exec_answers_each(void **state)
@@ -819,6 +879,7 @@ int main(void)
         cmocka_unit_test(one_fetch_serves_a_batch),
         cmocka_unit_test(watch_sees_every_change),
         cmocka_unit_test(exec_answers_each),
+        cmocka_unit_test(replies_are_bounded),
         cmocka_unit_test(budget_is_a_clear_error),
         cmocka_unit_test(growth_is_refused),
         cmocka_unit_test(deferred_does_not_try),

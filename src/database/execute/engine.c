@@ -114,7 +114,22 @@ struct engine_pass engine__begin(struct moot_engine *engine, const struct moot_e
     return (struct engine_pass){.engine = engine,
                                 .run = run,
                                 .ordinal = run->stamp.ordinal,
-                                .incarnation = run->index << MOOT_INCARNATION_BITS};
+                                .incarnation = run->index << MOOT_INCARNATION_BITS,
+                                .first_reply = run->replies == NULL ? 0 : run->replies->size};
+}
+
+static size_t replies_max(const struct moot_engine_run *run)
+{
+    return run->is_read && run->replies_max != 0 ? run->replies_max : MOOT_REPLIES_BYTES_MAX;
+}
+
+bool engine__reply_fits(const struct engine_pass *pass)
+{
+    size_t size = pass->run->replies->size;
+    MOOT_ASSERT(pass->first_reply <= pass->item_reply && pass->item_reply <= size);
+    size_t own = size - pass->item_reply;
+    return own <= MOOT_REPLY_SHORT_BYTES ||
+           (own <= MOOT_REPLIES_BYTES_MAX && size - pass->first_reply <= replies_max(pass->run));
 }
 
 /* ---- one item ---- */
@@ -171,7 +186,7 @@ static int answer_stamps(struct engine_pass *pass, const struct moot_item *item)
         moot_put_u32(pass->run->replies, stamp.ordinal);
         moot_arena_reset(&pass->engine->arena);
     }
-    return MOOT_OK;
+    return engine__reply_fits(pass) ? MOOT_OK : engine__refuse_reply(pass, pass->item_reply);
 }
 
 static int run_body(struct engine_pass *pass, const struct moot_item *item)
@@ -206,6 +221,9 @@ static int run_remembered(struct engine_pass *pass, const struct moot_item *item
     moot_view_mark mark = moot_view_push(pass->engine->view);
     pass->ids_seen++;
     int status = engine__id_check(pass, item);
+    if (status > 0 && !engine__reply_fits(pass)) {
+        status = engine__refuse_reply(pass, reply_start); /* It stays remembered. */
+    }
     if (status == MOOT_OK) {
         status = run_body(pass, item);
         if (status == MOOT_OK || status == MOOT_CALL_ERROR) {
@@ -227,6 +245,7 @@ static int run_item(struct engine_pass *pass, const struct moot_item *item)
     struct moot_buffer *replies = pass->run->replies;
     size_t start = replies->size;
     moot_put_u8(replies, 0);
+    pass->item_reply = start + 1;
     int status = MOOT_CALL_WAITS;
     if ((item->flags & MOOT_ITEM_DEFER) == 0) {
         status = run_remembered(pass, item, start + 1);

@@ -72,6 +72,8 @@ struct moot_engine_run {
     bool is_read;
     bool
         refuse_growth; /* READ of no use; WRITE: as the entry says: DENYOOM commands answer -OOM. */
+    size_t replies_max; /* READ: bytes of all replies; what is beyond is refused. 0, and always for
+                           WRITE: MOOT_REPLIES_BYTES_MAX. */
     struct moot_slice batch;
     struct moot_buffer *replies; /* Appended; restored to its size when the run does not finish. */
 };

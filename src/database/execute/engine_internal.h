@@ -47,6 +47,8 @@ struct engine_pass {
     uint32_t ordinal;
     uint64_t incarnation;
     uint32_t ids_seen;
+    size_t first_reply; /* Where the run's replies begin, if it has any, ... */
+    size_t item_reply;  /* ... and that of the item under way. */
 };
 
 /* What became of a command, beside 0, MOOT_CALL_ERROR, MOOT_CALL_WAITS and the negative statuses
@@ -60,7 +62,13 @@ struct engine_pass engine__begin(struct moot_engine *engine, const struct moot_e
 /* A call without a command, for reading and expiring. */
 struct moot_call engine__call(struct engine_pass *pass, uint8_t database);
 
+/* Does the reply of the item under way, as far as it is written, fit what one run may answer? The
+ * same on every replica: it goes by sizes alone. */
+bool engine__reply_fits(const struct engine_pass *pass);
+
 /* engine_run.c */
+/* Cuts the replies back to `start`, and says there that the reply does not fit. ENGINE_REFUSED. */
+int engine__refuse_reply(struct engine_pass *pass, size_t start);
 /* Runs one command and writes its reply. `in_exec`: what may only happen at an edge is answered
  * here, SELECT changes *database, and a command never waits. */
 int engine__command(struct engine_pass *pass, uint8_t flags, uint8_t *database, bool in_exec,

@@ -11,6 +11,22 @@ static int refuse(struct moot_call *call, const char *text)
     return ENGINE_REFUSED;
 }
 
+int engine__refuse_reply(struct engine_pass *pass, size_t start)
+{
+    struct moot_resp reply = {pass->run->replies, 2};
+    MOOT_ASSERT(start <= reply.out->size);
+    /* Alone it would not fit either? Then to try again is of no use. */
+    bool never = reply.out->size - pass->item_reply > MOOT_REPLIES_BYTES_MAX;
+    reply.out->size = start;
+    MOOT_SOMETIMES(true, "a reply was refused because it is too large");
+    moot_resp_error(&reply, never
+                                ? "ERR the reply would be larger than 18 MiB; nothing was done; "
+                                  "ask for less at a time (HSCAN, LRANGE, GETRANGE)"
+                                : "TRYAGAIN the replies to commands sent together would be larger "
+                                  "than a batch may be; nothing was done, safe to retry");
+    return ENGINE_REFUSED;
+}
+
 static int refuse_unknown(struct moot_call *call)
 {
     /* The edge knows the table too: it is of another release, or its MULTI is. */
@@ -90,7 +106,7 @@ static int answer_failure(struct moot_call *call, int status)
 }
 
 /* Runs the handler in a layer of its own. */
-static int run_handler(struct engine_pass *pass, struct moot_call *call)
+static int run_handler(struct engine_pass *pass, struct moot_call *call, bool in_exec)
 {
     struct moot_engine *engine = pass->engine;
     struct engine_state before;
@@ -99,7 +115,8 @@ static int run_handler(struct engine_pass *pass, struct moot_call *call)
     size_t reply_start = call->reply.out->size;
     moot_view_mark mark = moot_view_push(engine->view);
     int status = call->command->run(call);
-    if (status == MOOT_OK) {
+    bool fits = status != MOOT_OK || in_exec || engine__reply_fits(pass);
+    if (status == MOOT_OK && fits) {
         moot_view_keep(engine->view, mark);
         pass->incarnation = call->incarnation;
         return MOOT_OK;
@@ -107,6 +124,9 @@ static int run_handler(struct engine_pass *pass, struct moot_call *call)
     moot_view_drop(engine->view, mark);
     engine__restore(engine, &before);
     engine->shared.signal_count = signals;
+    if (!fits) {
+        return engine__refuse_reply(pass, reply_start);
+    }
     if (status < 0) {
         call->reply.out->size = reply_start;
         return answer_failure(call, status);
@@ -129,7 +149,7 @@ int engine__command(struct engine_pass *pass, uint8_t flags, uint8_t *database, 
         status = in_exec ? engine__edge_command(&call, database)
                          : refuse(&call, "ERR this command is not for a log");
     } else if (status == MOOT_OK) {
-        status = run_handler(pass, &call);
+        status = run_handler(pass, &call, in_exec);
     }
     if (in_exec && status == MOOT_CALL_WAITS) {
         moot_resp_null_array(&call.reply); /* Inside EXEC nothing waits. */
@@ -202,6 +222,9 @@ static int run_commands(struct engine_pass *pass, const struct moot_item *item,
             blocked = status; /* Go on, for what the others will miss. */
         } else if (status < 0 && blocked == MOOT_OK) {
             return status;
+        }
+        if (!engine__reply_fits(pass)) { /* All or nothing: there is one reply. */
+            return blocked != MOOT_OK ? blocked : engine__refuse_reply(pass, pass->item_reply);
         }
     }
     return blocked;

@@ -244,6 +244,9 @@ static bool serve_read(struct moot_group *group)
                                   .now_ms = group->context->now.wall_ms,
                                   .seed = moot_rng_next(group->context->rng),
                                   .is_read = true,
+                                  .replies_max = read->edge == group->context->self
+                                                     ? MOOT_REPLIES_HERE_BYTES_MAX
+                                                     : MOOT_REPLIES_BYTES_MAX,
                                   .batch = read->items,
                                   .replies = &group->scratch};
     int status = moot_engine_run(group->engine, &run);
