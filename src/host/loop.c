@@ -309,6 +309,7 @@ static void on_signal(uv_signal_t *signal, int number)
     host__say(MOOT_LOG_INFO, "signal %d: stopping; a second one stops at once", number);
     loop__input(loop, MOOT_INPUT_STOP);
     swim_udp__leave(loop->swim);
+    peers__leave(loop);
 }
 
 /* ---- life ---- */

@@ -97,6 +97,7 @@ void peers__effect_peer(struct moot_loop *loop, const struct moot_effect *effect
 void peers__effect_send(struct moot_loop *loop, const struct moot_effect *effect);
 void peers__flush(struct moot_loop *loop);
 void peers__second(struct moot_loop *loop);
+void peers__leave(struct moot_loop *loop); /* Says goodbye on all links. */
 void peers__close(struct moot_loop *loop);
 void peers__deinit(struct moot_loop *loop);
 

@@ -240,6 +240,9 @@ static void on_beat(uv_timer_t *timer)
         input->node = peer->node;
         input->status =
             pulse__judge(known ? &swim : NULL, peer->up != NULL, peer->pulse.heard, phi_milli);
+        if (peer->pulse.left) {
+            input->status = MOOT_HEALTH_LEFT; /* SWIM may hear of it late, or not at all. */
+        }
         input->amount = phi_milli;
         input->link.round_trip_us = peer->pulse.round_trip_us;
         input->link.others_us = peer->pulse.others_us;
@@ -250,6 +253,17 @@ static void on_beat(uv_timer_t *timer)
         if (peer->up != NULL) {
             struct moot_beat beat = {MOOT_BEAT_ASK, now / MOOT_USEC_NS, others_us(loop, peer)};
             link__send_beat(peer->up, &beat);
+        }
+    }
+}
+
+void peers__leave(struct moot_loop *loop)
+{
+    for (uint32_t i = 0; i < loop->peers.count; i++) {
+        struct link *link = loop->peers.all[i]->up;
+        if (link != NULL) {
+            struct moot_beat goodbye = {MOOT_BEAT_LEAVE, 0, 0};
+            link__send_beat(link, &goodbye);
         }
     }
 }
