@@ -21,7 +21,7 @@ struct options {
     bool live, loopback, keep, spread, faults_given;
     long nodes, seconds, clients, pace_ms;
     uint64_t seed;
-    const char *target, *hook, *html;
+    const char *target, *hook, *html, *histories;
     uint32_t faults;
     const char *faults_text;
 };
@@ -39,7 +39,8 @@ enum {
     KEY_PACE,
     KEY_LOOPBACK,
     KEY_KEEP,
-    KEY_SPREAD
+    KEY_SPREAD,
+    KEY_HISTORIES
 };
 static const struct argp_option table[] = {
     {"live", KEY_LIVE, NULL, 0, "a new cluster of this program, and faults", 0},
@@ -49,6 +50,7 @@ static const struct argp_option table[] = {
     {"clients", KEY_CLIENTS, "N", 0, "how many at once (12)", 1},
     {"pace-ms", KEY_PACE, "MS", 0, "mean pause between a client's operations (4)", 1},
     {"html", KEY_HTML, "FILE", 0, "write the report as a page", 1},
+    {"histories", KEY_HISTORIES, "DIR", 0, "write what clients saw, for moot check --history", 1},
     {"nodes", KEY_NODES, "N", 0, "--live: how many nodes (3)", 2},
     {"faults", KEY_FAULTS, "NAME,...", 0, "--live: which faults, see below (all)", 2},
     {"loopback", KEY_LOOPBACK, NULL, 0, "--live: no namespaces, only faults of processes", 2},
@@ -107,6 +109,9 @@ static error_t parse(int key, char *text, struct argp_state *state)
         return 0;
     case KEY_HTML:
         options->html = text;
+        return 0;
+    case KEY_HISTORIES:
+        options->histories = text;
         return 0;
     case KEY_HOOK:
         options->hook = text;
@@ -278,7 +283,7 @@ static bool drive(struct run *run)
     }
     report->end_ns = live_now_ns();
     live_clients_end(clients);
-    report->read_all = !run->faults.stuck && live_clients_last_reads(clients);
+    report->read_all = run->faults.stuck[0] == '\0' && live_clients_last_reads(clients);
     if (live_is_interrupted()) {
         return false;
     }
@@ -302,6 +307,13 @@ static int conclude(struct run *run)
     live_report_print(report);
     int status = report->status;
     if (run->options->html != NULL && !live_report_page(report, run->options->html)) {
+        status = status == LIVE_VALID ? LIVE_UNKNOWN : status;
+    }
+    const char *folder = run->options->histories;
+    if (folder == NULL && run->options->live && status != LIVE_VALID) {
+        folder = run->cluster.nodes.dir; /* It is kept. */
+    }
+    if (folder != NULL && !live_report_histories(report, folder)) {
         status = status == LIVE_VALID ? LIVE_UNKNOWN : status;
     }
     for (int model = 0; model < LIVE_MODELS_COUNT; model++) {

@@ -75,7 +75,7 @@ void live_clients_end(struct live_clients *clients);
 /* Reads every key through every server that serves (with servers->spread) or the first one. False:
  * some could not be read. */
 bool live_clients_last_reads(struct live_clients *clients);
-/* Merges what all saw. */
+/* Merges what all saw; the times of operations are since the start. Frees the clients. */
 void live_clients_result(struct live_clients *clients, struct live_result *result);
 void live_result_deinit(struct live_result *result);
 /* A write that changes nothing, but goes the whole way. */
@@ -106,7 +106,7 @@ struct live_link {
 };
 /* Puts this process into a network namespace of its own, with `slots` more beside it, each with one
  * address, and a thread that carries packets between them. Before other threads are started. False
- * and why: nothing has changed. */
+ * and why: there is a loopback, and no more. */
 bool live_network_start(uint32_t slots, uint64_t seed, char why[LIVE_WHY_BYTES]);
 /* The namespace of a slot, from 1; 0 is ours. */
 int live_network_namespace(uint32_t slot);
@@ -181,7 +181,7 @@ struct live_faults {
     const char *hook;
     struct live_band bands[LIVE_BANDS_MAX];
     uint32_t count, ended_alone, recovery_s;
-    bool stuck; /* Somewhen not all served again in time. */
+    char stuck[128]; /* Empty, or what did not come to its end. */
 };
 /* Names with commas, and the groups all, process, partition, network. False: no such name. */
 bool live_faults_parse(const char *text, uint32_t *enabled);
@@ -211,6 +211,8 @@ struct live_figures {
 void live_report_judge(struct live_report *report);
 void live_report_figures(const struct live_report *report, struct live_figures *figures);
 void live_report_print(struct live_report *report);
+/* FOLDER/MODEL.json, for `moot check --history`. False: said why. */
+bool live_report_histories(const struct live_report *report, const char *folder);
 bool live_report_page(const struct live_report *report, const char *file);
 
 #endif

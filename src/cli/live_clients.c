@@ -242,50 +242,58 @@ static enum moot_outcome run(struct client *client, const struct live_work *work
     return outcome;
 }
 
-/* WATCH, GET, MULTI, SET, EXEC. Until EXEC is sent nothing is done. An EXEC that did nothing is
- * `fail`, not a cas that answered 0: it may also do nothing after a change of leaders. */
-static void compare_and_set(struct client *client, const struct live_work *work)
+/* WATCH, GET, MULTI, SET: up to here nothing is done. *expected is what GET saw. False: no. */
+static bool prepare_cas(struct client *client, const struct live_work *work,
+                        struct moot_history_value *expected)
 {
     struct moot_history *history = &client->histories[LIVE_REGISTER];
     const char *const watch[4] = {"WATCH", work->key}, *const get[4] = {"GET", work->key},
-                      *const multi[4] = {"MULTI"}, *const set[4] = {"SET", work->key, work->value},
-                      *const exec[4] = {"EXEC"};
-    struct moot_slice key = moot_slice_text(work->key);
+                      *const multi[4] = {"MULTI"}, *const set[4] = {"SET", work->key, work->value};
+    struct moot_resp_value reply;
+    struct moot_slice *none = NULL;
+    if (ask(client, watch, &reply) != MOOT_OUTCOME_OK) {
+        return false;
+    }
+    struct moot_instant called = instant();
+    if (ask(client, get, &reply) != MOOT_OUTCOME_OK) {
+        return false;
+    }
+    struct moot_history_value seen = value_of(&client->link, &reply, false, &none);
+    MOOT_ASSERT(none == NULL);
+    size_t read = moot_history_call(history, client->id, MOOT_OPERATION_READ,
+                                    moot_slice_text(work->key), moot_history_none(), called);
+    moot_history_return(history, read, MOOT_OUTCOME_OK, seen, instant());
+    /* The copy: what was seen lies in a buffer that the next reply overwrites. */
+    *expected = history->operations[read].result;
+    return ask(client, multi, &reply) == MOOT_OUTCOME_OK &&
+           ask(client, set, &reply) == MOOT_OUTCOME_OK;
+}
+
+/* An EXEC that did nothing is `fail`, not a cas that answered 0: it may also do nothing after a
+ * change of leaders. */
+static void compare_and_set(struct client *client, const struct live_work *work)
+{
+    static const char *const exec[4] = {"EXEC"};
+    struct moot_history *history = &client->histories[LIVE_REGISTER];
+    struct moot_history_value expected;
     struct moot_resp_value reply;
     uint64_t sent_ns = live_now_ns();
-    enum moot_outcome outcome = ask(client, watch, &reply);
-    if (outcome == MOOT_OUTCOME_OK) {
-        struct moot_instant called = instant();
-        outcome = ask(client, get, &reply);
-        if (outcome == MOOT_OUTCOME_OK) {
-            struct moot_slice *none = NULL;
-            struct moot_history_value seen = value_of(&client->link, &reply, false, &none);
-            size_t read = moot_history_call(history, client->id, MOOT_OPERATION_READ, key,
-                                            moot_history_none(), called);
-            moot_history_return(history, read, MOOT_OUTCOME_OK, seen, instant());
-            /* The copy: what was seen lies in a buffer that the next reply overwrites. */
-            struct moot_history_value expected = history->operations[read].result;
-            if (ask(client, multi, &reply) == MOOT_OUTCOME_OK &&
-                ask(client, set, &reply) == MOOT_OUTCOME_OK) {
-                size_t number = moot_history_call_cas(history, client->id, key, expected,
-                                                      work->argument, instant());
-                outcome = ask(client, exec, &reply);
-                bool done = outcome == MOOT_OUTCOME_OK && reply.type == MOOT_RESP_ARRAY;
-                bool aborted = outcome == MOOT_OUTCOME_OK && !done;
-                moot_history_return(history, number, aborted ? MOOT_OUTCOME_FAIL : outcome,
-                                    done ? moot_history_integer(1) : moot_history_none(),
-                                    instant());
-                count(client, outcome, sent_ns);
-                return;
-            }
-            outcome = MOOT_OUTCOME_FAIL;
+    if (!prepare_cas(client, work, &expected)) {
+        if (client->connected) { /* With what is watched and queued. */
+            cli_disconnect(&client->link);
+            client->connected = false;
         }
+        count(client, MOOT_OUTCOME_FAIL, sent_ns);
+        return;
     }
-    if (client->connected) { /* With what is watched and queued. */
-        cli_disconnect(&client->link);
-        client->connected = false;
-    }
-    count(client, MOOT_OUTCOME_FAIL, sent_ns);
+    size_t number = moot_history_call_cas(history, client->id, moot_slice_text(work->key), expected,
+                                          work->argument, instant());
+    enum moot_outcome outcome = ask(client, exec, &reply);
+    bool done = outcome == MOOT_OUTCOME_OK && reply.type == MOOT_RESP_ARRAY;
+    bool aborted = outcome == MOOT_OUTCOME_OK && !done;
+    moot_history_return(history, number, aborted ? MOOT_OUTCOME_FAIL : outcome,
+                        done ? moot_history_integer(1) : moot_history_none(), instant());
+    count(client, outcome, sent_ns);
 }
 
 /* ---- threads ---- */
@@ -414,7 +422,10 @@ void live_clients_result(struct live_clients *all, struct live_result *result)
         for (int model = 0; model < LIVE_MODELS_COUNT; model++) {
             struct moot_history *history = &client->histories[model];
             for (size_t k = 0; k < history->count; k++) {
-                moot_history_add(&result->histories[model], &history->operations[k]);
+                struct moot_operation *one = &history->operations[k];
+                one->called.ns -= all->start_ns;
+                one->returned.ns -= moot_min_u64(one->returned.ns, all->start_ns);
+                moot_history_add(&result->histories[model], one);
             }
             moot_history_deinit(history);
         }

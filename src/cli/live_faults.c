@@ -64,6 +64,15 @@ bool live_faults_parse(const char *text, uint32_t *enabled)
 
 /* ---- choosing ---- */
 
+static void get_stuck(struct live_faults *faults, const char *what)
+{
+    if (!live_is_interrupted() && faults->stuck[0] == '\0') {
+        const struct live_band *band = &faults->bands[faults->count - 1];
+        snprintf(faults->stuck, sizeof(faults->stuck), "%s (%s of %.60s)", what,
+                 live_fault_names[band->fault], band->words);
+    }
+}
+
 static uint64_t chance_ms(struct live_faults *faults)
 {
     return moot_rng_between(&faults->rng, FAULT_MIN_MS, FAULT_MAX_MS);
@@ -228,7 +237,9 @@ static void strike(struct live_faults *faults, enum live_fault fault, uint32_t n
 static void heal(struct live_faults *faults, enum live_fault fault, uint32_t node)
 {
     if (fault == LIVE_FAULT_KILL) {
-        faults->stuck |= !live_cluster_restart(faults->cluster, node);
+        if (!live_cluster_restart(faults->cluster, node)) {
+            get_stuck(faults, "a node could not be started again");
+        }
     } else {
         live_cluster_continue(faults->cluster, node);
     }
@@ -259,7 +270,7 @@ static void run_replace(struct live_faults *faults, struct live_band *band)
     snprintf(band->words, sizeof(band->words), "node %lld",
              (long long)faults->cluster->ids[victim]);
     if (!live_cluster_replace(faults->cluster, victim)) {
-        faults->stuck |= !live_is_interrupted();
+        get_stuck(faults, "a node was not replaced");
         return;
     }
     size_t size = strlen(band->words);
@@ -329,15 +340,16 @@ static void one_round(struct live_faults *faults, enum live_fault fault)
     band->healed_ns = live_now_ns();
     if (faults->cluster != NULL && !live_is_interrupted()) {
         faults->ended_alone += live_cluster_look_after(faults->cluster);
-        bool serves = live_cluster_serves(faults->cluster, faults->recovery_s);
-        faults->stuck |= !serves && !live_is_interrupted();
+        if (!live_cluster_serves(faults->cluster, faults->recovery_s)) {
+            get_stuck(faults, "not every node served writes again in time");
+        }
     }
     band->serving_ns = live_now_ns();
 }
 
 void live_faults_run(struct live_faults *faults, uint64_t end_ns)
 {
-    while (live_now_ns() < end_ns && !faults->stuck) {
+    while (live_now_ns() < end_ns && faults->stuck[0] == '\0') {
         uint64_t left_ms = (end_ns - live_now_ns()) / 1000000;
         uint64_t gap_ms = moot_rng_below(&faults->rng, GAP_MS + 1);
         enum live_fault fault = choose_fault(faults);

@@ -291,12 +291,22 @@ static bool make_all(uint32_t slots, char why[LIVE_WHY_BYTES])
 bool live_network_start(uint32_t slots, uint64_t seed, char why[LIVE_WHY_BYTES])
 {
     MOOT_ASSERT(slots < SLOTS_MAX && network.slots == 0);
+    int probe = open("/dev/net/tun", O_RDWR | O_CLOEXEC); /* Before anything is changed. */
+    if (probe < 0) {
+        snprintf(why, LIVE_WHY_BYTES, "/dev/net/tun cannot be used: %s", strerror(errno));
+        return false;
+    }
+    close(probe);
     int host = current_namespace();
     bool made = host >= 0 && make_all(slots, why);
     int back = made ? network.space[0] : host;
     if (back >= 0 && setns(back, CLONE_NEWNET) != 0) {
-        made = false; /* A user namespace that may not return: then loopback of an empty one. */
-        snprintf(why, LIVE_WHY_BYTES, "no way back from a namespace: %s", strerror(errno));
+        made = false; /* No way back to the host's: then the loopback of where we are. */
+        int control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        bool up = control >= 0 && set_up(control, "lo", NULL);
+        snprintf(why, LIVE_WHY_BYTES, "there is no way back from a namespace%s",
+                 up ? "" : ", and no loopback in it");
+        close(control);
     }
     if (host >= 0) {
         close(host);

@@ -163,6 +163,23 @@ static void add_bands(struct page *page, int height)
     }
 }
 
+/* Where the operations are that nothing explains. */
+static void add_wrongs(struct page *page, int height)
+{
+    for (int model = 0; model < LIVE_MODELS_COUNT; model++) {
+        const struct moot_verdict *verdict = &page->report->verdicts[model];
+        const struct moot_history *history = &page->report->result->histories[model];
+        if (verdict->judgement == MOOT_JUDGEMENT_VIOLATION && verdict->operation < history->count) {
+            uint64_t at = history->operations[verdict->operation].called.ns;
+            add(page,
+                "<g class=\"wrong\"><title>%s: the operation that nothing explains</title>"
+                "<path d=\"M%.1f %dV%d\"/></g>\n",
+                live_model_names[model], x_of(page, page->report->start_ns + at), TOP,
+                height - BOTTOM);
+        }
+    }
+}
+
 static void add_seconds(struct page *page, int height)
 {
     uint64_t seconds = span_of(page) / 1000000000u;
@@ -208,6 +225,7 @@ static void add_counts(struct page *page)
             }
         }
     }
+    add_wrongs(page, COUNTS_HEIGHT);
     add(page, "</svg>\n<p class=\"key\"><i class=\"ok\"></i>acknowledged <i "
               "class=\"fail\"></i>refused, surely not done <i class=\"doubt\"></i>in doubt</p>\n");
 }
@@ -243,6 +261,7 @@ static void add_times(struct page *page)
     add_curve(page, "max", offsetof(struct slice, max));
     add_curve(page, "p99", offsetof(struct slice, p99));
     add_curve(page, "p50", offsetof(struct slice, p50));
+    add_wrongs(page, TIMES_HEIGHT);
     add(page, "</svg>\n<p class=\"key\"><i class=\"p50\"></i>median <i class=\"p99\"></i>99 of 100 "
               "<i class=\"max\"></i>longest <i class=\"band\"></i>a fault <i class=\"band "
               "after\"></i>healed, not all serve yet; point at a band to see which</p>\n");
@@ -265,6 +284,7 @@ static const char style[] =
     ".grid{stroke:var(--line);fill:none}path{fill:none;stroke-width:1.4}\n"
     "rect.ok{fill:var(--ok)}rect.fail{fill:var(--fail)}rect.doubt{fill:var(--doubt)}\n"
     ".p50{stroke:#2f6fd0}.p99{stroke:#8a4fc4}.max{stroke:#b9bfca}\n"
+    ".wrong path{stroke:#d0021b;stroke-width:2;stroke-dasharray:4 2}\n"
     ".band rect{fill:#e2574c;opacity:.22}.band.pause rect{fill:#e0a100}"
     ".band.replace rect{fill:#7a4fd0}.band.delay rect,.band.loss rect{fill:#2f9fd0}"
     ".band.isolate rect,.band.halves rect,.band.bridge rect,.band.one-way rect,"

@@ -1,4 +1,5 @@
 /* The verdict: every history judged, and the run in a screenful of words. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,10 +40,9 @@ static void conclude(struct live_report *report)
     if (broken != NULL) {
         report->status = LIVE_VIOLATION;
         snprintf(report->verdict, size, "broken: %s", broken);
-    } else if (report->faults->stuck) {
+    } else if (report->faults->stuck[0] != '\0') {
         report->status = LIVE_VIOLATION;
-        snprintf(report->verdict, size, "broken: not every node served writes again within %u s",
-                 report->faults->recovery_s);
+        snprintf(report->verdict, size, "broken: %s", report->faults->stuck);
     } else if (report->faults->ended_alone > 0) {
         report->status = LIVE_VIOLATION;
         snprintf(report->verdict, size, "broken: %u times a node ended by itself",
@@ -196,4 +196,25 @@ void live_report_print(struct live_report *report)
     static const char *const names[] = {"valid", "VIOLATION", "unknown"};
     printf("verdict: %s: %s\n", names[report->status], report->verdict);
     fflush(stdout);
+}
+
+bool live_report_histories(const struct live_report *report, const char *folder)
+{
+    struct moot_buffer text;
+    moot_buffer_init(&text);
+    bool good = true;
+    for (int model = 0; model < LIVE_MODELS_COUNT && good; model++) {
+        char path[CLI_PATH_BYTES + 32];
+        snprintf(path, sizeof(path), "%.4000s/%s.json", folder, live_model_names[model]);
+        moot_buffer_reset(&text, 1 << 20);
+        moot_history_write(&report->result->histories[model], &text);
+        FILE *file = fopen(path, "wb");
+        good = file != NULL && fwrite(text.data, 1, text.size, file) == text.size;
+        good = file != NULL && fclose(file) == 0 && good;
+        if (!good) {
+            cli_fail("cannot write %s: %s", path, strerror(errno));
+        }
+    }
+    moot_buffer_deinit(&text);
+    return good;
 }
