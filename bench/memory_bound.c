@@ -48,6 +48,10 @@ static void brain(const struct settings *s)
          MOOT_EDGE_QUEUE_BYTES_MAX + (uint64_t)MOOT_EDGE_BATCHES_MAX * MOOT_BATCH_BYTES_MAX);
     term("clients: commands and replies on the way",
          s->clients * (s->pipeline * 2 * (s->value_size + 256) + UINT64_C(64) * 1024));
+    /* The buffer may have doubled, and the answer is a copy; each client's part is counted above.
+     */
+    term("replies of a run: MOOT_REPLIES_HERE_BYTES_MAX x 3",
+         UINT64_C(3) * MOOT_REPLIES_HERE_BYTES_MAX);
     term("snapshot: two chunks a group", groups * 2 * MOOT_SNAPSHOT_CHUNK_BYTES * UINT64_C(2));
 }
 
