@@ -341,7 +341,9 @@ static void maybe_make_spare(struct moot_disk_posix *posix, const char *name, ui
         posix->created_size = 0;
         atomic_store_explicit(&posix->maker_hurries, false, memory_order_relaxed);
         posix->maker_started = pthread_create(&posix->maker, NULL, maker_main, posix) == 0;
-        posix->spare_size = posix->maker_started ? posix->spare_size : 0;
+        if (!posix->maker_started) {
+            posix->spare_size = 0; /* Written only here: a maker would be reading it by now. */
+        }
     }
     pthread_mutex_unlock(&posix->lock);
 }
