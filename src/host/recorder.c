@@ -191,6 +191,7 @@ static void hand_over(struct recorder *recorder)
     if (fits) {
         recorder->filling = recorder->filling == NULL ? chunk_make() : recorder->filling;
         recorder->filling->next = NULL;
+        recorder->whole_bytes = 0;
     }
 }
 
@@ -198,6 +199,7 @@ void recorder__put(struct recorder *recorder, const struct moot_replay_record *r
 {
     MOOT_ASSERT(recorder->filling != NULL);
     moot_replay_encode(record, &recorder->filling->records);
+    recorder->whole_bytes = recorder->filling->records.size;
     if (recorder->opening && recorder->filling->records.size >= MOOT_RECORD_CHUNK_BYTES) {
         hand_over(recorder);
     }
@@ -293,12 +295,14 @@ static void on_abort(int number)
     struct recorder *recorder = dying;
     dying = NULL;
     signal(number, SIG_DFL);
+    raise(number); /* When this returns; whoever sent the signal meant it. */
     if (recorder == NULL || !pthread_equal(pthread_self(), recorder->owner) ||
         recorder->filling == NULL || pthread_mutex_trylock(&recorder->mutex) != 0) {
-        return; /* abort() goes on. */
+        return;
     }
     struct recorder_chunk *chunk = recorder->filling;
     recorder->filling = NULL;
+    chunk->records.size = recorder->whole_bytes;
     if (chunk->records.size > 0 && chunk->records.size <= MOOT_REPLAY_CHUNK_MAX) {
         *(recorder->first == NULL ? &recorder->first : &recorder->last->next) = chunk;
         recorder->last = chunk;

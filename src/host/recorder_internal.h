@@ -37,6 +37,7 @@ struct recorder {
     /* The loop's thread. */
     struct recorder_chunk *filling; /* NULL: recording has ended. */
     uint64_t filling_since_ns;
+    size_t whole_bytes; /* Of `filling`, without a record that is being written. */
     pthread_t owner;
     bool opening;
 
