@@ -443,7 +443,8 @@ void moot_node_group(const struct moot_node *node, moot_group_id id, struct moot
         .unstored_bytes = moot_view_size(moot_engine_view(group->engine)),
         .recent_bytes = moot_view_recent_bytes(moot_engine_view(group->engine)),
         .ring_bytes = group->ring.bytes,
-        .feature_level = group->feature_level};
+        .feature_level = group->feature_level,
+        .batches_run = group->batches_run};
 }
 
 bool moot_node_entry(const struct moot_node *node, moot_group_id id, moot_index index,
@@ -455,6 +456,19 @@ bool moot_node_entry(const struct moot_node *node, moot_group_id id, moot_index 
     }
     *term = entry->term;
     *hash = moot_hash64(moot_block_slice(entry->block), entry->term);
+    return true;
+}
+
+bool moot_node_stream(const struct moot_node *node, moot_group_id id, size_t number,
+                      moot_node_id *edge, uint64_t *incarnation, uint64_t *executed)
+{
+    const struct moot_group *group = node->groups[id];
+    if (number >= group->stream_count) {
+        return false;
+    }
+    *edge = group->streams[number].edge;
+    *incarnation = group->streams[number].incarnation;
+    *executed = group->streams[number].executed;
     return true;
 }
 

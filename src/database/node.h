@@ -95,6 +95,7 @@ struct moot_group_view {
     uint64_t log_bytes, waiters;
     uint64_t unstored_bytes, recent_bytes, ring_bytes; /* Memory beside the log. */
     uint32_t feature_level;                            /* 0: its first leader has not set it yet. */
+    uint64_t batches_run;                              /* Of clients, by this process. */
 };
 void moot_node_group(const struct moot_node *node, moot_group_id group,
                      struct moot_group_view *out);
@@ -103,6 +104,9 @@ void moot_node_group(const struct moot_node *node, moot_group_id group,
  * completeness) read. */
 bool moot_node_entry(const struct moot_node *node, moot_group_id group, moot_index index,
                      moot_term *term, uint64_t *hash);
+/* How far one edge's stream has been executed, `number` counted from 0; false behind the last. */
+bool moot_node_stream(const struct moot_node *node, moot_group_id group, size_t number,
+                      moot_node_id *edge, uint64_t *incarnation, uint64_t *executed);
 /* All invariants of the node and its cores; aborts by assertion. */
 void moot_node_check(const struct moot_node *node);
 

@@ -57,11 +57,21 @@ static void do_journal(struct sim_world *world, struct sim_machine *machine,
     const struct sim_swarm *swarm = &world->swarm;
     MOOT_ASSERT(effect->ticket == effect->journal.where.batch || effect->ticket == 0);
     MOOT_ASSERT(machine->flight_count < SIM_FLIGHTS_MAX);
+    if (sim__sweep(world, MOOT_SIM_SWEEP_WRITE)) {
+        machine->write_fails = true;
+        machine->disk_dead_until = sim__sweep_until(world);
+        moot_disk_sim_fail_at(machine->disk, 1, machine->disk_dead_until > 0);
+    }
     uint64_t flight = moot_disk_sim_begin(machine->disk);
     int status = moot_journal_write_now(
         moot_disk_sim_disk(machine->disk), swarm->segment_bytes, &effect->journal.where,
         aligned_copy(world, effect->journal.bytes), effect->journal.bytes.size);
     moot_disk_sim_end(machine->disk);
+    if (status == MOOT_EIO && machine->write_fails) {
+        sim__trace(world, "m%u ends: the journal's write failed", machine->slot);
+        end(world, machine);
+        return;
+    }
     if (status == MOOT_ENOSPACE && machine->full_until > world->now) { /* As the host does. */
         sim__trace(world, "m%u ends: no room for the journal", machine->slot);
         end(world, machine);
@@ -99,6 +109,10 @@ void sim__durable(struct sim_world *world, struct sim_machine *machine, moot_tic
                                    .epoch = machine->epoch,
                                    .number = ticket});
         return;
+    }
+    if (sim__sweep(world, MOOT_SIM_SWEEP_SYNC)) {
+        machine->sync_fails = true;
+        machine->disk_dead_until = sim__sweep_until(world);
     }
     if (machine->sync_fails) { /* Nobody knows what the disk holds: never tried again. */
         sim__count(world, SIM_FAULT_FAIL_SYNC);
@@ -373,7 +387,11 @@ static void do_store_write(struct sim_world *world, struct sim_machine *machine,
 {
     commit_first(world, machine);
     sim__note_bytes(world, moot_buffer_slice(&effect->batch->bytes));
-    if (machine->store_fails) {
+    if (sim__sweep(world, MOOT_SIM_SWEEP_STORE)) {
+        machine->store_fails = true;
+        machine->store_dead_until = sim__sweep_until(world);
+    }
+    if (machine->store_fails || machine->store_dead_until > world->now) {
         sim__count(world, SIM_FAULT_STORE_WRITE);
         end(world, machine);
         return;
@@ -447,5 +465,8 @@ void sim__perform(struct sim_world *world, struct sim_machine *machine,
         sim__trace(world, "m%u -> %s ticket %llu", machine->slot, names[effect->kind],
                    (unsigned long long)effect->ticket);
         PERFORMERS[effect->kind](world, machine, effect);
+        if (machine->epoch == epoch && sim__sweep(world, MOOT_SIM_SWEEP_CRASH)) {
+            end(world, machine);
+        }
     }
 }

@@ -7,6 +7,9 @@
 #include "base/assert.h"
 #include "sim/world.h"
 
+/* What may be under way when nobody asks any more: heartbeats go on. */
+enum { LEFT_MAX = 8, INPUTS_LEFT_MAX = 64, LOG_BYTES_LEFT_MAX = 64 * 1024 * 1024 };
+
 static void *grown(void *memory, size_t *capacity, uint64_t index, size_t item)
 {
     if (index < *capacity) {
@@ -56,6 +59,116 @@ static void check_leader(struct sim_world *world, struct sim_machine *machine, m
                        group, machine->id, (unsigned long long)view->last,
                        (unsigned long long)all->committed_last);
     }
+}
+
+/* Whoever takes the log from a majority gets all that was ever committed: it is on as many disks. A
+ * disk counts as having what its process knew to be durable when it was last looked at. */
+static uint32_t durable_on(struct sim_world *world, const struct sim_machine *leader,
+                           moot_group_id group, const struct moot_group_view *view,
+                           const moot_node_id *voters, uint32_t count)
+{
+    moot_term term = 0, other_term;
+    uint64_t hash = 0, other_hash;
+    uint32_t having = 0;
+    bool known = moot_node_entry(leader->node, group, view->commit, &term, &hash);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct sim_machine *voter = sim__machine_of(world, voters[i]);
+        moot_index durable = voter == NULL     ? 0
+                             : voter == leader ? view->durable
+                                               : voter->kept[group].durable;
+        bool differs =
+            known && voter != NULL && voter->running &&
+            moot_node_entry(voter->node, group, view->commit, &other_term, &other_hash) &&
+            (term != other_term || hash != other_hash);
+        having += durable >= view->commit && !differs;
+    }
+    return having;
+}
+
+static bool is_on_majority(struct sim_world *world, const struct sim_machine *leader,
+                           moot_group_id group, const struct moot_group_view *view,
+                           const struct moot_members *members)
+{
+    uint32_t having = durable_on(world, leader, group, view, members->voters, members->voter_count);
+    uint32_t outgoing =
+        durable_on(world, leader, group, view, members->outgoing, members->outgoing_count);
+    return 2 * having > members->voter_count &&
+           (members->outgoing_count == 0 || 2 * outgoing > members->outgoing_count);
+}
+
+/* By the members as they are, or as they were before this turn. Where disks are damaged (atlas.c),
+ * what they had is not what they have. */
+static void check_durable(struct sim_world *world, struct sim_machine *machine, moot_group_id group,
+                          const struct moot_group_view *view)
+{
+    const struct sim_kept *before = &machine->kept[group];
+    if (!view->leads || world->swarm.is_damaged ||
+        view->commit <= world->groups[group].committed_last ||
+        is_on_majority(world, machine, group, view, &view->members) ||
+        (before->is_known && is_on_majority(world, machine, group, view, &before->members))) {
+        return;
+    }
+    sim__violation(world,
+                   "group %u: node %u has committed entry %llu, which is not durable on a majority",
+                   group, machine->id, (unsigned long long)view->commit);
+}
+
+static bool same_ids(const moot_node_id *a, uint32_t a_count, const moot_node_id *b,
+                     uint32_t b_count)
+{
+    return a_count == b_count && memcmp(a, b, a_count * sizeof(*a)) == 0;
+}
+
+/* From one majority to another there is a step in which both are asked (joint consensus: Ongaro's
+ * dissertation, 4.3), and no second change before the first is done. */
+static void check_members(struct sim_world *world, struct sim_machine *machine, moot_group_id group,
+                          const struct moot_group_view *view)
+{
+    const struct sim_seen *seen = &machine->seen[group];
+    const struct moot_members *was = &machine->kept[group].members, *is = &view->members;
+    if (!view->leads || !seen->led || seen->led_term != view->term ||
+        !machine->kept[group].is_known || moot_members_equal(was, is)) {
+        return;
+    }
+    bool same = same_ids(was->voters, was->voter_count, is->voters, is->voter_count);
+    bool good = same && (is->outgoing_count == 0 || same_ids(was->outgoing, was->outgoing_count,
+                                                             is->outgoing, is->outgoing_count));
+    if (was->outgoing_count == 0 && is->outgoing_count > 0) {
+        good = same_ids(was->voters, was->voter_count, is->outgoing, is->outgoing_count);
+    }
+    if (!good) {
+        sim__violation(world, "group %u: leader %u went over to other members at once", group,
+                       machine->id);
+    }
+}
+
+/* A batch of an edge's stream is executed once: what was run is how far the streams have come. */
+static void check_streams(struct sim_world *world, struct sim_machine *machine, moot_group_id group,
+                          const struct moot_group_view *view)
+{
+    struct sim_seen *seen = &machine->seen[group];
+    uint64_t run = view->batches_run - seen->batches_run, came = 0;
+    uint64_t incarnation, executed;
+    moot_node_id edge;
+    bool anew = false;
+    for (size_t i = 0; moot_node_stream(machine->node, group, i, &edge, &incarnation, &executed);
+         i++) {
+        MOOT_ASSERT(edge <= SIM_MACHINES_MAX);
+        struct sim_stream *stream = &seen->streams[edge];
+        bool same = stream->incarnation == incarnation;
+        if (incarnation < stream->incarnation || (same && executed < stream->executed)) {
+            sim__violation(world, "group %u of node %u: the stream of edge %u went back", group,
+                           machine->id, edge);
+        }
+        anew = anew || !same; /* Batches of the one before may be among those run. */
+        came += same ? executed - stream->executed : executed;
+        *stream = (struct sim_stream){incarnation, executed};
+    }
+    if (run > came && !anew) {
+        sim__violation(world, "group %u of node %u ran %llu batches, and %llu were new", group,
+                       machine->id, (unsigned long long)run, (unsigned long long)came);
+    }
+    seen->batches_run = view->batches_run;
 }
 
 static void check_committed(struct sim_world *world, struct sim_machine *machine,
@@ -149,12 +262,15 @@ static void check_group(struct sim_world *world, struct sim_machine *machine, mo
         sim__violation(world, "group %u of node %u went back in term, commit or applied", group,
                        machine->id);
     }
+    check_members(world, machine, group, &view);
     check_leader(world, machine, group, &view);
     if (view.commit > seen->commit) {
+        check_durable(world, machine, group, &view);
         check_committed(world, machine, group, &view);
     }
     if (view.applied > seen->applied) {
         check_applied(world, machine, group, &view);
+        check_streams(world, machine, group, &view);
     }
     keep(machine, group, &view);
     if (view.leads && !view.changing) {
@@ -227,6 +343,43 @@ bool sim__has_converged(struct sim_world *world, const char **why)
     for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
         if (!group_has_converged(world, group, why)) {
             return false;
+        }
+    }
+    return true;
+}
+
+static const char *left_behind(const struct sim_machine *machine)
+{
+    struct moot_group_view view;
+    for (size_t i = 0; i < machine->connection_count; i++) {
+        if (machine->connections[i].backlog.size > 0) {
+            return "bytes of a client that are not read";
+        }
+    }
+    for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
+        moot_node_group(machine->node, group, &view);
+        if (view.waiters > 0) {
+            return "a client that waits, and is not there";
+        }
+        if (view.log_bytes > LOG_BYTES_LEFT_MAX) {
+            return "a log that is not compacted";
+        }
+    }
+    return machine->flight_count > LEFT_MAX         ? "journal writes in flight"
+           : machine->pin_count > LEFT_MAX          ? "pins of the store"
+           : machine->input_count > INPUTS_LEFT_MAX ? "inputs"
+                                                    : NULL;
+}
+
+bool sim__has_emptied(struct sim_world *world, const char **what)
+{
+    for (uint32_t i = 0; i < world->machine_count; i++) {
+        const struct sim_machine *machine = world->machines[i];
+        if (machine != NULL && machine->running && sim__is_member(world, machine)) {
+            *what = left_behind(machine);
+            if (*what != NULL) {
+                return false;
+            }
         }
     }
     return true;

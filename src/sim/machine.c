@@ -110,6 +110,9 @@ static void did_not_start(struct sim_world *world, struct sim_machine *machine, 
         moot_disk_sim_crash(machine->disk);
     } else if (status == MOOT_ENOSPACE && machine->full_until > world->now) {
         sim__count(world, SIM_FAULT_FULL_DISK);
+    } else if (status == MOOT_EIO && machine->disk_dead_until > world->now) {
+        moot_store_memory_crash(machine->store);
+        moot_disk_sim_crash(machine->disk);
     } else if (status == MOOT_ECORRUPT && machine->damaged) { /* As the text says: a new replica. */
         sim__lose_disk(world, machine);
         return;
@@ -151,6 +154,9 @@ void sim__machine_start(struct sim_world *world, struct sim_machine *machine)
     if (dies) {
         moot_disk_sim_crash_at(machine->disk, 1 + sim__below(world, OPEN_WRITES));
     }
+    if (machine->disk_dead_until > world->now) {
+        moot_disk_sim_fail_at(machine->disk, 1, true);
+    }
     int status = moot_node_open(&options, &machine->node, why);
     moot_disk_sim_crash_at(machine->disk, 0);
     if (status != 0) {
@@ -161,6 +167,7 @@ void sim__machine_start(struct sim_world *world, struct sim_machine *machine)
     machine->epoch++;
     machine->running = true;
     machine->doomed = machine->sync_fails = machine->store_fails = machine->store_rots = false;
+    machine->write_fails = false;
     machine->steps_aside = machine->store_lost = false;
     machine->journal_last = machine->journal_durable = 0;
     machine->busy_until = machine->paused_until = machine->disk_free_at = world->now;

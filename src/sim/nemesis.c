@@ -491,7 +491,8 @@ void sim__heal(struct sim_world *world)
         machine->doomed = false;
         machine->disk_slow_until = 0;
         machine->disk_stalled_until = 0;
-        machine->sync_fails = machine->store_fails = false;
+        machine->sync_fails = machine->store_fails = machine->write_fails = false;
+        machine->disk_dead_until = machine->store_dead_until = 0;
         if (machine->full_until > 0) {
             sim__disk_room(world, machine, false);
         }

@@ -22,6 +22,17 @@
 #include "moot/base.h"
 #include "sim/faults.h"
 
+/* A sweep runs a world again and again, and in each another one of these fails; of faults that a
+ * seed draws, the worst moment may never be among. */
+enum moot_sim_sweep {
+    MOOT_SIM_SWEEP_NONE,
+    MOOT_SIM_SWEEP_WRITE, /* A write of a journal: the process ends. */
+    MOOT_SIM_SWEEP_SYNC,  /* The same of its sync. */
+    MOOT_SIM_SWEEP_STORE, /* A write of a store. */
+    MOOT_SIM_SWEEP_CRASH, /* The process dies after this effect. */
+    MOOT_SIM_SWEEPS
+};
+
 struct moot_sim_options {
     uint64_t seed;
     uint32_t nodes; /* First members; 0: the seed says. */
@@ -37,14 +48,18 @@ struct moot_sim_options {
                           often here; 0: none. */
     uint64_t planted;  /* For tests of who explains it: a violation once a process has crashed and
                           so many operations were asked; 0: none. */
+    enum moot_sim_sweep sweep;    /* What fails, as the so-manieth in the world; */
+    uint64_t sweep_at;            /* 0: none. */
+    bool sweep_persists;          /* That disk or store refuses all writes for a while. */
     struct moot_picture *picture; /* NULL: none. All that is worth seeing (sim/record.h). */
 };
 
 struct moot_sim_counts {
     uint64_t operations, ok, failed, in_doubt;
     uint64_t turns, messages, lost, restarts, flushes, installs, fetches, elections;
-    uint64_t faults[SIM_FAULTS]; /* How often each has shown. */
-    uint64_t unknown;            /* 1: the judge ran out of budget. */
+    uint64_t faults[SIM_FAULTS];     /* How often each has shown. */
+    uint64_t swept[MOOT_SIM_SWEEPS]; /* How many there were of each. */
+    uint64_t unknown;                /* 1: the judge ran out of budget. */
 };
 
 struct moot_sim_result {

@@ -250,10 +250,11 @@ static void watch(struct sim_world *world)
         }
         return;
     case SIM_PHASE_LAST_READS:
-        if (have_all_finished(world)) {
+        if (have_all_finished(world) && sim__has_emptied(world, &why)) {
             enter(world, SIM_PHASE_DONE);
         } else if (seconds > READS_MAX_S) {
-            sim__violation(world, "liveness: the last reads do not end");
+            sim__violation(world,
+                           "liveness: the last reads do not end, or a queue is not empty: %s", why);
         }
         return;
     case SIM_PHASE_DONE:

@@ -8,6 +8,7 @@
  *   workload.c    what clients ask, and what the answers mean
  *   atlas.c       damage to disks that the cluster must survive
  *   judge.c       what the history is worth
+ *   sweep.c       the one thing that fails in a world of a sweep
  *   nemesis.c     which faults there are (swarm), and when they strike
  *   invariants.c  what must hold between nodes after every turn
  *   rehearsal.c   clients from outside
@@ -83,6 +84,10 @@ struct sim_seen {
     moot_index commit, applied, checked;
     bool led;
     moot_term led_term;
+    uint64_t batches_run; /* And what its streams said then: */
+    struct sim_stream {
+        uint64_t incarnation, executed;
+    } streams[SIM_MACHINES_MAX + 1]; /* By node. */
 };
 
 /* What one disk has acknowledged of a group: it must be there at the next start. */
@@ -123,8 +128,10 @@ struct sim_machine {
     bool steps_aside;    /* It said so, and shall help itself: its store is given up. */
     bool store_lost;     /* Its store is a new one; its brain has to be told. */
     bool lost;           /* Its disk is gone: it never starts again. */
-    bool sync_fails, store_fails, store_rots; /* The next time. */
-    uint64_t full_until;                      /* Its disk has no room. */
+    bool sync_fails, store_fails, store_rots;   /* The next time. */
+    bool write_fails;                           /* The same, of the journal. */
+    uint64_t disk_dead_until, store_dead_until; /* No write succeeds. */
+    uint64_t full_until;                        /* Its disk has no room. */
 
     uint64_t born;   /* World time at which this process's clock stood at `origin`. */
     uint64_t origin; /* ns */
@@ -440,6 +447,12 @@ void sim__guests_reset(struct sim_world *world, const struct sim_machine *machin
 /* Faults are drawn from a stream of their own, so that who visits does not change them. */
 void sim__rehearse_strike(struct sim_world *world);
 
+/* sweep.c */
+/* Counts one of `kind`; true when this is the one that shall fail. */
+bool sim__sweep(struct sim_world *world, enum moot_sim_sweep kind);
+/* Until when that disk or store is dead; 0: it failed once. */
+uint64_t sim__sweep_until(const struct sim_world *world);
+
 /* invariants.c */
 void sim__check(struct sim_world *world, struct sim_machine *machine);
 void sim__check_forget(struct sim_machine *machine); /* The process has gone. */
@@ -447,5 +460,7 @@ void sim__check_forget(struct sim_machine *machine); /* The process has gone. */
 bool sim__is_member(struct sim_world *world, const struct sim_machine *machine);
 /* Every member of both groups runs and holds the same; else `why` says what is missing. */
 bool sim__has_converged(struct sim_world *world, const char **why);
+/* Nothing waits any more where nobody asks any more; else `what` does. */
+bool sim__has_emptied(struct sim_world *world, const char **what);
 
 #endif

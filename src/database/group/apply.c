@@ -106,6 +106,7 @@ static bool apply_commands(struct moot_group *group, moot_index index,
     }
     stream->incarnation = entry->edge_incarnation;
     stream->executed = entry->batch;
+    group->batches_run++;
     group__streams_put(group, stream);
     struct moot_block *replies = moot_block_copy(moot_buffer_slice(&group->scratch));
     struct moot_ring_item kept = {entry->edge, entry->edge_incarnation, entry->batch, entry->stamp,

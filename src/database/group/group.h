@@ -134,6 +134,7 @@ struct moot_group {
     struct moot_members applied_members;
     uint32_t feature_level;
     struct moot_stream *streams;
+    uint64_t batches_run; /* By this process: what the streams say must agree. */
     uint32_t stream_count, stream_capacity;
     struct moot_ring ring;
     struct {
