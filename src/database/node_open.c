@@ -98,6 +98,7 @@ static int visit(void *context, const struct moot_record *record)
     case MOOT_RECORD_HARD_STATE:
         group->term = record->term;
         group->vote = record->vote;
+        group->hard_batch = record->batch;
         return 0;
     case MOOT_RECORD_ENTRY:
         on_entry(group, record);
@@ -110,6 +111,19 @@ static int visit(void *context, const struct moot_record *record)
         return 0;
     }
     return MOOT_FAIL(MOOT_EVERSION);
+}
+
+/* A vote may have been given in a term further ahead than anything that stands: who does not know
+ * may vote twice in one term. Every hard state is in two batches, so this takes the rot of both. */
+static bool knows_promises(const struct restore *restore, const struct moot_journal_report *report)
+{
+    bool all = true;
+    for (moot_group_id id = 0; id < MOOT_GROUPS_MAX; id++) {
+        const struct moot_group_restore *group = &restore->groups[id];
+        bool known = MOOT_RULE(open_hard_state_known, group->hard_batch > report->hard_lost);
+        all = all && (!group->impaired || known);
+    }
+    return all;
 }
 
 /* What was acknowledged and is lost: those groups neither vote nor acknowledge until a leader has
@@ -146,7 +160,8 @@ static void impair(struct restore *restore, const struct moot_journal_report *re
 
 /* ---- the first write ---- */
 
-static int write_incarnation(struct moot_node *node, struct moot_disk *disk, uint64_t segment_bytes)
+static int write_incarnation(struct moot_node *node, const struct restore *restore,
+                             struct moot_disk *disk, uint64_t segment_bytes)
 {
     struct moot_buffer body, identity, batch;
     moot_buffer_init(&body);
@@ -155,10 +170,20 @@ static int write_incarnation(struct moot_node *node, struct moot_disk *disk, uin
     moot_identity_encode(&node->identity, &identity);
     moot_put_u64(&body, node->incarnation);
     moot_put_bytes(&body, moot_buffer_slice(&identity));
-    struct moot_record record = {
-        .kind = MOOT_RECORD_IDENTITY, .group = UINT32_MAX, .bytes = moot_buffer_slice(&body)};
+    struct moot_record records[1 + MOOT_GROUPS_MAX] = {
+        {.kind = MOOT_RECORD_IDENTITY, .group = UINT32_MAX, .bytes = moot_buffer_slice(&body)}};
+    size_t count = 1;
+    for (moot_group_id id = 0; id < MOOT_GROUPS_MAX; id++) {
+        const struct moot_group_restore *group = &restore->groups[id];
+        struct moot_record hard = {
+            .kind = MOOT_RECORD_HARD_STATE, .group = id, .term = group->term, .vote = group->vote};
+        if (group->term > 0) {
+            records[count++] = hard;
+            moot_outbox_repeat(&node->outbox, &hard);
+        }
+    }
     struct moot_journal_write where;
-    int status = moot_journal_layout(node->journal, &record, 1, 0, &batch, &where);
+    int status = moot_journal_layout(node->journal, records, count, 0, &batch, &where);
     if (status == 0) {
         void *aligned = moot_alloc_aligned(MOOT_JOURNAL_ALIGN, batch.size);
         memcpy(aligned, batch.data, batch.size);
@@ -267,6 +292,11 @@ static int open_parts(struct moot_node *node, const struct moot_node_options *op
         return status;
     }
     impair(restore, &report);
+    if (report.hard_lost > 0 && !knows_promises(restore, &report)) {
+        say(why, "the journal has lost to rot how this node voted last: bring it back as a new "
+                 "replica (an empty folder and moot server --join)");
+        return MOOT_FAIL(MOOT_ECORRUPT);
+    }
     if (options->store_lost && restore->incarnation > 0) {
         say(why, "the new store cannot be written");
         status = moot_group_store_is_lost(options->store, restore->groups, MOOT_GROUPS_MAX);
@@ -306,7 +336,7 @@ static int open_parts(struct moot_node *node, const struct moot_node_options *op
     }
     if (status == 0) {
         say(why, "the journal cannot be written");
-        status = write_incarnation(node, options->disk, options->journal.segment_bytes);
+        status = write_incarnation(node, restore, options->disk, options->journal.segment_bytes);
     }
     return status;
 }

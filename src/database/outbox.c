@@ -351,18 +351,55 @@ static size_t batch_records(const struct moot_outbox *outbox)
     return count;
 }
 
-/* One batch: `again`, and then the first `count` of the waiting records. */
+void moot_outbox_repeat(struct moot_outbox *outbox, const struct moot_record *record)
+{
+    MOOT_ASSERT(record->kind == MOOT_RECORD_HARD_STATE);
+    MOOT_ASSERT(record->group < MOOT_GROUPS_MAX);
+    outbox->hard[record->group].record = *record;
+    outbox->hard[record->group].record.bytes = (struct moot_slice){NULL, 0};
+    outbox->hard[record->group].repeats = true;
+}
+
+static size_t repeat_hard(const struct moot_outbox *outbox, struct moot_record *out)
+{
+    size_t count = 0;
+    for (moot_group_id id = 0; id < MOOT_GROUPS_MAX; id++) {
+        bool is_safe = false; /* One copy. */
+        if (outbox->hard[id].repeats && !MOOT_RULE(journal_hard_state_twice, is_safe)) {
+            out[count++] = outbox->hard[id].record;
+        }
+    }
+    return count;
+}
+
+/* The batch is laid out, with what was to be repeated. */
+static void note_hard(struct moot_outbox *outbox, size_t count, bool carries)
+{
+    for (moot_group_id id = 0; id < MOOT_GROUPS_MAX; id++) {
+        outbox->hard[id].repeats = carries && outbox->hard[id].record.kind != 0;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct moot_record *record = &outbox->list->records[i].record;
+        if (record->kind == MOOT_RECORD_HARD_STATE) {
+            moot_outbox_repeat(outbox, record);
+        }
+    }
+}
+
+/* One batch: hard states to repeat, `again`, and then the first `count` of the waiting records. */
 static int lay_out_records(struct moot_outbox *outbox, struct moot_journal *journal,
                            struct moot_slice again, size_t count)
 {
     struct moot_effect_list *list = outbox->list;
-    size_t before = again.size / sizeof(*list->plain);
+    size_t before = MOOT_GROUPS_MAX + again.size / sizeof(*list->plain);
     if (list->plain_capacity < before + count) {
         list->plain_capacity = (before + count) * 2;
         list->plain = moot_realloc(list->plain, sizeof(*list->plain) * list->plain_capacity);
     }
-    if (before > 0) {
-        memcpy(list->plain, again.data, again.size);
+    before = repeat_hard(outbox, list->plain);
+    if (again.size > 0) {
+        memcpy(list->plain + before, again.data, again.size);
+        before += again.size / sizeof(*list->plain);
     }
     for (size_t i = 0; i < count; i++) {
         list->plain[before + i] = list->records[i].record;
@@ -375,6 +412,7 @@ static int lay_out_records(struct moot_outbox *outbox, struct moot_journal *jour
     if (status != 0) {
         return status;
     }
+    note_hard(outbox, count, where.carries);
     flight->ticket = where.batch;
     flight->last_record = outbox->recorded - (list->record_count - count);
     list->flight_count++;

@@ -10,6 +10,7 @@
 #ifndef MOOT_DATABASE_OUTBOX_H
 #define MOOT_DATABASE_OUTBOX_H
 
+#include "base/limits.h"
 #include "base/memory.h"
 #include "database/group/message.h"
 #include "database/turn.h"
@@ -40,6 +41,12 @@ struct moot_outbox {
     uint64_t
         journal_bytes; /* read-only: laid out since it was last set to 0 (by whoever flushes) */
     uint64_t batch_bytes_max; /* 0: as limits.h says. Records of one batch, but for a first one. */
+    /* Every hard state is in two batches, so that no rotten one takes the last copy: those of the
+     * last batch, if `repeats`, are in the next one again. */
+    struct {
+        struct moot_record record; /* No kind: none yet. */
+        bool repeats;
+    } hard[MOOT_GROUPS_MAX];
     /* Asked when the journal is full: what it must be told again so that its oldest segment can go
      * (restate.c). NULL: nobody. */
     struct {
@@ -83,6 +90,8 @@ void moot_outbox_durable(struct moot_outbox *outbox, moot_ticket ticket);
  * when the journal is full. */
 int moot_outbox_finish(struct moot_outbox *outbox, struct moot_journal *journal, bool idle_mark,
                        struct moot_effects *out) MOOT_MUST_USE;
+/* This hard state is in the journal's last batch: it will be repeated. */
+void moot_outbox_repeat(struct moot_outbox *outbox, const struct moot_record *record);
 /* The least index that a waiting record of the group is about: entries below it are in the journal
  * as they are in memory. 0: a snapshot waits, and the journal knows another log. UINT64_MAX: none
  * waits. */

@@ -285,6 +285,7 @@ int moot_journal_layout(struct moot_journal *journal, const struct moot_record *
     if (status != MOOT_OK) {
         return status;
     }
+    where->carries = (l.flags & JOURNAL_HAS_CARRIED) != 0;
     struct journal_segment *segment = enter(&l, where);
     journal_name_put(where->segment, segment->generation);
     where->offset = segment->used;

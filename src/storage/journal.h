@@ -49,6 +49,7 @@ struct moot_record {
     moot_index index;
     moot_term term;
     moot_node_id vote;       /* HARD_STATE */
+    uint64_t batch;          /* Read back: its batch; 0: it was carried forward. */
     uint8_t entry_kind;      /* ENTRY: enum moot_raft_entry_kind */
     struct moot_slice bytes; /* ENTRY: the envelope. SNAPSHOT: encoded members. IDENTITY: opaque to
                                 the journal. */
@@ -69,6 +70,7 @@ struct moot_journal_write {
     uint64_t batch;       /* Its number: the ticket. */
     bool creates_segment; /* The driver calls disk->create, or recycles, before the write. */
     char recycles[32];    /* When not empty: the retired file to rename to `segment`. */
+    bool carries;         /* It has records that were carried forward. */
 };
 
 /* What recovery found. */
@@ -85,6 +87,10 @@ struct moot_journal_report {
     uint64_t batches, records, bytes;
     uint64_t torn_batches, rotten_batches; /* A rotten batch may have held nothing: no losses. */
     uint64_t durable_seen;                 /* Greatest durable mark found. */
+    /* The greatest rotten batch whose hard states nobody repeats: the next one is rotten, too, or
+     * of a later start. A group that lost something knows its hard state when one stands behind
+     * this. */
+    uint64_t hard_lost;
     struct moot_journal_loss
         losses[MOOT_JOURNAL_LOSSES_MAX]; /* ROT only. When more: one for every group. */
     uint32_t loss_count;
@@ -101,7 +107,10 @@ int moot_journal_open(struct moot_disk *disk, const struct moot_journal_options 
                       struct moot_journal_report *report, struct moot_journal **out) MOOT_MUST_USE;
 void moot_journal_close(struct moot_journal *journal);
 
-/* Lays out the next batch of `count` records (0: a closing mark) into `out`, replacing what was
+/* Who writes hard states repeats them in the next batch, and all of them after a batch that says
+ * `carries`: then no single rotten batch takes the last copy (see hard_lost).
+ *
+ * Lays out the next batch of `count` records (0: a closing mark) into `out`, replacing what was
  * there (size a multiple of the alignment; its memory must be aligned by the caller when it writes:
  * see moot_journal_write_now). `durable` is the greatest batch number known durable; 0 and up.
  * Batches must be written in the order they were laid out; several may be in flight.

@@ -27,6 +27,7 @@ struct judge {
     uint64_t cut;  /* First number that is not there, or torn. */
     uint64_t first_generation, first_batch;
     const struct journal_found *last; /* Greatest batch below the cut; NULL: none. */
+    uint64_t hard_pending; /* A rotten batch; does the next one repeat its hard states? */
     bool identity_lost;
     bool fresh; /* Nothing was ever durable. */
     bool cuts;  /* Whole headers lie above the cut. */
@@ -208,6 +209,29 @@ static bool is_torn(struct judge *judge, uint64_t batch)
     return true;
 }
 
+/* Batches `first` to `last` are rotten. */
+static void lose_hard(struct judge *judge, uint64_t first, uint64_t last)
+{
+    struct moot_journal_report *report = judge->report;
+    MOOT_ASSERT(first <= last);
+    if (judge->hard_pending != 0) {
+        report->hard_lost = moot_max_u64(report->hard_lost, judge->hard_pending);
+    }
+    if (first < last) {
+        report->hard_lost = moot_max_u64(report->hard_lost, last - 1);
+    }
+    judge->hard_pending = last;
+}
+
+/* A batch that stands repeats what the one before held, unless it is a start's first. */
+static void find_hard(struct judge *judge, const struct journal_found *found)
+{
+    if (judge->hard_pending != 0 && found->batch == found->epoch_start) {
+        judge->report->hard_lost = moot_max_u64(judge->report->hard_lost, judge->hard_pending);
+    }
+    judge->hard_pending = 0;
+}
+
 static bool lose_missing(struct judge *judge, uint64_t from, uint64_t to)
 {
     if (from >= to) {
@@ -217,6 +241,7 @@ static bool lose_missing(struct judge *judge, uint64_t from, uint64_t to)
         return false;
     }
     judge->report->rotten_batches += to - from;
+    lose_hard(judge, from, to - 1);
     lose(judge, JOURNAL_EVERY_GROUP, 0, UINT64_MAX);
     MOOT_SOMETIMES(true, "journal: rot in a header, every group is impaired");
     return true;
@@ -237,6 +262,7 @@ static int find_rot(struct judge *judge)
         }
         expected = found->batch + 1;
         if (stands(found)) {
+            find_hard(judge, found);
             identity = identity || (found->flags & JOURNAL_HAS_IDENTITY) != 0;
             continue;
         }
@@ -244,6 +270,7 @@ static int find_rot(struct judge *judge)
             break;
         }
         judge->report->rotten_batches++;
+        lose_hard(judge, found->batch, found->batch);
         int status = MOOT_OK;
         if (found->linked) {
             status = lose_named(judge, found);
@@ -255,6 +282,7 @@ static int find_rot(struct judge *judge)
         }
     }
     (void)lose_missing(judge, expected, judge->cut);
+    judge->report->hard_lost = moot_max_u64(judge->report->hard_lost, judge->hard_pending);
     if (judge->identity_lost && !identity) {
         lose(judge, JOURNAL_EVERY_GROUP, 0, UINT64_MAX);
     }
@@ -432,6 +460,7 @@ static int visit_records(struct judge *judge, const struct visitor *visitor,
         if (carried != visitor->carried) {
             continue;
         }
+        record.batch = carried ? 0 : found->batch;
         journal__account(judge->journal, segment_of(judge, found), &record);
         judge->report->records++;
         judge->report->bytes += record.bytes.size;

@@ -91,10 +91,125 @@ static void a_lost_identity_is_not_an_empty_folder(void **state)
     cluster_deinit(cluster);
 }
 
+struct held {
+    struct journal_header header;
+    moot_term term[MOOT_GROUPS_MAX]; /* 0: it holds no hard state of the group. */
+    moot_node_id vote[MOOT_GROUPS_MAX];
+};
+
+/* The batches of the first segment in order, with the hard states in them; how many. */
+static uint32_t read_hard(struct moot_disk_sim *disk, struct held *out, uint32_t most)
+{
+    uint64_t size;
+    const uint8_t *bytes = moot_disk_sim_bytes(disk, SEGMENT, &size);
+    uint32_t count = 0;
+    assert_non_null(bytes);
+    for (uint64_t at = 0; at < size && count < most; count++) {
+        struct held *held = &out[count];
+        *held = (struct held){.header = {0}};
+        if (journal_header_get(bytes + at, 1, at, size, &held->header) != JOURNAL_GOOD) {
+            break;
+        }
+        struct moot_reader reader = moot_reader_make(
+            moot_slice_make(bytes + at + held->header.header_size, held->header.records_size));
+        for (uint32_t i = 0; i < held->header.record_count; i++) {
+            struct moot_record record;
+            bool carried;
+            assert_true(journal_record_get(&reader, &record, &carried));
+            if (record.kind == MOOT_RECORD_HARD_STATE) {
+                held->term[record.group] = record.term;
+                held->vote[record.group] = record.vote;
+            }
+        }
+        at += held->header.length;
+    }
+    return count;
+}
+
+static void rot_body(struct moot_disk_sim *disk, const struct held *held)
+{
+    moot_disk_sim_rot(disk, SEGMENT, held->header.offset + held->header.header_size + 8, 1);
+}
+
+/* Goal: no rotten batch takes the last copy of a term and a vote. Method: elections and starts;
+ * then each hard state on the disk is again in the next batch, unless that one has a newer. The
+ * batch of the last vote rots: the node starts, and knows at least that term. */
+static void every_hard_state_is_in_two_batches(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make();
+    for (int i = 0; i < 4; i++) {
+        write_some(cluster, 2);
+        uint32_t leader = cluster_leader(cluster);
+        uint32_t gone = leader == 2 ? 3 : leader;
+        cluster_kill(cluster, gone);
+        steps(cluster, 4000);
+        cluster_open(cluster, gone, 0);
+    }
+    write_some(cluster, 2);
+    cluster_kill(cluster, 2);
+    struct moot_disk_sim *disk = cluster->nodes[2].disk;
+    static struct held batches[4000];
+    uint32_t count = read_hard(disk, batches, MOOT_ARRAY_LEN(batches)), seen = 0, last = 0;
+    assert_true(count > 10 && count < MOOT_ARRAY_LEN(batches));
+    moot_term term[MOOT_GROUPS_MAX] = {0};
+    moot_node_id vote[MOOT_GROUPS_MAX] = {0};
+    for (uint32_t i = 0; i + 1 < count; i++) {
+        for (moot_group_id id = 0; id < MOOT_GROUPS_MAX; id++) {
+            const struct held *now = &batches[i];
+            bool fresh =
+                now->term[id] != 0 && (now->term[id] != term[id] || now->vote[id] != vote[id]);
+            if (fresh) {
+                assert_true(batches[i + 1].term[id] >= now->term[id]);
+                term[id] = now->term[id];
+                vote[id] = now->vote[id];
+                last = id == MOOT_GROUP_DB0 ? i : last;
+                seen++;
+            }
+        }
+    }
+    assert_true(seen >= 2);
+    rot_body(disk, &batches[last]);
+    cluster_open(cluster, 2, 0);
+    struct moot_group_view view;
+    moot_node_group(cluster->nodes[2].node, MOOT_GROUP_DB0, &view);
+    assert_true(view.term >= term[MOOT_GROUP_DB0]);
+    write_some(cluster, 2);
+    cluster_deinit(cluster);
+}
+
+/* Goal: a node that cannot know how it voted does not start: it could vote twice in one term.
+ * Method: every batch with the newest hard state rots, and what stands says nothing of it. */
+static void an_unknown_vote_is_not_guessed(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make();
+    write_some(cluster, 2);
+    cluster_kill(cluster, 2);
+    struct moot_disk_sim *disk = cluster->nodes[2].disk;
+    static struct held batches[4000];
+    uint32_t count = read_hard(disk, batches, MOOT_ARRAY_LEN(batches)), rotten = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (batches[i].term[MOOT_GROUP_DB0] != 0) {
+            rot_body(disk, &batches[i]);
+            rotten++;
+        }
+    }
+    assert_true(rotten >= 2);
+    struct moot_node_options options = cluster_options(cluster, 2);
+    struct moot_node *node;
+    char why[256];
+    assert_int_equal(moot_node_open(&options, &node, why), MOOT_ECORRUPT);
+    assert_non_null(strstr(why, "voted last"));
+    cluster_deinit(cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(incarnations_are_never_used_twice),
+        cmocka_unit_test(every_hard_state_is_in_two_batches),
+        cmocka_unit_test(an_unknown_vote_is_not_guessed),
         cmocka_unit_test(a_lost_identity_is_not_an_empty_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

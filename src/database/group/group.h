@@ -184,6 +184,7 @@ struct moot_group {
 struct moot_group_restore {
     moot_term term;
     moot_node_id vote;
+    uint64_t hard_batch; /* Of the journal, with the last hard state; 0: none, or carried. */
     struct moot_record *entries; /* with owned bytes: blocks */
     struct moot_block **blocks;
     uint64_t entry_count;
