@@ -656,6 +656,21 @@ static void writer_init(struct load *load, struct writer *writer)
     }
 }
 
+static void writer_free(struct load *load, struct writer *writer)
+{
+    for (uint32_t i = 0; i < writer->pool_max; i++) {
+        struct connection *connection = &writer->pool[i];
+        if (connection->fd >= 0) {
+            close(connection->fd);
+        }
+        moot_buffer_deinit(&connection->in);
+        moot_buffer_deinit(&connection->request.bytes);
+        moot_free(connection->value);
+    }
+    close(load->epoll);
+    moot_free(writer);
+}
+
 static int run_open(struct load *load)
 {
     struct writer *writer = moot_alloc_zero(sizeof(*writer));
@@ -684,6 +699,7 @@ static int run_open(struct load *load)
            (unsigned long long)writer->unsent,
            (unsigned long long)histogram_at(load->latencies, 500),
            (unsigned long long)histogram_at(load->latencies, 990), load->count.first_error);
+    writer_free(load, writer);
     return 0;
 }
 
