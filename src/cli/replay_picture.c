@@ -106,25 +106,6 @@ static uint64_t place(struct replay_picture *replay, struct moot_instant instant
 
 /* ---- roles and states ---- */
 
-static const char *role_name(const struct moot_group_view *view, moot_node_id node)
-{
-    static const char *const names[] = {
-        [MOOT_RAFT_FOLLOWER] = "follower",
-        [MOOT_RAFT_PRE_CANDIDATE] = "pre-candidate",
-        [MOOT_RAFT_CANDIDATE] = "candidate",
-        [MOOT_RAFT_LEADER] = "leader",
-    };
-    if (view->impaired) {
-        return "impaired";
-    }
-    for (uint32_t i = 0; i < view->members.learner_count; i++) {
-        if (view->members.learners[i] == node) {
-            return "learner";
-        }
-    }
-    return moot_members_has(&view->members, node) ? names[view->role] : "no member";
-}
-
 static void look_at(struct replay_picture *replay, const struct moot_node *node, uint64_t at)
 {
     uint32_t line = line_of(replay, replay->node);
@@ -139,7 +120,7 @@ static void look_at(struct replay_picture *replay, const struct moot_node *node,
                        {"last", view.last},     {"durable", view.durable},
                        {"first", view.first},   {"waiting", view.waiters}};
         moot_picture_role(replay->picture, line, track, at,
-                          moot_slice_text(role_name(&view, replay->node)), view.term);
+                          moot_slice_text(moot_group_role_text(&view, replay->node)), view.term);
         for (size_t i = 0; i < MOOT_ARRAY_LEN(numbers); i++) {
             char field[48];
             snprintf(field, sizeof(field), "%s %s", TRACKS[track].name, numbers[i].name);

@@ -447,6 +447,25 @@ void moot_node_group(const struct moot_node *node, moot_group_id id, struct moot
         .batches_run = group->batches_run};
 }
 
+const char *moot_group_role_text(const struct moot_group_view *view, moot_node_id node)
+{
+    static const char *const names[] = {
+        [MOOT_RAFT_FOLLOWER] = "follower",
+        [MOOT_RAFT_PRE_CANDIDATE] = "pre-candidate",
+        [MOOT_RAFT_CANDIDATE] = "candidate",
+        [MOOT_RAFT_LEADER] = "leader",
+    };
+    if (view->impaired) {
+        return "impaired";
+    }
+    for (uint32_t i = 0; i < view->members.learner_count; i++) {
+        if (view->members.learners[i] == node) {
+            return "learner";
+        }
+    }
+    return moot_members_has(&view->members, node) ? names[view->role] : "no member";
+}
+
 bool moot_node_entry(const struct moot_node *node, moot_group_id id, moot_index index,
                      moot_term *term, uint64_t *hash)
 {

@@ -99,6 +99,8 @@ struct moot_group_view {
 };
 void moot_node_group(const struct moot_node *node, moot_group_id group,
                      struct moot_group_view *out);
+/* What `node` is in the group that it sees so, in a word or two for people. */
+const char *moot_group_role_text(const struct moot_group_view *view, moot_node_id node);
 /* Term and content hash of the entry at `index` in the group's log; false when it is not in memory.
  * With moot_node_group this is what the simulator's cross-node invariants (log matching, leader
  * completeness) read. */

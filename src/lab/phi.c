@@ -6,7 +6,7 @@
 
 #include "moot/detector.h"
 
-enum { GAP_MS = 100, PHASE_BEATS = 400, WATCHERS = 3 };
+enum { GAP_MS = 100, PHASE_BEATS = 400, WATCHERS = 3, STEP_US = 10000 };
 
 struct watcher {
     const char *name;
@@ -35,9 +35,28 @@ static void look(struct lab *lab, struct watcher *watcher, bool is_dead)
     watcher->suspects = now;
 }
 
-void lab_scene_phi(struct lab *lab)
+struct watch {
+    struct watcher watchers[WATCHERS];
+    uint32_t peer;
+    uint64_t arrives_us; /* The heartbeat sent last. */
+};
+
+static void look_all(struct lab *lab, struct watch *watch, bool is_dead)
 {
-    uint32_t peer = lab_line(lab, MOOT_PICTURE_NODE, "peer");
+    for (uint32_t i = 0; i < WATCHERS; i++) {
+        look(lab, &watch->watchers[i], is_dead);
+    }
+}
+
+static void hear_all(struct lab *lab, struct watch *watch)
+{
+    for (uint32_t i = 0; i < WATCHERS; i++) {
+        moot_detector_heard(&watch->watchers[i].detector, at(lab->now_us));
+    }
+}
+
+static void begin(struct lab *lab, struct watch *watch)
+{
     struct moot_detector_options phi = {.kind = MOOT_DETECTOR_NORMAL,
                                         .threshold_milli = 8000,
                                         .gap_first = moot_ms(GAP_MS),
@@ -51,67 +70,70 @@ void lab_scene_phi(struct lab *lab)
     struct moot_detector_options slow = hasty;
     slow.timeout = moot_ms(2000);
     const struct moot_detector_options *options[WATCHERS] = {&hasty, &slow, &phi};
-    struct watcher watchers[WATCHERS] = {
-        {.name = "180 ms"}, {.name = "2000 ms"}, {.name = "phi 8"}};
+    static const char *const names[WATCHERS] = {"180 ms", "2000 ms", "phi 8"};
+    watch->peer = lab_line(lab, MOOT_PICTURE_NODE, "peer");
     for (uint32_t i = 0; i < WATCHERS; i++) {
-        watchers[i].line = lab_line(lab, MOOT_PICTURE_NODE, watchers[i].name);
-        moot_detector_init(&watchers[i].detector, options[i], at(lab->now_us));
+        struct watcher *watcher = &watch->watchers[i];
+        watcher->name = names[i];
+        watcher->line = lab_line(lab, MOOT_PICTURE_NODE, names[i]);
+        moot_detector_init(&watcher->detector, options[i], at(lab->now_us));
     }
-    uint64_t jitter_us = 10000, arrives = 0;
-    for (uint32_t beat = 0; beat < 2 * PHASE_BEATS; beat++) {
-        uint64_t sent = lab->now_us;
-        if (beat == PHASE_BEATS) {
-            jitter_us = 250000;
+}
+
+/* One heartbeat, and the watchers' looks until the next: each 10 ms, and when it comes. */
+static void beat(struct lab *lab, struct watch *watch, uint64_t jitter_us, bool drawn)
+{
+    uint64_t sent = lab->now_us, until = sent + GAP_MS * 1000;
+    uint64_t due = sent + 1000 + lab_below(lab, jitter_us);
+    /* A connection keeps order. */
+    watch->arrives_us = due > watch->arrives_us ? due : watch->arrives_us + 1;
+    if (drawn) {
+        lab_message(lab, watch->peer, watch->watchers[2].line, "heartbeat", watch->arrives_us,
+                    false, "");
+    }
+    for (uint64_t step = sent; step < until; step += STEP_US) {
+        lab->now_us = step;
+        if (watch->arrives_us >= step && watch->arrives_us < step + STEP_US) {
+            lab->now_us = watch->arrives_us;
+            hear_all(lab, watch);
+        }
+        look_all(lab, watch, false);
+    }
+    lab->now_us = until;
+    if (watch->arrives_us >= until) { /* Late: it is heard in the next period. */
+        look_all(lab, watch, false);
+        lab->now_us = watch->arrives_us;
+        look_all(lab, watch, false);
+        hear_all(lab, watch);
+        look_all(lab, watch, false);
+        lab->now_us++;
+    }
+}
+
+void lab_scene_phi(struct lab *lab)
+{
+    struct watch watch = {0};
+    begin(lab, &watch);
+    for (uint32_t i = 0; i < 2 * PHASE_BEATS; i++) {
+        if (i == PHASE_BEATS) {
             lab_say(lab, MOOT_PICTURE_NOBODY, "the link begins to jitter: 0 to 250 ms");
         }
-        uint64_t due = sent + 1000 + lab_below(lab, jitter_us);
-        arrives = due > arrives ? due : arrives + 1; /* A connection keeps order. */
-        if (beat % 8 == 0) {
-            lab_message(lab, peer, watchers[2].line, "heartbeat", arrives, false, "");
-        }
-        /* The watchers look every 10 ms, and when a heartbeat comes. */
-        uint64_t until = sent + GAP_MS * 1000;
-        for (uint64_t step = sent; step < until; step += 10000) {
-            lab->now_us = step;
-            if (arrives >= step && arrives < step + 10000) {
-                lab->now_us = arrives;
-                for (uint32_t i = 0; i < WATCHERS; i++) {
-                    moot_detector_heard(&watchers[i].detector, at(arrives));
-                }
-            }
-            for (uint32_t i = 0; i < WATCHERS; i++) {
-                look(lab, &watchers[i], false);
-            }
-        }
-        if (arrives >= until) { /* Late: it is heard in the next period. */
-            lab->now_us = until;
-            for (uint32_t i = 0; i < WATCHERS; i++) {
-                look(lab, &watchers[i], false);
-            }
-            lab->now_us = arrives;
-            for (uint32_t i = 0; i < WATCHERS; i++) {
-                look(lab, &watchers[i], false);
-                moot_detector_heard(&watchers[i].detector, at(arrives));
-                look(lab, &watchers[i], false);
-            }
-            until = arrives + 1;
-        }
-        lab->now_us = until;
+        beat(lab, &watch, i < PHASE_BEATS ? 10000 : 250000, i % 8 == 0);
     }
     uint64_t died = lab->now_us;
-    lab_say(lab, peer, "dies");
-    lab_role(lab, peer, "down", 0);
-    for (; lab->now_us < died + 20000 * 1000; lab->now_us += 10000) {
-        for (uint32_t i = 0; i < WATCHERS; i++) {
-            look(lab, &watchers[i], true);
-        }
+    lab_say(lab, watch.peer, "dies");
+    lab_role(lab, watch.peer, "down", 0);
+    for (; lab->now_us < died + 20000 * 1000; lab->now_us += STEP_US) {
+        look_all(lab, &watch, true);
     }
     for (uint32_t i = 0; i < WATCHERS; i++) {
-        lab_tell(lab, "  %-8s %3u false alarms, finds the death after %6.0f ms", watchers[i].name,
-                 watchers[i].false_alarms,
-                 watchers[i].found_us == 0 ? -1.0 : (double)(watchers[i].found_us - died) / 1000);
+        const struct watcher *watcher = &watch.watchers[i];
+        lab_tell(lab, "  %-8s %3u false alarms, finds the death after %6.0f ms", watcher->name,
+                 watcher->false_alarms,
+                 watcher->found_us == 0 ? -1.0 : (double)(watcher->found_us - died) / 1000);
     }
-    const struct watcher *fast = &watchers[0], *late = &watchers[1], *adaptive = &watchers[2];
+    const struct watcher *fast = &watch.watchers[0], *late = &watch.watchers[1],
+                         *adaptive = &watch.watchers[2];
     lab_claim(lab, fast->false_alarms > 0, "the short time-out cries wolf when the link jitters");
     lab_claim(lab, adaptive->false_alarms * 10 <= fast->false_alarms,
               "phi learns the jitter: at most a tenth of its false alarms");

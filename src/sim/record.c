@@ -189,25 +189,6 @@ static void members_words(const struct moot_group_view *view, struct moot_buffer
     moot_buffer_append_text(out, view->changing ? ", changing" : "");
 }
 
-static const char *role_name(const struct moot_group_view *view, moot_node_id id)
-{
-    static const char *const names[] = {
-        [MOOT_RAFT_FOLLOWER] = "follower",
-        [MOOT_RAFT_PRE_CANDIDATE] = "pre-candidate",
-        [MOOT_RAFT_CANDIDATE] = "candidate",
-        [MOOT_RAFT_LEADER] = "leader",
-    };
-    if (view->impaired) {
-        return "impaired";
-    }
-    for (uint32_t i = 0; i < view->members.learner_count; i++) {
-        if (view->members.learners[i] == id) {
-            return "learner";
-        }
-    }
-    return !moot_members_has(&view->members, id) ? "no member" : names[view->role];
-}
-
 static void look_at_group(struct sim_world *world, const struct sim_machine *machine,
                           uint32_t track)
 {
@@ -221,7 +202,7 @@ static void look_at_group(struct sim_world *world, const struct sim_machine *mac
     } numbers[] = {{"term", view.term},       {"leader", view.leader},  {"commit", view.commit},
                    {"applied", view.applied}, {"last", view.last},      {"durable", view.durable},
                    {"first", view.first},     {"waiting", view.waiters}};
-    const char *name = role_name(&view, machine->id);
+    const char *name = moot_group_role_text(&view, machine->id);
     char field[48];
     role(world, machine, track, name, view.term);
     snprintf(field, sizeof(field), "%s role", TRACKS[track].name);

@@ -11,7 +11,7 @@
  * replicas must come to hold the same; then last reads of every key join the history.
  *
  * The links' handshake is not simulated: PEER_UP comes with the right identity. Memory is not
- * limited, and disks never rot (only what was not synced is lost). */
+ * limited. Damage to disks is what the cluster must survive (atlas.c). */
 #ifndef MOOT_SIM_SIM_H
 #define MOOT_SIM_SIM_H
 

@@ -55,3 +55,15 @@ bool moot_address_split(struct moot_slice text, struct moot_slice *host, uint16_
     *port = number;
     return true;
 }
+
+bool moot_address_copy(struct moot_slice text, char *out)
+{
+    struct moot_slice host;
+    uint16_t port;
+    if (!moot_address_split(text, &host, &port)) {
+        return false;
+    }
+    memcpy(out, text.data, text.size);
+    out[text.size] = '\0';
+    return true;
+}

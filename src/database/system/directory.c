@@ -200,18 +200,6 @@ int moot_directory_form(struct moot_call *call)
     return status;
 }
 
-static bool take_address(struct moot_slice text, char out[MOOT_ADDRESS_MAX])
-{
-    struct moot_slice host;
-    uint16_t port;
-    if (!moot_address_split(text, &host, &port)) {
-        return false;
-    }
-    memcpy(out, text.data, text.size);
-    out[text.size] = '\0';
-    return true;
-}
-
 static void reply_hex(struct moot_call *call, const struct moot_identity *identity)
 {
     static const char digits[] = "0123456789abcdef";
@@ -249,8 +237,8 @@ int moot_directory_join(struct moot_call *call)
         return MOOT_FAIL(MOOT_ECORRUPT);
     }
     struct moot_directory_node node = {.state = MOOT_NODE_MEMBER};
-    if (!take_address(call->args[1], node.address.peer) ||
-        !take_address(call->args[2], node.address.client)) {
+    if (!moot_address_copy(call->args[1], node.address.peer) ||
+        !moot_address_copy(call->args[2], node.address.client)) {
         return moot_call_error(call, "ERR an address is host:port");
     }
     if (next > MOOT_NODES_MAX) {

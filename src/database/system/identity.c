@@ -88,18 +88,6 @@ static struct moot_slice take_until(struct moot_slice *text, uint8_t mark)
     return taken;
 }
 
-static bool copy_address(struct moot_slice text, char out[MOOT_ADDRESS_MAX])
-{
-    struct moot_slice host;
-    uint16_t port;
-    if (!moot_address_split(text, &host, &port)) {
-        return false;
-    }
-    memcpy(out, text.data, text.size);
-    out[text.size] = '\0';
-    return true;
-}
-
 static bool parse_member(struct moot_slice text, struct moot_address *out)
 {
     uint64_t node;
@@ -110,7 +98,7 @@ static bool parse_member(struct moot_slice text, struct moot_address *out)
         return false;
     }
     out->node = (moot_node_id)node;
-    return copy_address(peer, out->peer) && copy_address(text, out->client);
+    return moot_address_copy(peer, out->peer) && moot_address_copy(text, out->client);
 }
 
 /* Keeps `initial` sorted; false when the node is in it already. */
