@@ -266,8 +266,8 @@ void sim__to_node(struct sim_world *world, const struct sim_event *event)
     } else if (connection->paused) {
         moot_buffer_append_slice(&connection->backlog, moot_block_slice(event->block));
     } else {
-        sim__input(world, machine, MOOT_INPUT_CLIENT_BYTES, moot_block_slice(event->block))
-            ->connection = event->number;
+        sim__input_block(world, machine, MOOT_INPUT_CLIENT_BYTES, event->block)->connection =
+            event->number;
     }
 }
 

@@ -1,58 +1,136 @@
 #include "sim/event.h"
 
+#include "base/assert.h"
 #include "base/memory.h"
 
-static bool comes_before(const struct sim_event *a, const struct sim_event *b)
+enum { PLACE_BITS = 24, CHILDREN = 4, CAPACITY_FIRST = 256 };
+
+static bool comes_before(struct sim_event_key a, struct sim_event_key b)
 {
-    return a->at != b->at ? a->at < b->at : a->order < b->order;
+    return a.at != b.at ? a.at < b.at : a.order < b.order;
+}
+
+static uint32_t place_of(struct sim_event_key key)
+{
+    return (uint32_t)key.order & ((1u << PLACE_BITS) - 1);
+}
+
+static uint64_t next_order(struct sim_events *events)
+{
+    MOOT_ASSERT(events->order < UINT64_C(1) << (64 - PLACE_BITS));
+    return events->order++ << PLACE_BITS;
+}
+
+void sim_events_init(struct sim_events *events)
+{
+    *events = (struct sim_events){0};
+    for (uint32_t i = 0; i < SIM_DEADLINES; i++) {
+        events->deadlines[i].at = UINT64_MAX;
+    }
 }
 
 void sim_events_deinit(struct sim_events *events)
 {
     for (size_t i = 0; i < events->count; i++) {
-        moot_block_release(events->heap[i].block);
+        moot_block_release(events->items[place_of(events->heap[i])].block);
     }
     moot_free(events->heap);
+    moot_free(events->items);
+    moot_free(events->unused);
     *events = (struct sim_events){0};
+}
+
+static void grow(struct sim_events *events)
+{
+    size_t before = events->capacity;
+    size_t capacity = before == 0 ? (size_t)CAPACITY_FIRST : before * 2;
+    MOOT_ASSERT(events->unused_count == 0);
+    MOOT_ASSERT(capacity <= (size_t)1 << PLACE_BITS);
+    events->heap = moot_realloc(events->heap, sizeof(*events->heap) * capacity);
+    events->items = moot_realloc(events->items, sizeof(*events->items) * capacity);
+    events->unused = moot_realloc(events->unused, sizeof(*events->unused) * capacity);
+    for (size_t place = capacity; place > before; place--) {
+        events->unused[events->unused_count++] = (uint32_t)(place - 1);
+    }
+    events->capacity = capacity;
 }
 
 void sim_events_add(struct sim_events *events, const struct sim_event *event)
 {
     if (events->count == events->capacity) {
-        events->capacity = events->capacity == 0 ? 256 : events->capacity * 2;
-        events->heap = moot_realloc(events->heap, sizeof(*events->heap) * events->capacity);
+        grow(events);
     }
-    struct sim_event added = *event;
-    added.order = ++events->order;
+    uint32_t place = events->unused[--events->unused_count];
+    events->items[place] = *event;
+    struct sim_event_key added = {event->at, next_order(events) | place};
     size_t at = events->count++;
-    while (at > 0 && comes_before(&added, &events->heap[(at - 1) / 2])) {
-        events->heap[at] = events->heap[(at - 1) / 2];
-        at = (at - 1) / 2;
+    while (at > 0 && comes_before(added, events->heap[(at - 1) / CHILDREN])) {
+        events->heap[at] = events->heap[(at - 1) / CHILDREN];
+        at = (at - 1) / CHILDREN;
     }
     events->heap[at] = added;
 }
 
+void sim_events_set_deadline(struct sim_events *events, uint32_t machine, uint64_t at)
+{
+    MOOT_ASSERT(machine < SIM_DEADLINES);
+    events->deadlines[machine] = (struct sim_event_key){at, next_order(events)};
+    uint32_t first = 0;
+    for (uint32_t i = 1; i < SIM_DEADLINES; i++) {
+        first = comes_before(events->deadlines[i], events->deadlines[first]) ? i : first;
+    }
+    events->first_deadline = first;
+}
+
+static bool is_deadline_next(const struct sim_events *events)
+{
+    struct sim_event_key deadline = events->deadlines[events->first_deadline];
+    return deadline.at != UINT64_MAX &&
+           (events->count == 0 || comes_before(deadline, events->heap[0]));
+}
+
+uint64_t sim_events_next(const struct sim_events *events)
+{
+    if (is_deadline_next(events)) {
+        return events->deadlines[events->first_deadline].at;
+    }
+    return events->count == 0 ? UINT64_MAX : events->heap[0].at;
+}
+
+/* The last key goes to the gap at the top, or to where that one sinks. */
+static void close_gap(struct sim_events *events)
+{
+    struct sim_event_key *heap = events->heap, last = heap[--events->count];
+    size_t count = events->count, at = 0;
+    for (size_t child = 1; child < count; child = at * CHILDREN + 1) {
+        size_t end = child + CHILDREN < count ? child + CHILDREN : count, least = child;
+        for (size_t other = child + 1; other < end; other++) {
+            least = comes_before(heap[other], heap[least]) ? other : least;
+        }
+        if (!comes_before(heap[least], last)) {
+            break;
+        }
+        heap[at] = heap[least];
+        at = least;
+    }
+    heap[at] = last;
+}
+
 bool sim_events_take(struct sim_events *events, struct sim_event *event)
 {
+    if (is_deadline_next(events)) {
+        uint32_t machine = events->first_deadline;
+        *event = (struct sim_event){
+            .at = events->deadlines[machine].at, .kind = SIM_TICK, .machine = machine};
+        sim_events_set_deadline(events, machine, UINT64_MAX);
+        return true;
+    }
     if (events->count == 0) {
         return false;
     }
-    *event = events->heap[0];
-    struct sim_event last = events->heap[--events->count];
-    size_t at = 0;
-    for (size_t child = 1; child < events->count; child = 2 * at + 1) {
-        if (child + 1 < events->count &&
-            comes_before(&events->heap[child + 1], &events->heap[child])) {
-            child++;
-        }
-        if (!comes_before(&events->heap[child], &last)) {
-            break;
-        }
-        events->heap[at] = events->heap[child];
-        at = child;
-    }
-    if (events->count > 0) {
-        events->heap[at] = last;
-    }
+    uint32_t place = place_of(events->heap[0]);
+    *event = events->items[place];
+    events->unused[events->unused_count++] = place;
+    close_gap(events);
     return true;
 }

@@ -8,7 +8,7 @@
 
 enum sim_event_kind {
     SIM_TURN,          /* machine */
-    SIM_TICK,          /* machine, number: which deadline */
+    SIM_TICK,          /* machine: its deadline */
     SIM_START,         /* machine */
     SIM_DURABLE,       /* machine, number: ticket */
     SIM_JOB,           /* machine, number: job */
@@ -30,7 +30,7 @@ enum sim_event_kind {
 };
 
 struct sim_event {
-    uint64_t at, order;
+    uint64_t at;
     enum sim_event_kind kind;
     uint32_t machine, other; /* Slots, or a client. */
     uint64_t epoch;          /* Of the process or link it is meant for. */
@@ -38,15 +38,36 @@ struct sim_event {
     struct moot_block *block; /* A reference, or NULL. */
 };
 
-struct sim_events {
-    struct sim_event *heap;
-    size_t count, capacity;
-    uint64_t order;
+/* When something happens, and where it lies. What is decided later has a higher `order`; its low
+ * bits are the place in `items`, which so costs no word of its own. */
+struct sim_event_key {
+    uint64_t at, order;
 };
 
+enum { SIM_DEADLINES = 16 };
+
+/* Thousands of events wait at a time, and few of them are looked at: the heap is of keys alone,
+ * four of them a cache line, and each has four children. A machine's deadline is set anew by each
+ * of its turns, and nearly always before it comes: deadlines lie beside the heap, one a machine. */
+struct sim_events {
+    struct sim_event_key *heap;
+    size_t count, capacity;
+    struct sim_event *items;
+    uint32_t *unused; /* Places in `items`. */
+    size_t unused_count;
+    uint64_t order;
+    struct sim_event_key deadlines[SIM_DEADLINES]; /* at UINT64_MAX: none. */
+    uint32_t first_deadline;                       /* The one that comes first. */
+};
+
+void sim_events_init(struct sim_events *events);
 void sim_events_deinit(struct sim_events *events);
-/* `event->order` is set here. The block's reference goes with it. */
+/* The block's reference goes with it. */
 void sim_events_add(struct sim_events *events, const struct sim_event *event);
+/* A SIM_TICK for the machine, in place of the one that it may have; UINT64_MAX: none. */
+void sim_events_set_deadline(struct sim_events *events, uint32_t machine, uint64_t at);
+/* When something happens next; UINT64_MAX when nothing will. */
+uint64_t sim_events_next(const struct sim_events *events);
 /* False when nothing will ever happen. */
 bool sim_events_take(struct sim_events *events, struct sim_event *event);
 

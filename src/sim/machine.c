@@ -14,6 +14,9 @@ static const uint64_t WALL_BEGIN_MS = UINT64_C(1700000000000);
 
 static uint64_t local_ns(const struct sim_machine *machine, uint64_t at)
 {
+    if (machine->drift_ppm == 0) {
+        return machine->origin + (at - machine->born);
+    }
     __int128 elapsed = (__int128)at - machine->born;
     return machine->origin + (uint64_t)(elapsed + elapsed * machine->drift_ppm / MILLION);
 }
@@ -59,6 +62,15 @@ struct sim_machine *sim__machine_make(struct sim_world *world, uint32_t slot)
     return machine;
 }
 
+static void drop_inputs(struct sim_machine *machine)
+{
+    for (size_t i = 0; i < machine->input_count; i++) {
+        moot_block_release(machine->owners[i]);
+    }
+    machine->input_count = 0;
+    moot_arena_reset(&machine->arena);
+}
+
 void sim__machine_free(struct sim_machine *machine)
 {
     if (machine == NULL) {
@@ -73,8 +85,10 @@ void sim__machine_free(struct sim_machine *machine)
     }
     machine->store->ops->close(machine->store);
     moot_disk_sim_free(machine->disk);
+    drop_inputs(machine);
     moot_arena_deinit(&machine->arena);
     moot_free(machine->inputs);
+    moot_free(machine->owners);
     moot_free(machine);
 }
 
@@ -190,11 +204,11 @@ void sim__machine_crash(struct sim_world *world, struct sim_machine *machine, bo
     sim__record_gone(world, machine, is_quiet);
     machine->running = false;
     machine->epoch++;
+    sim_events_set_deadline(&world->events, machine->slot, UINT64_MAX);
     moot_node_close(machine->node);
     machine->node = NULL;
-    machine->input_count = 0;
+    drop_inputs(machine);
     machine->turn_is_due = false;
-    moot_arena_reset(&machine->arena);
     sim__jobs_drop(machine);
     moot_store_memory_crash(machine->store);
     moot_disk_sim_crash(machine->disk);
@@ -228,30 +242,46 @@ void sim__arrange_turn(struct sim_world *world, struct sim_machine *machine)
         (struct sim_event){.kind = SIM_TURN, .machine = machine->slot, .epoch = machine->epoch});
 }
 
-struct moot_input *sim__input(struct sim_world *world, struct sim_machine *machine,
-                              enum moot_input_kind kind, struct moot_slice bytes)
+static struct moot_input *add_input(struct sim_world *world, struct sim_machine *machine,
+                                    enum moot_input_kind kind, struct moot_block *owner)
 {
     MOOT_ASSERT(machine->running);
     if (machine->input_count ==
         machine->input_capacity) { /* It pauses, and the kernel keeps them. */
-        machine->input_capacity = moot_max_u64(64, 2 * machine->input_capacity);
-        machine->inputs =
-            moot_realloc(machine->inputs, machine->input_capacity * sizeof(*machine->inputs));
+        size_t capacity = moot_max_u64(64, 2 * machine->input_capacity);
+        machine->inputs = moot_realloc(machine->inputs, capacity * sizeof(*machine->inputs));
+        machine->owners = moot_realloc(machine->owners, capacity * sizeof(*machine->owners));
+        machine->input_capacity = capacity;
     }
-    struct moot_input *input = &machine->inputs[machine->input_count++];
+    struct moot_input *input = &machine->inputs[machine->input_count];
     *input = (struct moot_input){.kind = kind};
-    if (bytes.size > 0) {
-        input->bytes = moot_arena_copy(&machine->arena, bytes);
-    }
+    machine->owners[machine->input_count++] = owner;
     sim__arrange_turn(world, machine);
     return input;
 }
 
-void sim__machine_tick(struct sim_world *world, struct sim_machine *machine, uint64_t number)
+struct moot_input *sim__input(struct sim_world *world, struct sim_machine *machine,
+                              enum moot_input_kind kind, struct moot_slice bytes)
 {
-    if (number == machine->deadline_number) {
-        sim__input(world, machine, MOOT_INPUT_TICK, (struct moot_slice){NULL, 0});
+    struct moot_input *input = add_input(world, machine, kind, NULL);
+    if (bytes.size > 0) {
+        input->bytes = moot_arena_copy(&machine->arena, bytes);
     }
+    return input;
+}
+
+struct moot_input *sim__input_block(struct sim_world *world, struct sim_machine *machine,
+                                    enum moot_input_kind kind, struct moot_block *block)
+{
+    struct moot_input *input = add_input(world, machine, kind, moot_block_retain(block));
+    input->bytes = moot_block_slice(block);
+    return input;
+}
+
+void sim__machine_tick(struct sim_world *world, struct sim_machine *machine)
+{
+    MOOT_ASSERT(machine->running); /* Else its deadline went with it. */
+    sim__input(world, machine, MOOT_INPUT_TICK, (struct moot_slice){NULL, 0});
 }
 
 static void note_inputs(struct sim_world *world, const struct sim_machine *machine)
@@ -273,18 +303,14 @@ static void note_inputs(struct sim_world *world, const struct sim_machine *machi
     }
 }
 
-static void arm(struct sim_world *world, struct sim_machine *machine, struct moot_instant deadline)
+static void arm(struct sim_world *world, const struct sim_machine *machine,
+                struct moot_instant deadline)
 {
-    machine->deadline_number++;
-    if (deadline.ns == MOOT_NEVER.ns) {
-        return;
+    uint64_t at = UINT64_MAX;
+    if (deadline.ns != MOOT_NEVER.ns) {
+        at = moot_max_u64(world_ns(machine, deadline.ns), world->now + MOOT_USEC_NS);
     }
-    uint64_t at = moot_max_u64(world_ns(machine, deadline.ns), world->now + MOOT_USEC_NS);
-    sim__at(world, at,
-            (struct sim_event){.kind = SIM_TICK,
-                               .machine = machine->slot,
-                               .epoch = machine->epoch,
-                               .number = machine->deadline_number});
+    sim_events_set_deadline(&world->events, machine->slot, at);
 }
 
 /* A deadline that is always over, and nothing to do: it would burn a processor. */
@@ -337,9 +363,8 @@ void sim__machine_turn(struct sim_world *world, struct sim_machine *machine)
                    sim__machine_now(world, machine), &effects);
     sim__record_turn(world, machine, &effects);
     world->result->counts.turns++;
-    machine->input_count = 0;
+    drop_inputs(machine);
     machine->turn_is_due = false;
-    moot_arena_reset(&machine->arena);
     machine->busy_until = world->now + MOOT_USEC_NS + sim__below(world, world->swarm.turn_us * 500);
     sim__check(world, machine);
     watch_for_spin(world, machine, is_tick, effects.count);

@@ -383,9 +383,8 @@ void sim__message(struct sim_world *world, const struct sim_event *event)
         sim__link_up(world, event); /* It was ready before its first message came. */
     }
     if (mine->told == event->epoch) {
-        struct moot_input *input =
-            sim__input(world, world->machines[event->machine], MOOT_INPUT_PEER_MESSAGE,
-                       moot_block_slice(event->block));
+        struct moot_input *input = sim__input_block(world, world->machines[event->machine],
+                                                    MOOT_INPUT_PEER_MESSAGE, event->block);
         input->node = world->machines[event->other]->id;
         sim__record_arrive(world, event->number);
     } else {

@@ -145,8 +145,7 @@ uint32_t moot_rehearsal_nodes(const struct moot_rehearsal *rehearsal)
 
 uint64_t moot_rehearsal_next(const struct moot_rehearsal *rehearsal)
 {
-    MOOT_ASSERT(rehearsal->world->events.count > 0);
-    return rehearsal->world->events.heap[0].at;
+    return sim_events_next(&rehearsal->world->events);
 }
 
 bool moot_rehearsal_run(struct moot_rehearsal *rehearsal, uint64_t until_ns)

@@ -7,6 +7,8 @@
 #include "base/assert.h"
 #include "base/hash.h"
 
+_Static_assert((int)SIM_DEADLINES >= (int)SIM_MACHINES_MAX, "every machine has a deadline");
+
 enum {
     WATCH_MS = 20,
     HEALED_MAX_S = 40,   /* After it all clients must have their answers, */
@@ -204,7 +206,7 @@ static void trace_views(struct sim_world *world)
                        (unsigned long long)view.term, (unsigned long long)view.first,
                        (unsigned long long)view.last, (unsigned long long)view.durable,
                        (unsigned long long)view.commit, (unsigned long long)view.applied,
-                       view.members.voter_count, view.members.learner_count,
+                       view.members.voter_count, view.members->learner_count,
                        view.changing ? " changing" : "");
         }
     }
@@ -282,9 +284,6 @@ static void on_machine(struct sim_world *world, const struct sim_event *event)
     case SIM_TURN:
         sim__machine_turn(world, machine);
         return;
-    case SIM_TICK:
-        sim__machine_tick(world, machine, event->number);
-        return;
     case SIM_DURABLE:
         sim__durable(world, machine, event->number);
         return;
@@ -319,8 +318,10 @@ static void on_client(struct sim_world *world, const struct sim_event *event)
 static void on_event(struct sim_world *world, const struct sim_event *event)
 {
     switch (event->kind) {
-    case SIM_TURN:
     case SIM_TICK:
+        sim__machine_tick(world, world->machines[event->machine]);
+        return;
+    case SIM_TURN:
     case SIM_START:
     case SIM_DURABLE:
     case SIM_JOB:
@@ -382,6 +383,7 @@ struct sim_world *sim__open(const struct moot_sim_options *options, struct moot_
     world->options = options;
     world->result = result;
     world->admin_wish = SIM_FAULTS;
+    sim_events_init(&world->events);
     moot_history_init(&world->history);
     moot_buffer_init(&world->large);
     moot_rng_init(&world->rng, moot_hash_mix(options->seed, 0xe7e27));

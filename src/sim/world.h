@@ -115,11 +115,11 @@ struct sim_machine {
     uint64_t starts;
 
     struct moot_input *inputs;
+    struct moot_block **owners; /* Of each input: a reference to the block of its bytes, or NULL. */
     size_t input_count, input_capacity;
-    struct moot_arena arena; /* Bytes of the inputs. */
+    struct moot_arena arena; /* Bytes of the other inputs. */
     bool turn_is_due;
     uint64_t busy_until, paused_until;
-    uint64_t deadline_number;
     uint64_t idle_since;
     uint32_t idle_ticks; /* Turns without anything to do since then. */
     bool doomed;         /* Dies within its next turn. */
@@ -335,10 +335,13 @@ void sim__machine_crash(struct sim_world *world, struct sim_machine *machine, bo
 /* Its store is set aside for an empty one. */
 void sim__new_store(struct sim_world *world, struct sim_machine *machine);
 void sim__machine_turn(struct sim_world *world, struct sim_machine *machine);
-void sim__machine_tick(struct sim_world *world, struct sim_machine *machine, uint64_t number);
+void sim__machine_tick(struct sim_world *world, struct sim_machine *machine);
 /* For its next turn, which is arranged for; bytes are copied. */
 struct moot_input *sim__input(struct sim_world *world, struct sim_machine *machine,
                               enum moot_input_kind kind, struct moot_slice bytes);
+/* The same; the block is kept instead. */
+struct moot_input *sim__input_block(struct sim_world *world, struct sim_machine *machine,
+                                    enum moot_input_kind kind, struct moot_block *block);
 void sim__arrange_turn(struct sim_world *world, struct sim_machine *machine);
 struct moot_now sim__machine_now(const struct sim_world *world, const struct sim_machine *machine);
 struct sim_machine *sim__machine_of(struct sim_world *world, moot_node_id id); /* or NULL */
