@@ -3,6 +3,7 @@
 #include <argp.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -562,6 +563,16 @@ static int shrink(const struct settings *settings)
     return moot_cli_shrink(&smallest) ? EXIT_VIOLATION : EXIT_FINE;
 }
 
+/* A world takes some hundred megabytes in large pieces, of which it touches little, and gives them
+ * back. What the process keeps of them costs the next world no page fault. */
+static void keep_memory(void)
+{
+    static const int piece_bytes = 32 * 1024 * 1024, kept_bytes = 1024 * 1024 * 1024;
+    mallopt(M_MMAP_THRESHOLD, piece_bytes);
+    mallopt(M_TRIM_THRESHOLD, kept_bytes);
+    mallopt(M_TOP_PAD, piece_bytes);
+}
+
 int moot_cli_sim(int argc, char **argv)
 {
     static const struct argp argp = {
@@ -600,6 +611,7 @@ int moot_cli_sim(int argc, char **argv)
         return shrink(&settings);
     }
     watch_for_death();
+    keep_memory();
     if (settings.break_ns != 0) {
         signal(SIGTRAP, SIG_DFL);
     }

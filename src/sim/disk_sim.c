@@ -12,10 +12,13 @@
 
 enum { NAME_BYTES = 64, SECTOR_MIN = MOOT_DISK_SIM_SECTOR };
 
+/* Segments are made large and mostly stay empty: what nobody wrote is zero without being so in
+ * memory. */
 struct file {
     char name[NAME_BYTES];
     uint8_t *bytes;
     uint64_t size;
+    uint64_t written; /* From here on all is zero, whatever `bytes` holds. */
 };
 
 enum change_kind { CREATE, REMOVE, RENAME, WRITE };
@@ -26,7 +29,9 @@ struct change {
     uint64_t flight;
     char name[NAME_BYTES], to[NAME_BYTES];
     uint64_t offset, size;
-    uint8_t *fresh, *stale; /* WRITE: the new and the old bytes. REMOVE: stale is the file's. */
+    /* WRITE: done, the old bytes, NULL where nothing was written before; undone, the new ones. */
+    uint8_t *other;
+    struct file removed; /* REMOVE, done: what was there. */
 };
 
 /* A fault that strikes at the n-th change; `at` 0: not armed. */
@@ -60,9 +65,10 @@ static void name_set(char name[NAME_BYTES], const char *text)
     memcpy(name, text, strlen(text));
 }
 
+/* From the end: it is mostly the newest segment that is asked for. */
 static struct file *find(const struct moot_disk_sim *sim, const char *name)
 {
-    for (size_t i = 0; i < sim->file_count; i++) {
+    for (size_t i = sim->file_count; i-- > 0;) {
         if (strcmp(sim->files[i].name, name) == 0) {
             return &sim->files[i];
         }
@@ -70,7 +76,8 @@ static struct file *find(const struct moot_disk_sim *sim, const char *name)
     return NULL;
 }
 
-static void file_insert(struct moot_disk_sim *sim, const char *name, uint8_t *bytes, uint64_t size)
+/* Takes the bytes over; `file->name` is set here. */
+static void file_insert(struct moot_disk_sim *sim, const char *name, const struct file *file)
 {
     MOOT_ASSERT(find(sim, name) == NULL);
     sim->files = moot_realloc(sim->files, (sim->file_count + 1) * sizeof(sim->files[0]));
@@ -79,27 +86,43 @@ static void file_insert(struct moot_disk_sim *sim, const char *name, uint8_t *by
         at++;
     }
     memmove(sim->files + at + 1, sim->files + at, (sim->file_count - at) * sizeof(sim->files[0]));
-    sim->files[at] = (struct file){.bytes = bytes, .size = size};
+    sim->files[at] = *file;
     name_set(sim->files[at].name, name);
     sim->file_count++;
 }
 
+static void file_create(struct moot_disk_sim *sim, const char *name, uint64_t size)
+{
+    struct file file = {.bytes = moot_alloc((size_t)size), .size = size};
+    file_insert(sim, name, &file);
+}
+
 /* Takes the file out; its bytes are the caller's. */
-static uint8_t *file_take(struct moot_disk_sim *sim, const char *name)
+static struct file file_take(struct moot_disk_sim *sim, const char *name)
 {
     struct file *file = find(sim, name);
     MOOT_ASSERT(file != NULL);
-    uint8_t *bytes = file->bytes;
+    struct file taken = *file;
     size_t at = (size_t)(file - sim->files);
     sim->file_count--;
     memmove(file, file + 1, (sim->file_count - at) * sizeof(sim->files[0]));
-    return bytes;
+    return taken;
+}
+
+/* The bytes before `end` are in memory. */
+static void fill(struct file *file, uint64_t end)
+{
+    MOOT_ASSERT(end <= file->size);
+    if (file->written < end) {
+        memset(file->bytes + file->written, 0, (size_t)(end - file->written));
+        file->written = end;
+    }
 }
 
 static void change_free(struct change *change)
 {
-    moot_free(change->fresh);
-    moot_free(change->stale);
+    moot_free(change->other);
+    moot_free(change->removed.bytes);
 }
 
 static uint8_t *bytes_copy(const uint8_t *bytes, uint64_t size)
@@ -111,58 +134,114 @@ static uint8_t *bytes_copy(const uint8_t *bytes, uint64_t size)
     return copy;
 }
 
+static struct file file_copy(struct file *file)
+{
+    fill(file, file->size);
+    struct file copy = *file;
+    copy.bytes = bytes_copy(file->bytes, file->size);
+    return copy;
+}
+
 /* --- changes ------------------------------------------------------------------------------- */
 
-/* Does a change that is possible, keeping in it what undoing needs. */
+static void rename_file(struct moot_disk_sim *sim, const char *from, const char *to)
+{
+    struct file file = file_take(sim, from);
+    file_insert(sim, to, &file);
+}
+
+/* The file has the change's bytes, and the change the file's. */
+static void exchange(struct file *file, struct change *change)
+{
+    uint8_t part[MOOT_JOURNAL_ALIGN];
+    fill(file, change->offset + change->size);
+    for (uint64_t done = 0; done < change->size;) {
+        size_t size = (size_t)moot_min_u64(sizeof(part), change->size - done);
+        uint8_t *mine = change->other + done, *its = file->bytes + change->offset + done;
+        memcpy(part, its, size);
+        memcpy(its, mine, size);
+        memcpy(mine, part, size);
+        done += size;
+    }
+}
+
+/* Does a change that is possible, keeping in it what undoing needs. Of a write `change->other` has
+ * the new bytes. */
 static void apply(struct moot_disk_sim *sim, struct change *change)
 {
-    struct file *file = find(sim, change->name);
     switch (change->kind) {
     case CREATE:
-        file_insert(sim, change->name, moot_alloc_zero((size_t)change->size), change->size);
+        file_create(sim, change->name, change->size);
         break;
     case REMOVE:
-        MOOT_ASSERT(file != NULL);
-        change->size = file->size;
-        moot_free(change->stale);
-        change->stale = file_take(sim, change->name);
+        MOOT_ASSERT(change->removed.bytes == NULL);
+        change->removed = file_take(sim, change->name);
         break;
-    case RENAME: {
-        MOOT_ASSERT(file != NULL);
-        uint64_t size = file->size;
-        uint8_t *bytes = file_take(sim, change->name);
-        file_insert(sim, change->to, bytes, size);
+    case RENAME:
+        rename_file(sim, change->name, change->to);
+        break;
+    case WRITE: {
+        struct file *file = find(sim, change->name);
+        MOOT_ASSERT(file != NULL && change->offset + change->size <= file->size);
+        exchange(file, change);
         break;
     }
-    case WRITE:
-        MOOT_ASSERT(file != NULL && change->offset + change->size <= file->size);
-        moot_free(change->stale);
-        change->stale = bytes_copy(file->bytes + change->offset, change->size);
-        memcpy(file->bytes + change->offset, change->fresh, (size_t)change->size);
-        break;
+    }
+}
+
+/* The same for the first time: `bytes` are a write's, and the caller's. */
+static void apply_new(struct moot_disk_sim *sim, struct change *change, const uint8_t *bytes)
+{
+    if (change->kind != WRITE) {
+        apply(sim, change);
+        return;
+    }
+    struct file *file = find(sim, change->name);
+    MOOT_ASSERT(file != NULL && change->offset + change->size <= file->size);
+    if (change->offset < file->written) {
+        fill(file, change->offset + change->size);
+        change->other = bytes_copy(file->bytes + change->offset, change->size);
+    }
+    fill(file, change->offset);
+    memcpy(file->bytes + change->offset, bytes, (size_t)change->size);
+    file->written = moot_max_u64(file->written, change->offset + change->size);
+}
+
+static void undo_write(struct file *file, struct change *change)
+{
+    uint64_t end = change->offset + change->size;
+    if (change->other != NULL) {
+        exchange(file, change);
+        return;
+    }
+    MOOT_ASSERT(end <= file->written);
+    change->other = bytes_copy(file->bytes + change->offset, change->size);
+    if (file->written == end) {
+        file->written = change->offset;
+    } else {
+        memset(file->bytes + change->offset, 0, (size_t)change->size);
     }
 }
 
 static void undo(struct moot_disk_sim *sim, struct change *change)
 {
     switch (change->kind) {
-    case CREATE:
-        moot_free(file_take(sim, change->name));
-        break;
-    case REMOVE:
-        file_insert(sim, change->name, change->stale, change->size);
-        change->stale = NULL;
-        break;
-    case RENAME: {
-        uint64_t size = find(sim, change->to)->size;
-        uint8_t *bytes = file_take(sim, change->to);
-        file_insert(sim, change->name, bytes, size);
+    case CREATE: {
+        struct file file = file_take(sim, change->name);
+        moot_free(file.bytes);
         break;
     }
+    case REMOVE:
+        file_insert(sim, change->name, &change->removed);
+        change->removed = (struct file){.bytes = NULL};
+        break;
+    case RENAME:
+        rename_file(sim, change->to, change->name);
+        break;
     case WRITE: {
         struct file *file = find(sim, change->name);
         MOOT_ASSERT(file != NULL);
-        memcpy(file->bytes + change->offset, change->stale, (size_t)change->size);
+        undo_write(file, change);
         break;
     }
     }
@@ -190,13 +269,14 @@ static void tear_write(struct moot_disk_sim *sim, struct change *change)
 {
     struct file *file = find(sim, change->name);
     uint64_t sector_bytes = sim->sector, sectors = change->size / sector_bytes;
+    fill(file, change->offset + change->size);
     uint64_t manner = moot_rng_below(&sim->rng, 3);
     uint64_t prefix = moot_rng_below(&sim->rng, sectors + 1);
     for (uint64_t i = 0; i < sectors; i++) {
         uint8_t *sector = file->bytes + change->offset + i * sector_bytes;
         bool fresh = manner == 0 ? i < prefix : moot_rng_chance(&sim->rng, 1, 2);
         if (fresh) {
-            memcpy(sector, change->fresh + i * sector_bytes, sector_bytes);
+            memcpy(sector, change->other + i * sector_bytes, sector_bytes);
         } else if (manner == 2 && moot_rng_chance(&sim->rng, 1, 4)) {
             for (size_t k = 0; k < sector_bytes; k++) {
                 sector[k] = (uint8_t)moot_rng_next(&sim->rng);
@@ -211,8 +291,7 @@ static void tear(struct moot_disk_sim *sim, struct change *change)
         tear_write(sim, change);
     } else if (change->kind == CREATE && moot_rng_chance(&sim->rng, 2, 3)) {
         uint64_t sectors = moot_rng_below(&sim->rng, change->size / SECTOR_MIN + 1);
-        file_insert(sim, change->name, moot_alloc_zero((size_t)(sectors * SECTOR_MIN)),
-                    sectors * SECTOR_MIN);
+        file_create(sim, change->name, sectors * SECTOR_MIN);
     } else if (moot_rng_chance(&sim->rng, 1, 2)) {
         apply(sim, change);
     }
@@ -287,48 +366,43 @@ static void keep_in_flight(struct moot_disk_sim *sim, const struct change *chang
     sim->changes[sim->change_count++] = *change;
 }
 
-/* Every change comes through here; it owns change->fresh. */
-static int perform(struct moot_disk_sim *sim, struct change *change)
+/* Every change comes through here; `bytes` are a write's. */
+static int perform(struct moot_disk_sim *sim, struct change *change, const uint8_t *bytes)
 {
     uint64_t now = ++sim->made;
     if (sim->dead || !is_possible(sim, change)) {
-        bool dead = sim->dead;
         bool missing = change->kind != CREATE && find(sim, change->name) == NULL;
-        change_free(change);
-        return dead ? MOOT_FAIL(MOOT_EIO) : MOOT_FAIL(missing ? MOOT_ENOTFOUND : MOOT_EBUSY);
+        return sim->dead ? MOOT_FAIL(MOOT_EIO) : MOOT_FAIL(missing ? MOOT_ENOTFOUND : MOOT_EBUSY);
     }
     if (strikes(&sim->lose, now) && change->kind == WRITE) {
-        change_free(change);
         return MOOT_OK;
     }
     if (strikes(&sim->misdirect, now) && change->kind == WRITE) {
-        struct change missed = *change;
-        name_set(missed.name, sim->misdirect_name);
-        missed.offset = sim->misdirect_offset;
-        if (!is_possible(sim, &missed)) {
-            change_free(change);
+        name_set(change->name, sim->misdirect_name);
+        change->offset = sim->misdirect_offset;
+        if (!is_possible(sim, change)) {
             return MOOT_OK; /* It hit nothing of ours. */
         }
-        *change = missed;
     }
     if (strikes(&sim->crash, now)) {
         sim->dead = true;
         change->flight = sim->flight != 0 ? sim->flight : ++sim->flights;
-        apply(sim, change);
+        apply_new(sim, change, bytes);
         keep_in_flight(sim, change);
         return MOOT_FAIL(MOOT_EIO);
     }
     if (strikes(&sim->fail, now)) {
         sim->dead = sim->fail_persists;
         if (moot_rng_chance(&sim->rng, 1, 3)) {
-            apply(sim, change);
+            apply_new(sim, change, bytes);
         } else {
+            change->other = bytes == NULL ? NULL : bytes_copy(bytes, change->size);
             tear(sim, change);
         }
         change_free(change);
         return MOOT_FAIL(MOOT_EIO);
     }
-    apply(sim, change);
+    apply_new(sim, change, bytes);
     if (sim->flight == 0) {
         change_free(change);
         return MOOT_OK;
@@ -348,14 +422,14 @@ static int sim_create(struct moot_disk *disk, const char *name, uint64_t size)
     }
     struct change change = {.kind = CREATE, .size = size};
     name_set(change.name, name);
-    return perform(sim, &change);
+    return perform(sim, &change, NULL);
 }
 
 static int sim_remove(struct moot_disk *disk, const char *name)
 {
     struct change change = {.kind = REMOVE};
     name_set(change.name, name);
-    return perform(of(disk), &change);
+    return perform(of(disk), &change, NULL);
 }
 
 static int sim_rename(struct moot_disk *disk, const char *from, const char *to)
@@ -363,7 +437,7 @@ static int sim_rename(struct moot_disk *disk, const char *from, const char *to)
     struct change change = {.kind = RENAME};
     name_set(change.name, from);
     name_set(change.to, to);
-    return perform(of(disk), &change);
+    return perform(of(disk), &change, NULL);
 }
 
 static int sim_write(struct moot_disk *disk, const char *name, uint64_t offset, const void *bytes,
@@ -373,8 +447,7 @@ static int sim_write(struct moot_disk *disk, const char *name, uint64_t offset, 
     MOOT_ASSERT((uintptr_t)bytes % MOOT_JOURNAL_ALIGN == 0);
     struct change change = {.kind = WRITE, .offset = offset, .size = size};
     name_set(change.name, name);
-    change.fresh = bytes_copy(bytes, size);
-    return perform(of(disk), &change);
+    return perform(of(disk), &change, bytes);
 }
 
 static int sim_size(struct moot_disk *disk, const char *name, uint64_t *size)
@@ -403,7 +476,9 @@ static int sim_read(struct moot_disk *disk, const char *name, uint64_t offset, v
     if (offset > file->size || size > file->size - offset) {
         return MOOT_FAIL(MOOT_EIO);
     }
-    memcpy(out, file->bytes + offset, size);
+    size_t known = file->written <= offset ? 0 : (size_t)moot_min_u64(size, file->written - offset);
+    memcpy(out, file->bytes + offset, known);
+    memset((uint8_t *)out + known, 0, size - known);
     return MOOT_OK;
 }
 
@@ -453,13 +528,15 @@ struct moot_disk_sim *moot_disk_sim_copy(const struct moot_disk_sim *sim, uint64
 {
     struct moot_disk_sim *copy = moot_disk_sim_make(seed);
     for (size_t i = 0; i < sim->file_count; i++) {
-        const struct file *file = &sim->files[i];
-        file_insert(copy, file->name, bytes_copy(file->bytes, file->size), file->size);
+        struct file file = file_copy(&sim->files[i]);
+        file_insert(copy, file.name, &file);
     }
     for (size_t i = 0; i < sim->change_count; i++) {
         struct change change = sim->changes[i];
-        change.fresh = change.fresh == NULL ? NULL : bytes_copy(change.fresh, change.size);
-        change.stale = change.stale == NULL ? NULL : bytes_copy(change.stale, change.size);
+        change.other = change.other == NULL ? NULL : bytes_copy(change.other, change.size);
+        if (change.removed.bytes != NULL) {
+            change.removed = file_copy(&sim->changes[i].removed);
+        }
         keep_in_flight(copy, &change);
     }
     copy->flight = sim->flight;
@@ -545,6 +622,7 @@ void moot_disk_sim_overwrite(struct moot_disk_sim *sim, const char *name, uint64
 {
     struct file *file = find(sim, name);
     MOOT_ASSERT(file != NULL && offset <= file->size && size <= file->size - offset);
+    fill(file, offset + size);
     memmove(file->bytes + offset, bytes, (size_t)size);
 }
 
@@ -552,6 +630,7 @@ void moot_disk_sim_rot(struct moot_disk_sim *sim, const char *name, uint64_t off
 {
     struct file *file = find(sim, name);
     MOOT_ASSERT(file != NULL && offset < file->size);
+    fill(file, offset + 1);
     file->bytes[offset] ^= mask;
 }
 
@@ -566,10 +645,11 @@ void moot_disk_sim_rot_range(struct moot_disk_sim *sim, const char *name, uint64
 const uint8_t *moot_disk_sim_bytes(const struct moot_disk_sim *sim, const char *name,
                                    uint64_t *size)
 {
-    const struct file *file = find(sim, name);
+    struct file *file = find(sim, name);
     if (file == NULL) {
         return NULL;
     }
+    fill(file, file->size);
     *size = file->size;
     return file->bytes;
 }
@@ -580,7 +660,8 @@ uint64_t moot_disk_sim_digest(const struct moot_disk_sim *sim)
 {
     uint64_t digest = 0;
     for (size_t i = 0; i < sim->file_count; i++) {
-        const struct file *file = &sim->files[i];
+        struct file *file = &sim->files[i];
+        fill(file, file->size);
         digest = moot_hash64(moot_slice_text(file->name), digest);
         digest = moot_hash64((struct moot_slice){file->bytes, (size_t)file->size}, digest);
     }

@@ -121,11 +121,32 @@ static size_t dots_of(const struct sim_world *world, struct moot_slice value)
     return world->swarm.workload != SIM_WORKLOAD_LARGE || hash % 2 != 0 ? 0 : hash % LARGE_BYTES;
 }
 
-/* Some look like the journal's own headers, as a client can make them. */
-static uint8_t dot_of(struct moot_slice value, size_t at)
+/* The dots repeat. Some look like the journal's own headers, as a client can make them. */
+enum { DOTS_PERIOD = 8 };
+static void first_dots(struct moot_slice value, uint8_t dots[DOTS_PERIOD])
 {
     uint64_t hash = moot_hash64(value, 5);
-    return hash % 2 == 0 ? '-' : (uint8_t)(JOURNAL_MAGIC >> 8 * ((at + hash / 2) % 8));
+    for (size_t at = 0; at < DOTS_PERIOD; at++) {
+        dots[at] = hash % 2 == 0 ? '-' : (uint8_t)(JOURNAL_MAGIC >> 8 * ((at + hash / 2) % 8));
+    }
+}
+
+static void put_dots(struct moot_slice value, uint8_t *out, size_t count)
+{
+    uint8_t first[DOTS_PERIOD];
+    first_dots(value, first);
+    memcpy(out, first, moot_min_u64(count, DOTS_PERIOD));
+    for (size_t done = DOTS_PERIOD; done < count; done *= 2) {
+        memcpy(out + done, out, moot_min_u64(done, count - done));
+    }
+}
+
+static bool are_dots(struct moot_slice value, const uint8_t *bytes, size_t count)
+{
+    uint8_t first[DOTS_PERIOD];
+    first_dots(value, first);
+    return memcmp(bytes, first, moot_min_u64(count, DOTS_PERIOD)) == 0 &&
+           (count <= DOTS_PERIOD || memcmp(bytes, bytes + DOTS_PERIOD, count - DOTS_PERIOD) == 0);
 }
 
 static struct moot_slice on_the_wire(struct sim_world *world, struct moot_slice value)
@@ -136,10 +157,7 @@ static struct moot_slice on_the_wire(struct sim_world *world, struct moot_slice 
     }
     moot_buffer_reset(&world->large, 2 * LARGE_BYTES);
     moot_buffer_append_slice(&world->large, value);
-    uint8_t *into = moot_buffer_reserve(&world->large, dots);
-    for (size_t i = 0; i < dots; i++) {
-        into[i] = dot_of(value, i);
-    }
+    put_dots(value, moot_buffer_reserve(&world->large, dots), dots);
     world->large.size += dots;
     return moot_buffer_slice(&world->large);
 }
@@ -150,11 +168,8 @@ static struct moot_slice off_the_wire(struct sim_world *world, struct moot_slice
     while (value.size < bytes.size && memchr(OF_VALUES, bytes.data[value.size], OF_VALUES_SIZE)) {
         value.size++;
     }
-    bool same = dots_of(world, value) == bytes.size - value.size;
-    for (size_t i = value.size; i < bytes.size && same; i++) {
-        same = bytes.data[i] == dot_of(value, i - value.size);
-    }
-    if (!same) {
+    size_t dots = bytes.size - value.size;
+    if (dots_of(world, value) != dots || !are_dots(value, bytes.data + value.size, dots)) {
         sim__violation(world, "a large value came back with %zu bytes", bytes.size);
     }
     return value;

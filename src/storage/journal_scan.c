@@ -5,7 +5,10 @@
 #include "base/rule.h"
 #include "base/status.h"
 
-enum { WINDOW_BYTES = 4 * 1024 * 1024 }; /* Large enough to read at a disk's full speed. */
+enum {
+    WINDOW_BYTES = 4 * 1024 * 1024, /* Large enough to read at a disk's full speed. */
+    WINDOW_FIRST = 64 * 1024,       /* Doubled by each read that goes on where one ended. */
+};
 
 static void window_grow(struct journal_scan *scan, uint64_t capacity)
 {
@@ -29,8 +32,13 @@ int journal__scan_read(struct journal_scan *scan, uint32_t file, uint64_t offset
                   offset >= scan->window_offset &&
                   offset + size <= scan->window_offset + scan->window_size;
     if (!inside) {
-        window_grow(scan, moot_max_u64(size, moot_min_u64(WINDOW_BYTES, scan->files[file].size)));
-        uint64_t take = moot_min_u64(scan->window_capacity, scan->files[file].size - offset);
+        bool goes_on = scan->window_size > 0 && scan->window_file == file &&
+                       offset > scan->window_offset &&
+                       offset <= scan->window_offset + scan->window_size;
+        uint64_t want = goes_on ? moot_min_u64(2 * scan->window_size, WINDOW_BYTES) : WINDOW_FIRST;
+        uint64_t rest = scan->files[file].size - offset;
+        uint64_t take = moot_min_u64(moot_max_u64(size, want), rest);
+        window_grow(scan, take);
         char name[JOURNAL_NAME_BYTES];
         journal_name_put(name, scan->files[file].generation);
         scan->window_size = 0;
