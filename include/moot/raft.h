@@ -321,7 +321,7 @@ struct moot_raft_status {
     bool changing; /* A membership change is under way. */
     bool clock_is_wrong;
     moot_node_id transfer_to;
-    struct moot_members members;
+    const struct moot_members *members; /* The core's: valid until its next step. */
 };
 void moot_raft_status(const struct moot_raft *raft, struct moot_raft_status *out);
 /* Leader's view of one follower; false when it has none. */

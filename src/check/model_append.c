@@ -14,8 +14,8 @@ enum { ROOT = 0, TEXTS_FIRST = 256 };
 
 struct node {
     uint32_t parent;
-    uint32_t length; /* Elements on the path. */
-    uint64_t element;
+    uint32_t length;         /* Elements on the path. */
+    uint64_t element, first; /* The path's last, and its first. */
 };
 
 struct sequences {
@@ -48,7 +48,10 @@ static uint32_t node_new(struct sequences *sequences, uint32_t parent, uint64_t 
     }
     uint32_t length = sequences->count == ROOT ? 0 : sequences->nodes[parent].length + 1;
     sequences->nodes[sequences->count] =
-        (struct node){.parent = parent, .length = length, .element = element};
+        (struct node){.parent = parent,
+                      .length = length,
+                      .element = element,
+                      .first = length > 1 ? sequences->nodes[parent].first : element};
     return sequences->count++;
 }
 
@@ -282,15 +285,10 @@ static bool pop(struct sequences *sequences, uint32_t state, const struct moot_m
         return !step->result_known || step->result == ROOT;
     }
     bool back = step->kind == MOOT_OPERATION_POP_BACK;
-    if (step->result_known) {
-        uint32_t first = state;
-        while (!back && sequences->nodes[first].length > 1) {
-            first = sequences->nodes[first].parent;
-        }
-        if (step->result == ROOT ||
-            sequences->nodes[first].element != sequences->nodes[step->result].element) {
-            return false;
-        }
+    uint64_t popped = back ? sequences->nodes[state].element : sequences->nodes[state].first;
+    if (step->result_known &&
+        (step->result == ROOT || sequences->nodes[step->result].element != popped)) {
+        return false;
     }
     *next = back ? sequences->nodes[state].parent : joined(sequences, state, JOIN_POPPED);
     return true;

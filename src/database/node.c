@@ -437,7 +437,7 @@ void moot_node_group(const struct moot_node *node, moot_group_id id, struct moot
         .fenced = group->fenced,
         .impaired = raft.impaired,
         .changing = raft.changing,
-        .members = group->members,
+        .members = &group->members,
         .log_bytes = group->log.bytes,
         .waiters = group->waiters.count,
         .unstored_bytes = moot_view_size(moot_engine_view(group->engine)),
@@ -458,12 +458,12 @@ const char *moot_group_role_text(const struct moot_group_view *view, moot_node_i
     if (view->impaired) {
         return "impaired";
     }
-    for (uint32_t i = 0; i < view->members.learner_count; i++) {
-        if (view->members.learners[i] == node) {
+    for (uint32_t i = 0; i < view->members->learner_count; i++) {
+        if (view->members->learners[i] == node) {
             return "learner";
         }
     }
-    return moot_members_has(&view->members, node) ? names[view->role] : "no member";
+    return moot_members_has(view->members, node) ? names[view->role] : "no member";
 }
 
 bool moot_node_entry(const struct moot_node *node, moot_group_id id, moot_index index,

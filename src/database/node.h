@@ -91,7 +91,7 @@ struct moot_group_view {
     uint64_t chain;  /* Hash over the write sets up to `applied`. */
     uint64_t digest; /* Additive hash of the contents at `applied`. */
     bool fenced, impaired, changing;
-    struct moot_members members;
+    const struct moot_members *members; /* The group's, as they are now. */
     uint64_t log_bytes, waiters;
     uint64_t unstored_bytes, recent_bytes, ring_bytes; /* Memory beside the log. */
     uint32_t feature_level;                            /* 0: its first leader has not set it yet. */

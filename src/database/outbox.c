@@ -7,6 +7,8 @@
 #include "base/rule.h"
 #include "base/status.h"
 
+enum { PART_BYTES_MIN = 4096 }; /* A copy of less costs no more than a part does. */
+
 struct held_record {
     struct moot_record record;
     struct moot_block *owner;
@@ -47,12 +49,17 @@ struct moot_effect_list {
     size_t kept_count, kept_capacity;
 };
 
-static struct moot_effect *add(struct effect_array *array, enum moot_effect_kind kind)
+static void reserve(struct effect_array *array, size_t extra)
 {
-    if (array->count == array->capacity) {
-        array->capacity = array->capacity == 0 ? 64 : array->capacity * 2;
+    if (array->capacity - array->count < extra) {
+        array->capacity = moot_max_u64(64, 2 * (array->count + extra));
         array->items = moot_realloc(array->items, sizeof(*array->items) * array->capacity);
     }
+}
+
+static struct moot_effect *add(struct effect_array *array, enum moot_effect_kind kind)
+{
+    reserve(array, 1);
     struct moot_effect *effect = &array->items[array->count++];
     *effect = (struct moot_effect){.kind = kind};
     return effect;
@@ -213,15 +220,9 @@ static void hold(struct moot_outbox *outbox, const struct moot_post *post, struc
     }
 }
 
-void moot_outbox_post(struct moot_outbox *outbox, const struct moot_post *post)
+static void post_remote(struct moot_outbox *outbox, const struct moot_post *post)
 {
     struct moot_effect_list *list = outbox->list;
-    MOOT_ASSERT(post->to != 0);
-    MOOT_ASSERT(post->part_count <= MOOT_OUTBOX_PARTS_MAX);
-    if (post->to == outbox->self) {
-        post_local(outbox, post);
-        return;
-    }
     moot_buffer_reset(&list->scratch, 1024 * 1024);
     moot_message_encode(post->message, &list->scratch);
     struct moot_slice head = moot_buffer_slice(&list->scratch);
@@ -243,6 +244,53 @@ void moot_outbox_post(struct moot_outbox *outbox, const struct moot_post *post)
     effect->send.after = post->after_durable ? outbox->durable_batch : 0;
     effect->send.parts = parts;
     effect->send.part_count = post->part_count + 1;
+}
+
+/* The bytes that the message's encoding ends with. */
+static struct moot_slice *tail_of(struct moot_message *message)
+{
+    switch (message->kind) {
+    case MOOT_MESSAGE_SUBMIT:
+        return &message->submit.items;
+    case MOOT_MESSAGE_ANSWER:
+        return &message->answer.replies;
+    default:
+        return NULL;
+    }
+}
+
+/* Large bytes that the owner holds go as they are, behind the encoding of the rest. */
+static bool post_in_parts(struct moot_outbox *outbox, const struct moot_post *post)
+{
+    if (post->owner == NULL || post->owner->size < PART_BYTES_MIN || post->part_count > 0) {
+        return false;
+    }
+    struct moot_message head = *post->message;
+    struct moot_slice *tail = tail_of(&head);
+    const uint8_t *held = post->owner->data;
+    if (tail == NULL || tail->size < PART_BYTES_MIN || tail->data < held ||
+        tail->data + tail->size > held + post->owner->size) {
+        return false;
+    }
+    struct moot_part part = {*tail, post->owner};
+    *tail = (struct moot_slice){NULL, 0};
+    struct moot_post in_parts = *post;
+    in_parts.message = &head;
+    in_parts.parts = &part;
+    in_parts.part_count = 1;
+    post_remote(outbox, &in_parts);
+    return true;
+}
+
+void moot_outbox_post(struct moot_outbox *outbox, const struct moot_post *post)
+{
+    MOOT_ASSERT(post->to != 0);
+    MOOT_ASSERT(post->part_count <= MOOT_OUTBOX_PARTS_MAX);
+    if (post->to == outbox->self) {
+        post_local(outbox, post);
+    } else if (!post_in_parts(outbox, post)) {
+        post_remote(outbox, post);
+    }
 }
 
 struct moot_effect *moot_outbox_effect(struct moot_outbox *outbox, enum moot_effect_kind kind)
@@ -463,8 +511,10 @@ static int lay_out(struct moot_outbox *outbox, struct moot_journal *journal, boo
 
 static void join(struct effect_array *all, const struct effect_array *part)
 {
-    for (size_t i = 0; i < part->count; i++) {
-        *add(all, part->items[i].kind) = part->items[i];
+    if (part->count > 0) {
+        reserve(all, part->count);
+        memcpy(all->items + all->count, part->items, sizeof(*part->items) * part->count);
+        all->count += part->count;
     }
 }
 

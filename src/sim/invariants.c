@@ -104,7 +104,7 @@ static void check_durable(struct sim_world *world, struct sim_machine *machine, 
     const struct sim_kept *before = &machine->kept[group];
     if (!view->leads || world->swarm.is_damaged ||
         view->commit <= world->groups[group].committed_last ||
-        is_on_majority(world, machine, group, view, &view->members) ||
+        is_on_majority(world, machine, group, view, view->members) ||
         (before->is_known && is_on_majority(world, machine, group, view, &before->members))) {
         return;
     }
@@ -125,7 +125,7 @@ static void check_members(struct sim_world *world, struct sim_machine *machine, 
                           const struct moot_group_view *view)
 {
     const struct sim_seen *seen = &machine->seen[group];
-    const struct moot_members *was = &machine->kept[group].members, *is = &view->members;
+    const struct moot_members *was = &machine->kept[group].members, *is = view->members;
     if (!view->leads || !seen->led || seen->led_term != view->term ||
         !machine->kept[group].is_known || moot_members_equal(was, is)) {
         return;
@@ -236,7 +236,7 @@ static void keep(struct sim_machine *machine, moot_group_id group,
         kept->durable = view->durable;
     }
     kept->durable = moot_min_u64(kept->durable, view->last);
-    kept->members = view->members;
+    kept->members = *view->members;
     kept->changing = view->changing;
     kept->is_known = true;
 }
@@ -274,7 +274,7 @@ static void check_group(struct sim_world *world, struct sim_machine *machine, mo
     }
     keep(machine, group, &view);
     if (view.leads && !view.changing) {
-        world->groups[group].members = view.members;
+        world->groups[group].members = *view.members;
     }
     seen->term = view.term;
     seen->commit = view.commit;
@@ -299,7 +299,7 @@ bool sim__is_member(struct sim_world *world, const struct sim_machine *machine)
         return true;
     }
     moot_node_group(sim__machine_of(world, leader)->node, MOOT_GROUP_DB0, &view);
-    return moot_members_has(&view.members, machine->id);
+    return moot_members_has(view.members, machine->id);
 }
 
 static bool group_has_converged(struct sim_world *world, moot_group_id group, const char **why)
@@ -317,7 +317,7 @@ static bool group_has_converged(struct sim_world *world, moot_group_id group, co
     }
     for (uint32_t i = 0; i < world->machine_count; i++) {
         const struct sim_machine *machine = world->machines[i];
-        if (machine == NULL || machine->id == 0 || !moot_members_has(&lead.members, machine->id)) {
+        if (machine == NULL || machine->id == 0 || !moot_members_has(lead.members, machine->id)) {
             continue;
         }
         *why = machine->lost ? "a lost machine is still a member" : "a member does not run";

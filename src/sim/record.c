@@ -177,13 +177,13 @@ void sim__record_gone(struct sim_world *world, const struct sim_machine *machine
 static void members_words(const struct moot_group_view *view, struct moot_buffer *out)
 {
     moot_buffer_reset(out, WORDS_MAX);
-    for (uint32_t i = 0; i < view->members.voter_count; i++) {
+    for (uint32_t i = 0; i < view->members->voter_count; i++) {
         moot_buffer_append_text(out, i == 0 ? "n" : " n");
-        moot_buffer_append_u64(out, view->members.voters[i]);
+        moot_buffer_append_u64(out, view->members->voters[i]);
     }
-    for (uint32_t i = 0; i < view->members.learner_count; i++) {
+    for (uint32_t i = 0; i < view->members->learner_count; i++) {
         moot_buffer_append_text(out, " (n");
-        moot_buffer_append_u64(out, view->members.learners[i]);
+        moot_buffer_append_u64(out, view->members->learners[i]);
         moot_buffer_append_text(out, ")");
     }
     moot_buffer_append_text(out, view->changing ? ", changing" : "");

@@ -206,7 +206,7 @@ static void trace_views(struct sim_world *world)
                        (unsigned long long)view.term, (unsigned long long)view.first,
                        (unsigned long long)view.last, (unsigned long long)view.durable,
                        (unsigned long long)view.commit, (unsigned long long)view.applied,
-                       view.members.voter_count, view.members->learner_count,
+                       view.members->voter_count, view.members->learner_count,
                        view.changing ? " changing" : "");
         }
     }

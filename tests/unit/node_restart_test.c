@@ -163,7 +163,7 @@ static bool votes(struct cluster *cluster, uint32_t asked, uint32_t node)
     bool all = true;
     for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
         struct moot_group_view view = view_of(cluster, asked, group);
-        all = all && moot_members_has_voter(&view.members, node) && !view.changing;
+        all = all && moot_members_has_voter(view.members, node) && !view.changing;
     }
     return all;
 }
@@ -172,7 +172,7 @@ static bool is_member(struct cluster *cluster, uint32_t asked, uint32_t node)
 {
     struct moot_group_view system = view_of(cluster, asked, MOOT_GROUP_SYSTEM);
     struct moot_group_view db0 = view_of(cluster, asked, MOOT_GROUP_DB0);
-    return moot_members_has(&system.members, node) || moot_members_has(&db0.members, node);
+    return moot_members_has(system.members, node) || moot_members_has(db0.members, node);
 }
 
 static void join(struct cluster *cluster)

@@ -196,7 +196,7 @@ static inline struct moot_raft_status one_status(const struct one *one)
 /* The configuration in force. */
 static inline const struct moot_members *one_members(struct one *one)
 {
-    one->in_force = one_status(one).members;
+    one->in_force = *one_status(one).members;
     return &one->in_force;
 }
 

@@ -252,7 +252,7 @@ static void demand_liveness(struct cluster *cluster)
     cluster_flush(cluster, leader);
     cluster_run_ms(cluster, 2000);
     MOOT_ASSERT(cluster->committed_last > before);
-    struct moot_members members = cluster_status(cluster, leader).members;
+    struct moot_members members = *cluster_status(cluster, leader).members;
     for (moot_node_id id = 1; id <= 7; id++) {
         if (moot_members_has(&members, id)) {
             MOOT_ASSERT(cluster->nodes[id].state.index == cluster->committed_last);

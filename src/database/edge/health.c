@@ -40,8 +40,8 @@ const char *edge__cluster_flag(const struct moot_edge *edge, moot_node_id node)
     case MOOT_HEALTH_LEFT:
         return ",fail";
     case MOOT_HEALTH_UNKNOWN: /* Redis' "handshake" is for nodes that nobody has taken in yet. */
-        return moot_members_has_voter(&edge->groups[MOOT_GROUP_DB0].members, node) ? ""
-                                                                                   : ",handshake";
+        return moot_members_has_voter(edge->groups[MOOT_GROUP_DB0].members, node) ? ""
+                                                                                  : ",handshake";
     case MOOT_HEALTH_ALIVE:
     case MOOT_HEALTH_STATES:
         break;

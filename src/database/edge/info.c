@@ -149,7 +149,7 @@ static void info_replication(const struct moot_edge *edge, struct moot_buffer *o
     const struct moot_group_view *db0 = &edge->groups[MOOT_GROUP_DB0];
     field_text(out, "role", "master"); /* Every node serves every command. */
     field(out, "connected_slaves",
-          db0->members.voter_count == 0 ? 0 : db0->members.voter_count - 1u);
+          db0->members->voter_count == 0 ? 0 : db0->members->voter_count - 1u);
     field(out, "master_repl_offset", db0->applied);
     field_text(out, "moot_leads", db0->leads ? "1" : "0");
     field(out, "moot_leader", db0->leader);
@@ -471,12 +471,12 @@ static bool is_changing(const struct moot_edge *edge)
 {
     for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
         const struct moot_group_view *view = &edge->groups[group];
-        if (view->changing || view->members.learner_count > 0) {
+        if (view->changing || view->members->learner_count > 0) {
             return true;
         }
         for (uint32_t i = 0; i < edge->directory->count; i++) {
             const struct moot_directory_node *node = &edge->directory->nodes[i];
-            bool is_in = moot_members_has(&view->members, node->address.node);
+            bool is_in = moot_members_has(view->members, node->address.node);
             if (is_in != (node->state == MOOT_NODE_MEMBER)) {
                 return true;
             }
@@ -498,7 +498,7 @@ static void status_node(const struct moot_edge *edge, const struct moot_director
     moot_buffer_append_text(out, ",");
     json_text(out, "role",
               node->state == MOOT_NODE_REMOVED ? "removed"
-                                               : role_of(&db0->members, node->address.node));
+                                               : role_of(db0->members, node->address.node));
     edge__status_health(edge, node->address.node, out);
     for (uint32_t i = 0; i < edge->peer_count; i++) {
         if (edge->peers[i].node == node->address.node) {
@@ -583,7 +583,7 @@ static void status(struct moot_edge *edge, struct moot_connection *connection)
  * elsewhere it is only counted. */
 static bool removal_is_safe(const struct moot_edge *edge, moot_node_id gone, const char **why)
 {
-    const struct moot_members *members = &edge->groups[MOOT_GROUP_DB0].members;
+    const struct moot_members *members = edge->groups[MOOT_GROUP_DB0].members;
     uint32_t left = 0, alive = 0;
     for (uint8_t i = 0; i < members->voter_count; i++) {
         moot_node_id node = members->voters[i];
@@ -627,7 +627,7 @@ static void order_remove(struct moot_edge *edge, struct moot_connection *connect
         edge__error(
             edge, connection,
             "NOTLEADER ask the leader's port: it knows who is alive; `moot status` names it");
-    } else if (moot_members_has_voter(&db0->members, node) && !removal_is_safe(edge, node, &why)) {
+    } else if (moot_members_has_voter(db0->members, node) && !removal_is_safe(edge, node, &why)) {
         edge__error(edge, connection, why);
     } else if (plan) {
         struct moot_resp resp = edge__resp(edge, connection);
@@ -649,7 +649,7 @@ static void order_transfer(struct moot_edge *edge, struct moot_connection *conne
     moot_node_id node = 0;
     moot_node_id leader = edge->groups[MOOT_GROUP_DB0].leader;
     if (argc > 3 && (!to_node(args[3], &node) ||
-                     !moot_members_has_voter(&edge->groups[MOOT_GROUP_DB0].members, node))) {
+                     !moot_members_has_voter(edge->groups[MOOT_GROUP_DB0].members, node))) {
         edge__error(edge, connection, "ERR that is not a voter; `moot status` lists them");
         return;
     }
@@ -701,7 +701,7 @@ static void order(struct moot_edge *edge, struct moot_connection *connection,
     } else if (argc == 5 && moot_slice_equal_nocase(args[2], "replace")) {
         moot_node_id node;
         if (!to_node(args[4], &node) ||
-            !moot_members_has_voter(&edge->groups[MOOT_GROUP_DB0].members, node)) {
+            !moot_members_has_voter(edge->groups[MOOT_GROUP_DB0].members, node)) {
             edge__error(
                 edge, connection,
                 "ERR the new node does not vote yet: start it with moot server --join, wait until "

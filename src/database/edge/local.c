@@ -240,7 +240,7 @@ static void wait(const struct local *local)
         error(local, "ERR value is not an integer or out of range");
         return;
     }
-    uint32_t voters = local->edge->groups[MOOT_GROUP_DB0].members.voter_count;
+    uint32_t voters = local->edge->groups[MOOT_GROUP_DB0].members->voter_count;
     struct moot_resp resp = edge__resp(local->edge, local->connection);
     moot_resp_integer(&resp, voters / 2);
     edge__reply_scratch(local->edge, local->connection);

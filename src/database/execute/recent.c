@@ -8,6 +8,7 @@ enum {
     ALIGN = 16,
     BYTES_PER_SLOT = 128, /* A small record with its key; with more, the slots fill up first. */
     SHARE_MAX = 64,       /* A value above this part of the ring would push out too many. */
+    RESET_SHARE = 64,     /* What fills no more of it is forgotten one by one: a table is large. */
 };
 
 struct record {
@@ -56,17 +57,6 @@ void moot_recent_deinit(struct moot_recent *recent)
     moot_free(recent->bytes);
     moot_free(recent->slots);
     *recent = (struct moot_recent){0};
-}
-
-void moot_recent_reset(struct moot_recent *recent)
-{
-    if (recent->bytes == NULL || recent->head == 0) {
-        return; /* Nothing was ever put. */
-    }
-    size_t capacity =
-        recent->capacity; /* New memory: its pages cost nothing until they are used. */
-    moot_recent_deinit(recent);
-    moot_recent_init(recent, capacity);
 }
 
 static uint32_t tag_of(uint64_t hash) { return (uint32_t)(hash >> 32); }
@@ -136,6 +126,25 @@ static void evict_one(struct moot_recent *recent)
     }
     recent->tail += record->size;
     MOOT_ASSERT(recent->tail <= recent->head);
+}
+
+void moot_recent_reset(struct moot_recent *recent)
+{
+    if (recent->bytes == NULL || recent->head == 0) {
+        return; /* Nothing was ever put. */
+    }
+    if (recent->head - recent->tail <= recent->capacity / RESET_SHARE) {
+        while (recent->tail < recent->head) {
+            evict_one(recent);
+        }
+        MOOT_ASSERT(recent->used == 0);
+        recent->head = recent->tail = 0;
+        return;
+    }
+    size_t capacity =
+        recent->capacity; /* New memory: its pages cost nothing until they are used. */
+    moot_recent_deinit(recent);
+    moot_recent_init(recent, capacity);
 }
 
 static void make_room(struct moot_recent *recent, size_t size)

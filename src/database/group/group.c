@@ -178,7 +178,7 @@ int moot_group_open(struct moot_group_context *context, moot_group_id id,
     group->role = raft.role;
     group->term = raft.term;
     group->commit = raft.commit;
-    group->members = raft.members;
+    group->members = *raft.members;
     group->flushed = group->applied;
     group->directory_changed = id == MOOT_GROUP_SYSTEM;
     *out = group;

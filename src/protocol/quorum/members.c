@@ -59,7 +59,9 @@ static size_t set_add(moot_node_id *set, size_t count, moot_node_id node)
     if (at > 0 && set[at - 1] == node) {
         return count;
     }
-    memmove(set + at + 1, set + at, (count - at) * sizeof(*set));
+    if (at < count) { /* Mostly they come in order. */
+        memmove(set + at + 1, set + at, (count - at) * sizeof(*set));
+    }
     set[at] = node;
     return count + 1;
 }
