@@ -468,6 +468,40 @@ static void pitfall_17_round_is_sent_after_the_read(void **state)
     one_close(one);
 }
 
+/* Goal: a round costs no more messages than a majority needs, goes first to who echoed last, and a
+ * silent follower holds it up for a part of a heartbeat, not for ever. */
+static void a_round_asks_a_majority_then_all(void **state)
+{
+    (void)state;
+    struct one *one = one_open((struct one_start){.voters = 3});
+    one_lead(one, 3);
+    uint64_t session_3 = one_session(one, 3);
+    one_durable(one, 1, 1);
+    one_acknowledge(one, 3, session_3, 1, one_status(one).round - 1); /* Node 2 says nothing. */
+    assert_int_equal(one_event(one, MOOT_RAFT_EVENT_READ), 0);
+    uint64_t round = one_status(one).round;
+    assert_int_equal(one_event(one, MOOT_RAFT_EVENT_FLUSH), 0);
+    assert_int_equal(one_sent(one, MOOT_RAFT_APPEND, 3)->message.append.round, round);
+    assert_null(one_sent(one, MOOT_RAFT_APPEND, 2));
+    /* Now 3 is silent: 2 is asked well before the next heartbeat, once. */
+    uint64_t begun_ns = one->now_ns;
+    one->now_ns = moot_raft_deadline(one->raft).ns;
+    assert_true(one->now_ns - begun_ns <= 10 * MOOT_MSEC_NS);
+    assert_int_equal(one_event(one, MOOT_RAFT_EVENT_TICK), 0);
+    assert_int_equal(one_sent(one, MOOT_RAFT_APPEND, 2)->message.append.round, round);
+    assert_null(one_sent(one, MOOT_RAFT_APPEND, 3));
+    uint64_t session_2 = one_session(one, 2);
+    assert_true(moot_raft_deadline(one->raft).ns > one->now_ns);
+    one_acknowledge(one, 2, session_2, 0, round);
+    assert_int_equal(one_effect(one, MOOT_RAFT_EFFECT_ROUND, 0)->round, round);
+    /* And 2 is who is asked from now on. */
+    assert_int_equal(one_event(one, MOOT_RAFT_EVENT_READ), 0);
+    assert_int_equal(one_event(one, MOOT_RAFT_EVENT_FLUSH), 0);
+    assert_non_null(one_sent(one, MOOT_RAFT_APPEND, 2));
+    assert_null(one_sent(one, MOOT_RAFT_APPEND, 3));
+    one_close(one);
+}
+
 /* Goal: a snapshot keeps the suffix only if the log agrees at its index; an old one is ignored. */
 static void pitfall_19_snapshot_and_suffix(void **state)
 {
@@ -727,6 +761,7 @@ int main(void)
         cmocka_unit_test(pitfall_15_back_off_and_snapshot_at_last),
         cmocka_unit_test(pitfall_16_reads_wait_for_no_op),
         cmocka_unit_test(pitfall_17_round_is_sent_after_the_read),
+        cmocka_unit_test(a_round_asks_a_majority_then_all),
         cmocka_unit_test(pitfall_19_snapshot_and_suffix),
         cmocka_unit_test(pitfall_24_learner_votes),
         cmocka_unit_test(pitfall_25_joint_needs_both_majorities),

@@ -167,6 +167,7 @@ uint64_t moot_raft_digest(const struct moot_raft *raft)
         raft->round_sent,
         raft->round_confirmed,
         raft->reads_wait,
+        raft->round_widen.ns,
         raft->transfer_to,
         raft->change_index,
         raft->uncommitted_bytes,

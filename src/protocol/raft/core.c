@@ -184,9 +184,8 @@ struct moot_instant moot_raft_deadline(const struct moot_raft *raft)
     if (raft->role != MOOT_RAFT_LEADER) {
         return raft->election_deadline;
     }
-    return raft->transfer_to == 0
-               ? raft->heartbeat_deadline
-               : moot_instant_min(raft->heartbeat_deadline, raft->transfer_deadline);
+    struct moot_instant next = moot_instant_min(raft->heartbeat_deadline, raft->round_widen);
+    return raft->transfer_to == 0 ? next : moot_instant_min(next, raft->transfer_deadline);
 }
 
 void moot_raft_status(const struct moot_raft *raft, struct moot_raft_status *out)

@@ -24,8 +24,9 @@ enum {
      * appends stop earlier. */
     RAFT_EFFECTS_FOR_TRACE = MOOT_RAFT_EFFECTS_MAX - 192,
     RAFT_EFFECTS_FOR_BULK = MOOT_RAFT_EFFECTS_MAX - 128,
-    RAFT_LOG_RESERVE = 16, /* Places that SUBMIT leaves for no-ops and configurations. */
-    RAFT_ROUNDS_KEPT = 8,  /* Rounds whose sending time is remembered. */
+    RAFT_LOG_RESERVE = 16,      /* Places that SUBMIT leaves for no-ops and configurations. */
+    RAFT_ROUNDS_KEPT = 8,       /* Rounds whose sending time is remembered. */
+    RAFT_ROUND_WIDEN_PART = 16, /* Of a heartbeat: then a round is sent to all voters. */
     RAFT_MEMBERS_SIZE = (int)sizeof(struct moot_members), /* Counted for a configuration. */
 };
 /* Received numbers beyond these are nonsense; so that adding to a good one never overflows. */
@@ -119,7 +120,8 @@ struct moot_raft {
     uint64_t uncommitted_bytes;
     struct moot_instant heartbeat_deadline;
     uint64_t round_sent, round_confirmed;
-    bool reads_wait; /* For the round after round_sent. */
+    bool reads_wait;                 /* For the round after round_sent. */
+    struct moot_instant round_widen; /* When all voters are asked for the round. */
     uint64_t round_wall_ms[RAFT_ROUNDS_KEPT];
     moot_node_id transfer_to;
     bool transfer_told;
@@ -242,6 +244,8 @@ bool raft__peer_is_active(const struct moot_raft *raft, const struct raft_peer *
 /* ---- read.c ---- */
 int raft__on_read(struct moot_raft *raft);
 void raft__begin_round(struct moot_raft *raft);
+void raft__ask_round(struct moot_raft *raft);
+void raft__widen_round(struct moot_raft *raft);
 void raft__maybe_confirm(struct moot_raft *raft);
 bool raft__leads_committed(const struct moot_raft *raft);
 

@@ -241,13 +241,8 @@ void raft__on_flush(struct moot_raft *raft)
     for (uint32_t i = 0; i < raft->peer_count; i++) {
         raft__replicate(raft, &raft->peers[i]);
     }
-    /* Voters that got no entries get the round alone. */
-    for (uint32_t i = 0; reads && i < raft->peer_count; i++) {
-        struct raft_peer *peer = &raft->peers[i];
-        if (peer->round_carried < raft->round_sent &&
-            moot_members_has_voter(raft__members(raft), peer->node)) {
-            raft__send_heartbeat(raft, peer);
-        }
+    if (reads) {
+        raft__ask_round(raft);
     }
     raft__maybe_confirm(raft);
 }

@@ -90,6 +90,7 @@ void raft__become_leader(struct moot_raft *raft)
     raft->leader = raft->options.self;
     raft->term_first = raft->last + 1;
     raft->reads_wait = false;
+    raft->round_widen = MOOT_NEVER;
     raft->transfer_to = 0;
     raft->change_index = 0;
     raft->round_confirmed = raft->round_sent;
@@ -228,6 +229,8 @@ void raft__on_tick(struct moot_raft *raft)
     }
     if (!moot_instant_before(raft->now, raft->heartbeat_deadline)) {
         leader_tick(raft);
+    } else if (!moot_instant_before(raft->now, raft->round_widen)) {
+        raft__widen_round(raft);
     }
 }
 
