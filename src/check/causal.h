@@ -8,8 +8,9 @@
  * With different values who read from whom is known, so the causal order is: the order of each
  * process and reads-from, and what follows. Then no search is needed: a history is causally
  * consistent unless it shows a bad pattern (their section 4), and those are looked for in O(n p),
- * with a vector of the p processes for each of n operations. All four session guarantees (Terry et
- * al. 1994) follow from it: read your writes, monotonic reads and writes, writes follow reads.
+ * with a vector of the p processes for each of n operations, and a look at the writes of a read's
+ * key. The session guarantees (Terry et al. 1994) alone, and all four, are in sessions.h: with one
+ * order of writes for all copies they are this and convergence; without, this.
  *
  *     CyclicCO          the causal order has a cycle
  *     ThinAirRead       a value that nobody wrote

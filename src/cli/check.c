@@ -9,6 +9,7 @@
 #include "base/slice.h"
 #include "check/causal.h"
 #include "check/linearizability.h"
+#include "check/sessions.h"
 #include "check/set.h"
 #include "check/transaction.h"
 #include "cli/check_show.h"
@@ -38,33 +39,23 @@ static const struct argp_option options[] = {
     {0},
 };
 
-/* Shown by --help: each in one line. */
+/* All of --help fits a screen: what a model promises, reads and costs is in docs/history.md. */
 static const char doc[] =
     "Judges a history of operations. Exits with 0 when it is valid, 1 on a violation, and 2 when "
-    "that "
-    "is not known or the command line or file is wrong."
-    "\vModels, linearizable by key:\n"
-    "  register      read, write, cas, delete, swap\n"
-    "  counter       increment, read, write, delete\n"
-    "  append        a string or list: append, push, pop, read, length\n"
-    "One order for all keys, each process in its own:\n"
-    "  sequential    registers: read, write\n"
-    "No order for all, but each process sees causes before effects:\n"
-    "  causal        registers: read, write; with it all session guarantees\n"
-    "  convergent    and concurrent writes in one order everywhere\n"
-    "Transactions, by --isolation read-uncommitted, read-committed,\n"
-    "snapshot-isolation, serializable, session-serializable, strict-serializable:\n"
-    "  append-txn    append to lists, read; exact\n"
-    "  register-txn  write, read; unknown where the order of values is\n"
+    "that is not known or the command line or file is wrong."
+    "\vEach key alone, linearizable:\n"
+    "  register  counter  append (a string or list)\n"
+    "Registers, all keys together, the stronger models first:\n"
+    "  sequential  convergent  causal  sessions (all four guarantees of a session)\n"
+    "  writes-follow-reads  monotonic-writes  monotonic-reads  read-your-writes\n"
+    "Transactions:\n"
+    "  append-txn (to lists; exact)  register-txn\n"
+    "  --isolation read-uncommitted, read-committed, snapshot-isolation,\n"
+    "  serializable, session-serializable, strict-serializable\n"
     "Promises:\n"
-    "  set           add, read: nothing acknowledged is missing\n"
-    "  queue         push, pop: nothing lost, nothing twice, in order\n"
-    "  exactly-once  increment, read: each counted once\n"
-    "  ids           generate: all different\n"
-    "  bank          read: balances add up to --total\n"
-    "The formats, kinds and models: docs/history.md.\n"
-    "\n"
-    "moot check --live drives and judges real servers; moot check --live --help.";
+    "  set  queue  exactly-once  ids  bank (with --total)\n"
+    "What each model reads, promises and costs: docs/history.md.\n"
+    "moot check --live drives and judges real servers: moot check --live --help.";
 
 static error_t parse(int key, char *text, struct argp_state *state)
 {
@@ -178,6 +169,11 @@ static bool judge(const struct settings *settings, const struct moot_history *hi
     }
     if (strcmp(settings->model, "sequential") == 0) {
         moot_check_sequential(history, verdict);
+        return true;
+    }
+    unsigned guarantees;
+    if (moot_session_model_from_text(settings->model, &guarantees)) {
+        moot_check_sessions(history, guarantees, verdict);
         return true;
     }
     if (strcmp(settings->model, "causal") == 0 || strcmp(settings->model, "convergent") == 0) {
