@@ -2,6 +2,7 @@
 #include "base/assert.h"
 #include "check/linearizability.h"
 #include "check/set.h"
+#include "check/transaction.h"
 #include "sim/world.h"
 
 enum { CONFIGURATIONS_MAX = 50 * 1000, EXPIRY_SLACK_MS = 100 };
@@ -114,6 +115,10 @@ static void check(struct sim_world *world, struct moot_verdict *verdict)
         return;
     case SIM_WORKLOAD_ONCE:
         moot_check_exactly_once(&world->history, verdict);
+        return;
+    case SIM_WORKLOAD_TXN:
+        sim__note_txns(world);
+        moot_check_append_txns(&world->history, MOOT_ISOLATION_STRICT_SERIALIZABLE, verdict);
         return;
     case SIM_WORKLOAD_EXPIRY:
         verdict->judgement = MOOT_JUDGEMENT_VALID;

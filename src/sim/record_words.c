@@ -176,8 +176,36 @@ void sim_record_resp(struct moot_slice bytes, struct moot_buffer *out)
     }
 }
 
+/* What a transaction asks, or what its reads were told. */
+static void steps_words(const struct moot_operation *txn, bool answered, struct moot_buffer *out)
+{
+    size_t begin = out->size;
+    for (size_t i = 0; i < txn->steps_count; i++) {
+        const struct moot_history_step *step = &txn->steps[i];
+        bool is_read = step->kind == MOOT_OPERATION_READ;
+        if (answered && !is_read) {
+            continue;
+        }
+        moot_buffer_append_text(out, out->size == begin ? "" : "; ");
+        moot_buffer_append_text(out, answered ? "" : moot_operation_kind_text(step->kind));
+        moot_buffer_append_text(out, answered ? "" : " ");
+        moot_buffer_append_slice(out, step->key);
+        if (answered || !is_read) {
+            moot_buffer_append_text(out, answered ? " = " : " ");
+            moot_history_value_describe(&step->value, out);
+        }
+    }
+    if (out->size == begin) {
+        moot_buffer_append_text(out, "done");
+    }
+}
+
 void sim_record_asked(const struct moot_operation *operation, struct moot_buffer *out)
 {
+    if (operation->kind == MOOT_OPERATION_TXN) {
+        steps_words(operation, false /* answered */, out);
+        return;
+    }
     moot_buffer_append_text(out, moot_operation_kind_text(operation->kind));
     moot_buffer_append_text(out, " ");
     moot_buffer_append_slice(out, operation->key);
@@ -194,7 +222,10 @@ void sim_record_asked(const struct moot_operation *operation, struct moot_buffer
 
 void sim_record_answered(const struct moot_operation *operation, struct moot_buffer *out)
 {
-    if (operation->outcome == MOOT_OUTCOME_OK && operation->result.kind != MOOT_HISTORY_NONE) {
+    if (operation->outcome == MOOT_OUTCOME_OK && operation->kind == MOOT_OPERATION_TXN) {
+        steps_words(operation, true /* answered */, out);
+    } else if (operation->outcome == MOOT_OUTCOME_OK &&
+               operation->result.kind != MOOT_HISTORY_NONE) {
         moot_history_value_describe(&operation->result, out);
     } else {
         moot_buffer_append_text(out, operation->outcome == MOOT_OUTCOME_OK     ? "done"

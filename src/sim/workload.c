@@ -9,15 +9,14 @@
 #include "storage/journal_format.h"
 #include "wire/resp.h"
 
-static const char *const NAMES[SIM_WORKLOADS] = {"register", "counter", "list", "set",    "queue",
-                                                 "bank",     "ids",     "once", "expiry", "large"};
+static const char *const NAMES[SIM_WORKLOADS] = {
+    "register", "counter", "list", "set", "queue", "bank", "ids", "once", "expiry", "large", "txn"};
 enum { FAILS_MAX = 2, HEALED_S = 10, LARGE_BYTES = 128 * 1024, ASK_WORDS = 6 };
 static const char OF_VALUES[] = "v0123456789.";
 enum { OF_VALUES_SIZE = sizeof(OF_VALUES) - 1 };
 enum { OPEN_MAX = 4, DOUBTS_MAX = 6 };
 
 const char *sim__workload_name(uint32_t workload) { return NAMES[workload]; }
-uint32_t sim__workload_count(void) { return SIM_WORKLOADS; }
 
 /* ---- asking ---- */
 
@@ -26,7 +25,7 @@ static void name_key(char name[16], uint32_t key, uint32_t generation)
     snprintf(name, 16, generation == 0 ? "k%u" : "k%u.%u", key, generation);
 }
 
-static struct moot_slice key_name(struct sim_world *world, uint32_t key)
+struct moot_slice sim__key_name(struct sim_world *world, uint32_t key)
 {
     struct sim_key *used = &world->keys[key];
     if (used->name[0] == 0) {
@@ -50,7 +49,7 @@ static struct sim_key *key_of(struct sim_world *world, const struct moot_operati
     bool changes =
         operation->kind != MOOT_OPERATION_READ && operation->kind != MOOT_OPERATION_LENGTH;
     for (uint32_t i = 0; i < world->swarm.keys && changes && is_hard_to_judge(world); i++) {
-        if (moot_slice_equal(operation->key, key_name(world, i))) {
+        if (moot_slice_equal(operation->key, sim__key_name(world, i))) {
             return &world->keys[i];
         }
     }
@@ -95,7 +94,7 @@ static bool key_ever_used(const struct sim_world *world, uint32_t number, uint32
 }
 
 /* Every value is written once in a run. */
-static struct moot_slice unique(struct sim_world *world, char text[SIM_VALUE_MAX])
+struct moot_slice sim__unique(struct sim_world *world, char text[SIM_VALUE_MAX])
 {
     int size = snprintf(text, SIM_VALUE_MAX, "v%llu", (unsigned long long)++world->values);
     uint64_t padding = sim__one_in(world, 4) ? sim__below(world, 32) : 0;
@@ -195,7 +194,7 @@ static void ask_named(struct sim_world *world, struct sim_client *client, const 
         if (strcmp(ask->words[i], "$key") == 0) {
             args[argc] = name;
         } else if (strcmp(ask->words[i], "$value") == 0) {
-            value = unique(world, text);
+            value = sim__unique(world, text);
             args[argc] = on_the_wire(world, value);
             argument = moot_history_bytes(value);
         } else if (strcmp(ask->words[i], "$integer") == 0) {
@@ -204,7 +203,7 @@ static void ask_named(struct sim_world *world, struct sim_client *client, const 
             args[argc] = moot_slice_make(digits, moot_text_u64(digits, sim__lifetime_ms(value)));
         } else if (strcmp(ask->words[i], "$all") == 0) {
             for (uint32_t k = 0; k < world->swarm.keys; k++) {
-                args[argc++] = key_name(world, k);
+                args[argc++] = sim__key_name(world, k);
             }
             continue;
         }
@@ -226,7 +225,7 @@ static void ask_named(struct sim_world *world, struct sim_client *client, const 
 static void ask_one(struct sim_world *world, struct sim_client *client, const struct ask *ask,
                     uint32_t key)
 {
-    ask_named(world, client, ask, key, key_name(world, key));
+    ask_named(world, client, ask, key, sim__key_name(world, key));
 }
 
 struct choice {
@@ -276,6 +275,11 @@ static const struct choice EXPIRY_CHOICES[] = {
     {5, {MOOT_OPERATION_READ, {"GET", "$key"}, false, 0}},
     {1, {MOOT_OPERATION_LENGTH, {"STRLEN", "$key"}, false, 0}},
 };
+static const struct choice TXN_CHOICES[] = {
+    /* One step each, outside of any MULTI. */
+    {1, {MOOT_OPERATION_PUSH, {"RPUSH", "$key", "$value"}, false, 0}},
+    {2, {MOOT_OPERATION_READ, {"LRANGE", "$key", "0", "-1"}, false, 0}},
+};
 static const struct {
     const struct choice *choices;
     size_t count;
@@ -305,6 +309,9 @@ static const struct {
     {REGISTER_CHOICES,
      MOOT_ARRAY_LEN(REGISTER_CHOICES),
      {MOOT_OPERATION_READ, {"GET", "$key"}, false, 0}},
+    {TXN_CHOICES,
+     MOOT_ARRAY_LEN(TXN_CHOICES),
+     {MOOT_OPERATION_READ, {"LRANGE", "$key", "0", "-1"}, false, 0}},
 };
 
 static void ask_some(struct sim_world *world, struct sim_client *client)
@@ -322,11 +329,25 @@ static void ask_some(struct sim_world *world, struct sim_client *client)
     ask_one(world, client, is_busy ? &ASKED[world->swarm.workload].last : &choices->ask, key);
 }
 
+/* One transaction or some, as many as a client may have unanswered. */
+static void ask_txns(struct sim_world *world, struct sim_client *client)
+{
+    if (sim__one_in(world, 3)) {
+        client->watch_failed = false;
+        sim__ask_watching(world, client);
+        return;
+    }
+    uint64_t count = 1 + sim__below(world, world->swarm.pipeline);
+    while (count-- > 0 && client->expected_count + 2 + SIM_TXN_STEPS_MAX <= SIM_EXPECTED_MAX) {
+        sim__ask_txn(world, client);
+    }
+}
+
 /* Compare-and-set: WATCH and GET; then, when both are answered, MULTI SET EXEC. */
 static void ask_watch(struct sim_world *world, struct sim_client *client)
 {
     uint32_t key = (uint32_t)sim__below(world, world->swarm.keys);
-    struct moot_slice watch[] = {MOOT_SLICE_LITERAL("WATCH"), key_name(world, key)};
+    struct moot_slice watch[] = {MOOT_SLICE_LITERAL("WATCH"), sim__key_name(world, key)};
     static const struct ask read = {MOOT_OPERATION_READ, {"GET", "$key"}, false, 0};
     client->watch_failed = false;
     client->watched_known = false;
@@ -343,12 +364,14 @@ static void ask_transfer(struct sim_world *world, struct sim_client *client)
     uint32_t to = (uint32_t)sim__below(world, world->swarm.keys);
     int64_t amount = 1 + (int64_t)sim__below(world, 100);
     struct moot_slice multi = MOOT_SLICE_LITERAL("MULTI"), exec = MOOT_SLICE_LITERAL("EXEC");
-    struct moot_slice take[] = {MOOT_SLICE_LITERAL("INCRBY"), key_name(world, from), {NULL, 0}};
-    struct moot_slice give[] = {MOOT_SLICE_LITERAL("INCRBY"), key_name(world, to), {NULL, 0}};
+    struct moot_slice take[] = {
+        MOOT_SLICE_LITERAL("INCRBY"), sim__key_name(world, from), {NULL, 0}};
+    struct moot_slice give[] = {MOOT_SLICE_LITERAL("INCRBY"), sim__key_name(world, to), {NULL, 0}};
     take[2] = moot_slice_make(less, moot_text_i64(less, -amount));
     give[2] = moot_slice_make(more, moot_text_i64(more, amount));
-    size_t operation = moot_history_call(&world->history, client->process, MOOT_OPERATION_WRITE,
-                                         key_name(world, from), moot_history_none(), now_of(world));
+    size_t operation =
+        moot_history_call(&world->history, client->process, MOOT_OPERATION_WRITE,
+                          sim__key_name(world, from), moot_history_none(), now_of(world));
     sim__record_call(world, client, operation);
     world->result->counts.operations++;
     struct sim_expected ready = {SIM_STEP_READY, SIZE_MAX, from};
@@ -370,16 +393,16 @@ static void ask_once(struct sim_world *world, struct sim_client *client)
                                   .by = 1 + (int64_t)sim__below(world, 9)};
         snprintf(once->id, sizeof(once->id), "%llu:%llu", (unsigned long long)wall_ms,
                  (unsigned long long)++world->values);
-        once->operation = moot_history_call(&world->history, client->process,
-                                            MOOT_OPERATION_INCREMENT, key_name(world, once->key),
-                                            moot_history_integer(once->by), now_of(world));
+        once->operation = moot_history_call(
+            &world->history, client->process, MOOT_OPERATION_INCREMENT,
+            sim__key_name(world, once->key), moot_history_integer(once->by), now_of(world));
         sim__record_call(world, client, once->operation);
         world->result->counts.operations++;
     }
     once->tries++;
-    struct moot_slice args[] = {MOOT_SLICE_LITERAL("WITH"), MOOT_SLICE_LITERAL("ID"),
-                                moot_slice_text(once->id),  MOOT_SLICE_LITERAL("INCRBY"),
-                                key_name(world, once->key), {NULL, 0}};
+    struct moot_slice args[] = {MOOT_SLICE_LITERAL("WITH"),      MOOT_SLICE_LITERAL("ID"),
+                                moot_slice_text(once->id),       MOOT_SLICE_LITERAL("INCRBY"),
+                                sim__key_name(world, once->key), {NULL, 0}};
     args[5] = moot_slice_make(digits, moot_text_i64(digits, once->by));
     sim__command(client, args, 6, (struct sim_expected){SIM_STEP_ONCE, once->operation, once->key});
 }
@@ -388,14 +411,14 @@ static void ask_exec(struct sim_world *world, struct sim_client *client)
 {
     char text[SIM_VALUE_MAX];
     uint32_t key = client->watched_key;
-    struct moot_slice value = unique(world, text);
+    struct moot_slice value = sim__unique(world, text);
     struct moot_slice multi = MOOT_SLICE_LITERAL("MULTI"), exec = MOOT_SLICE_LITERAL("EXEC");
-    struct moot_slice set[] = {MOOT_SLICE_LITERAL("SET"), key_name(world, key),
+    struct moot_slice set[] = {MOOT_SLICE_LITERAL("SET"), sim__key_name(world, key),
                                on_the_wire(world, value)};
     struct moot_slice was = {client->watched, client->watched_size};
     client->watched_known = false;
     size_t operation =
-        moot_history_call_cas(&world->history, client->process, key_name(world, key),
+        moot_history_call_cas(&world->history, client->process, sim__key_name(world, key),
                               was.size == 0 ? moot_history_nil() : moot_history_bytes(was),
                               moot_history_bytes(value), now_of(world));
     sim__record_call(world, client, operation);
@@ -496,6 +519,32 @@ static void ask_last(struct sim_world *world, struct sim_client *client)
     }
 }
 
+/* `steps` are those of a transaction that was done, else NULL. */
+static void settle_steps(struct sim_world *world, struct sim_client *client, size_t operation,
+                         enum moot_outcome outcome, struct moot_history_value result,
+                         const struct moot_history_step *steps)
+{
+    struct moot_sim_counts *counts = &world->result->counts;
+    if (steps != NULL) {
+        moot_history_return_txn(&world->history, operation, outcome, steps, now_of(world));
+    } else {
+        moot_history_return(&world->history, operation, outcome, result, now_of(world));
+    }
+    key_is_settled(world, operation, outcome == MOOT_OUTCOME_INDOUBT);
+    counts->ok += outcome == MOOT_OUTCOME_OK;
+    counts->failed += outcome == MOOT_OUTCOME_FAIL;
+    counts->in_doubt += outcome == MOOT_OUTCOME_INDOUBT;
+    if (outcome == MOOT_OUTCOME_INDOUBT) { /* It may still be at it: another process goes on. */
+        client->process += SIM_CLIENTS_MAX;
+    }
+}
+
+static void settle(struct sim_world *world, struct sim_client *client, size_t operation,
+                   enum moot_outcome outcome, struct moot_history_value result)
+{
+    settle_steps(world, client, operation, outcome, result, NULL);
+}
+
 bool sim__ask(struct sim_world *world, struct sim_client *client)
 {
     MOOT_ASSERT(client->expected_count == 0);
@@ -520,6 +569,14 @@ bool sim__ask(struct sim_world *world, struct sim_client *client)
         ask_once(world, client);
         return true;
     }
+    if (client->txn.is_watching) {
+        client->txn.is_watching = false;
+        if (!client->watch_failed) {
+            sim__ask_watched(world, client);
+            return true;
+        }
+        settle(world, client, client->txn.operation, MOOT_OUTCOME_FAIL, moot_history_none());
+    }
     if (!is_more_wanted(world)) {
         return false;
     }
@@ -527,6 +584,8 @@ bool sim__ask(struct sim_world *world, struct sim_client *client)
         ask_once(world, client);
     } else if (world->swarm.workload == SIM_WORKLOAD_BANK && !sim__one_in(world, 3)) {
         ask_transfer(world, client);
+    } else if (world->swarm.workload == SIM_WORKLOAD_TXN && !sim__one_in(world, 3)) {
+        ask_txns(world, client);
     } else if (client->watched_known) {
         ask_exec(world, client);
     } else if (world->swarm.workload == SIM_WORKLOAD_REGISTER && sim__one_in(world, 5)) {
@@ -571,7 +630,7 @@ static bool is_about_id(struct moot_slice text)
            moot_slice_starts_with(text, MOOT_SLICE_LITERAL("ERR the id must not be made in"));
 }
 
-static size_t read_head(struct moot_slice bytes, size_t at, struct moot_resp_value *value)
+size_t sim__read_head(struct moot_slice bytes, size_t at, struct moot_resp_value *value)
 {
     size_t consumed;
     int status =
@@ -591,7 +650,7 @@ static struct moot_history_value read_list(struct sim_world *world, struct moot_
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
         struct moot_resp_value value;
-        at = read_head(reply, at, &value);
+        at = sim__read_head(reply, at, &value);
         if (!pairs || i % 2 == 0) {
             bool is_empty = value.type == MOOT_RESP_NULL; /* An account that was never used. */
             items[kept++] = is_empty ? MOOT_SLICE_LITERAL("0") : value.text;
@@ -604,7 +663,7 @@ static struct moot_history_value read_value(struct sim_world *world, struct moot
                                             const struct moot_operation *operation)
 {
     struct moot_resp_value head, value;
-    size_t at = read_head(reply, 0, &head);
+    size_t at = sim__read_head(reply, 0, &head);
     int64_t integer;
     switch (head.type) {
     case MOOT_RESP_INTEGER:
@@ -626,8 +685,8 @@ static struct moot_history_value read_value(struct sim_world *world, struct moot
     case MOOT_RESP_MAP:
     case MOOT_RESP_SET:
         if (operation->kind == MOOT_OPERATION_POP) { /* BLPOP: key and element */
-            at = read_head(reply, at, &value);
-            read_head(reply, at, &value);
+            at = sim__read_head(reply, at, &value);
+            sim__read_head(reply, at, &value);
             return moot_history_bytes(value.text);
         }
         return read_list(world, reply, at, &head);
@@ -636,18 +695,14 @@ static struct moot_history_value read_value(struct sim_world *world, struct moot
     }
 }
 
-static void settle(struct sim_world *world, struct sim_client *client, size_t operation,
-                   enum moot_outcome outcome, struct moot_history_value result)
+static void on_txn(struct sim_world *world, struct sim_client *client, size_t operation,
+                   struct moot_slice reply)
 {
-    struct moot_sim_counts *counts = &world->result->counts;
-    moot_history_return(&world->history, operation, outcome, result, now_of(world));
-    key_is_settled(world, operation, outcome == MOOT_OUTCOME_INDOUBT);
-    counts->ok += outcome == MOOT_OUTCOME_OK;
-    counts->failed += outcome == MOOT_OUTCOME_FAIL;
-    counts->in_doubt += outcome == MOOT_OUTCOME_INDOUBT;
-    if (outcome == MOOT_OUTCOME_INDOUBT) { /* It may still be at it: another process goes on. */
-        client->process += SIM_CLIENTS_MAX;
-    }
+    struct moot_history_step steps[SIM_TXN_STEPS_MAX];
+    enum moot_outcome outcome = sim__read_txn(world, client, operation, reply, steps);
+    client->fails = 0;
+    settle_steps(world, client, operation, outcome, moot_history_none(),
+                 outcome == MOOT_OUTCOME_OK ? steps : NULL);
 }
 
 static void on_watched(struct sim_world *world, struct sim_client *client,
@@ -670,6 +725,10 @@ static void on_operation(struct sim_world *world, struct sim_client *client,
                          const struct sim_expected *expected, struct moot_slice reply)
 {
     const struct moot_operation *operation = &world->history.operations[expected->operation];
+    if (operation->kind == MOOT_OPERATION_TXN) {
+        on_txn(world, client, expected->operation, reply);
+        return;
+    }
     struct moot_history_value value = read_value(world, reply, operation);
     enum moot_outcome outcome = MOOT_OUTCOME_OK;
     if (expected->step == SIM_STEP_EXEC) { /* A refusal may be because of any write: no result. */
@@ -721,7 +780,8 @@ static void on_error(struct sim_world *world, struct sim_client *client,
         return;
     }
     client->watch_failed = client->watch_failed || expected->step == SIM_STEP_WATCH ||
-                           expected->step == SIM_STEP_WATCHED_READ;
+                           expected->step == SIM_STEP_WATCHED_READ ||
+                           expected->step == SIM_STEP_TXN_READ;
     if (expected->operation != SIZE_MAX) {
         settle(world, client, expected->operation, outcome, moot_history_none());
     }
@@ -754,13 +814,15 @@ void sim__answer(struct sim_world *world, struct sim_client *client,
                  const struct sim_expected *expected, struct moot_slice reply)
 {
     struct moot_resp_value head;
-    (void)read_head(reply, 0, &head);
+    (void)sim__read_head(reply, 0, &head);
     if (client->is_admin) {
         on_admin(world, client, expected, &head);
     } else if (expected->step == SIM_STEP_SKIM) {
         return;
     } else if (head.type == MOOT_RESP_ERROR) {
         on_error(world, client, expected, head.text);
+    } else if (expected->step == SIM_STEP_TXN_READ) {
+        sim__on_watched_list(world, client, expected->number, reply);
     } else if (expected->operation != SIZE_MAX) {
         on_operation(world, client, expected, reply);
     }
@@ -775,6 +837,10 @@ void sim__unanswered(struct sim_world *world, struct sim_client *client)
                    moot_history_none());
         }
     }
+    if (client->txn.is_watching) { /* Nothing that changes anything was sent. */
+        client->txn.is_watching = false;
+        settle(world, client, client->txn.operation, MOOT_OUTCOME_FAIL, moot_history_none());
+    }
     client->expected_count = 0;
     client->watched_known = false;
     client->watch_failed = true;
@@ -787,6 +853,6 @@ bool sim__has_finished(const struct sim_world *world, const struct sim_client *c
         uint32_t key, generation;
         return client->is_admin || !key_ever_used(world, client->last_reads, &key, &generation);
     }
-    return client->expected_count == 0 && !client->once.active &&
+    return client->expected_count == 0 && !client->once.active && !client->txn.is_watching &&
            (client->is_admin || !is_more_wanted(world));
 }

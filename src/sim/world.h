@@ -6,6 +6,7 @@
  *   network.c     links and messages
  *   client.c      connections, bytes, replies
  *   workload.c    what clients ask, and what the answers mean
+ *   txn.c         the same of transactions on lists
  *   atlas.c       damage to disks that the cluster must survive
  *   judge.c       what the history is worth
  *   sweep.c       the one thing that fails in a world of a sweep
@@ -180,6 +181,7 @@ enum sim_workload {
     SIM_WORKLOAD_ONCE,   /* Increments under ids, asked again until they are answered. */
     SIM_WORKLOAD_EXPIRY, /* Values that live for a while. */
     SIM_WORKLOAD_LARGE,
+    SIM_WORKLOAD_TXN, /* MULTI ... EXEC of RPUSH and LRANGE. */
     SIM_WORKLOADS
 };
 
@@ -190,6 +192,7 @@ enum sim_step {
     SIM_STEP_WATCH,
     SIM_STEP_WATCHED_READ,
     SIM_STEP_EXEC,
+    SIM_STEP_TXN_READ, /* Before MULTI, of a watched list. */
     SIM_STEP_ONCE,
     SIM_STEP_NONCE, /* The first half of joining. */
     SIM_STEP_JOIN,
@@ -207,6 +210,7 @@ struct sim_key {
     char name[16];
     uint32_t generation;
     uint32_t open, doubts; /* Writes that have not returned, and those that never will. */
+    uint32_t appended;     /* By transactions. */
 };
 
 struct sim_once {
@@ -215,6 +219,15 @@ struct sim_once {
     uint32_t key, tries;
     int64_t by;
     char id[48];
+};
+
+/* A transaction that reads what it watches, and then appends if nobody else wrote there. */
+enum { SIM_TXN_STEPS_MAX = 4 };
+struct sim_txn {
+    bool is_watching; /* Its EXEC has not been asked for. */
+    size_t operation; /* The last one, perhaps not answered; SIZE_MAX: none. */
+    uint32_t reads;   /* So many of its steps are before MULTI. */
+    struct moot_history_step steps[SIM_TXN_STEPS_MAX];
 };
 
 struct sim_client {
@@ -240,6 +253,7 @@ struct sim_client {
     uint64_t fails;      /* In a row. */
     uint64_t slow_until; /* It reads nothing. */
     struct sim_once once;
+    struct sim_txn txn;
 };
 
 /* ---- the world ---- */
@@ -427,8 +441,29 @@ void sim__answer(struct sim_world *world, struct sim_client *client,
 void sim__unanswered(struct sim_world *world, struct sim_client *client);
 bool sim__has_finished(const struct sim_world *world, const struct sim_client *client);
 const char *sim__workload_name(uint32_t workload);
-uint32_t sim__workload_count(void);
 uint64_t sim__lifetime_ms(struct moot_slice value);
+struct moot_slice sim__key_name(struct sim_world *world, uint32_t key);
+/* A value that is written once in a run. */
+struct moot_slice sim__unique(struct sim_world *world, char text[SIM_VALUE_MAX]);
+/* The head of a value in a reply that is whole; returns where the next one begins. */
+struct moot_resp_value;
+size_t sim__read_head(struct moot_slice bytes, size_t at, struct moot_resp_value *value);
+
+/* txn.c */
+/* MULTI ... EXEC at once; or WATCH and reads, and later, when all are answered, MULTI ... EXEC. */
+void sim__ask_txn(struct sim_world *world, struct sim_client *client);
+void sim__ask_watching(struct sim_world *world, struct sim_client *client);
+/* The rest of the latter. */
+void sim__ask_watched(struct sim_world *world, struct sim_client *client);
+void sim__on_watched_list(struct sim_world *world, struct sim_client *client, uint32_t step,
+                          struct moot_slice reply);
+/* What EXEC answered, into as many steps as the transaction has; their values are kept as long as
+ * the history. OK; FAIL when it was refused; INDOUBT after a violation. */
+enum moot_outcome sim__read_txn(struct sim_world *world, struct sim_client *client,
+                                size_t operation, struct moot_slice reply,
+                                struct moot_history_step steps[SIM_TXN_STEPS_MAX]);
+/* Once the history is whole: what came of transactions in doubt, for the marks. */
+void sim__note_txns(const struct sim_world *world);
 
 /* judge.c */
 void sim__judge(struct sim_world *world);
