@@ -33,9 +33,7 @@ struct sim_job {
 static void end(struct sim_world *world, struct sim_machine *machine)
 {
     sim__machine_crash(world, machine, false);
-    sim__at(
-        world, world->now + sim__around(world, world->swarm.fault_us),
-        (struct sim_event){.kind = SIM_START, .machine = machine->slot, .epoch = machine->epoch});
+    sim__machine_start_later(world, machine);
 }
 
 /* ---- the journal ---- */

@@ -135,8 +135,15 @@ static void did_not_start(struct sim_world *world, struct sim_machine *machine, 
                        moot_status_text(status), why);
         return;
     }
-    sim__at(world, world->now + sim__around(world, world->swarm.fault_us),
-            (struct sim_event){.kind = SIM_START, .machine = machine->slot});
+    sim__machine_start_later(world, machine);
+}
+
+void sim__machine_start_later(struct sim_world *world, const struct sim_machine *machine)
+{
+    uint64_t mean_us = world->phase == SIM_PHASE_FAULTS ? world->swarm.fault_us : 1000;
+    sim__at(
+        world, world->now + sim__around(world, mean_us),
+        (struct sim_event){.kind = SIM_START, .machine = machine->slot, .epoch = machine->epoch});
 }
 
 void sim__machine_start(struct sim_world *world, struct sim_machine *machine)

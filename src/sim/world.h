@@ -346,6 +346,8 @@ void sim__machine_free(struct sim_machine *machine);
 void sim__machine_start(struct sim_world *world, struct sim_machine *machine);
 /* `is_quiet`: others do not see their links and connections close (the power failed). */
 void sim__machine_crash(struct sim_world *world, struct sim_machine *machine, bool is_quiet);
+/* After a while, and soon once all is healed. */
+void sim__machine_start_later(struct sim_world *world, const struct sim_machine *machine);
 /* Its store is set aside for an empty one. */
 void sim__new_store(struct sim_world *world, struct sim_machine *machine);
 void sim__machine_turn(struct sim_world *world, struct sim_machine *machine);
