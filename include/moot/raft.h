@@ -318,8 +318,9 @@ struct moot_raft_status {
     bool leads_committed; /* Leader, and an entry of its own term is committed: reads may be served.
                            */
     bool impaired;
-    bool changing; /* A membership change is under way. */
-    bool clock_is_wrong;
+    bool changing;        /* A membership change is under way. */
+    bool clock_is_wrong;  /* A majority of voters shows a time that is off on the same side; */
+    bool clock_is_agreed; /* a majority, this node with it, shows a time within the bound. */
     moot_node_id transfer_to;
     const struct moot_members *members; /* The core's: valid until its next step. */
 };

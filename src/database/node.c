@@ -12,6 +12,7 @@ enum {
     IDLE_MARK_MS = 20, /* After the last batch: the closing mark that makes its durability known. */
     SPACE_LOW_MIB =
         512, /* Below it growth is refused; what is left admits deletes, settings and the log. */
+    SPACE_LOW_PART = 4, /* Of a small disk, a quarter: what it cannot spare it need not. */
 };
 
 void node__fail(struct moot_node *node, int status, const char *text)
@@ -91,10 +92,14 @@ static void on_flushed(struct moot_node *node, const struct moot_input *input)
     }
 }
 
-static void on_space(struct moot_node *node, uint64_t free_bytes)
+static void on_space(struct moot_node *node, uint64_t free_bytes, uint64_t disk_bytes)
 {
+    uint64_t mark = (uint64_t)SPACE_LOW_MIB * 1024 * 1024;
+    if (disk_bytes > 0) {
+        mark = moot_min_u64(mark, disk_bytes / SPACE_LOW_PART);
+    }
     node->free_bytes = free_bytes;
-    bool low = free_bytes < (uint64_t)SPACE_LOW_MIB * 1024 * 1024;
+    bool low = free_bytes < mark;
     if (low != node->disk_is_low) {
         node->disk_is_low = low;
         const char *text = low ? "the disk is nearly full: growth is refused, deletes and reads go "
@@ -170,7 +175,7 @@ static void on_input(struct moot_node *node, const struct moot_input *input)
         on_ticket(node, input);
         return;
     case MOOT_INPUT_SPACE:
-        on_space(node, input->amount);
+        on_space(node, input->amount, input->ticket);
         return;
     case MOOT_INPUT_HEALTH:
         node__health(node, input);
@@ -389,6 +394,7 @@ void moot_node_turn(struct moot_node *node, const struct moot_input *inputs, siz
     node->edge.now = now;
     node->chance.turn++;
     moot_outbox_begin(&node->outbox);
+    node__clock(node);
     node__tell_peers(node);
     refresh_edge(node);
     for (size_t i = 0; i < count; i++) {

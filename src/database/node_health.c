@@ -16,6 +16,7 @@
 enum {
     PAUSE_MS = 500, /* Turns further apart than this: this process stood still, not its disk. */
     AGAIN_MS = 2 * MOOT_ELECTION_MS, /* After a hand-over because of the disk that failed. */
+    SPACE_REST_MS = 600 * 1000,      /* When nobody else has space either. */
 };
 
 static void put_ms(struct moot_buffer *out, uint64_t us)
@@ -144,6 +145,41 @@ static void watch_disk(struct moot_node *node)
     moot_buffer_deinit(&why);
 }
 
+/* Nobody knows who has space: each other voter is asked once, the next one first, and asks on when
+ * it has none itself; so a node with space is found, and where there is none all come to rest. */
+static void watch_space(struct moot_node *node)
+{
+    struct moot_instant now = node->context.now.instant;
+    const struct moot_members *members = &node->groups[MOOT_GROUP_DB0]->members;
+    if (!node->disk_is_low) {
+        node->space_offers = 0;
+        node->space_next =
+            moot_instant_min(node->space_next, moot_instant_add(now, moot_ms(AGAIN_MS)));
+        return;
+    }
+    if (!leads_others(node) || moot_instant_before(now, node->space_next)) {
+        return;
+    }
+    uint32_t own = 0;
+    while (own < members->voter_count && members->voters[own] != node->identity.node) {
+        own++;
+    }
+    node->space_offers++;
+    if (node->space_offers >= members->voter_count) {
+        node->space_offers = 0;
+        node->space_next = moot_instant_add(now, moot_ms(SPACE_REST_MS));
+        return;
+    }
+    MOOT_SOMETIMES(true, "a leader hands over because its disk is nearly full");
+    struct moot_buffer why;
+    moot_buffer_init(&why);
+    moot_buffer_append_text(&why, "the disk is nearly full: MiB left: ");
+    moot_buffer_append_u64(&why, node->free_bytes / 1024 / 1024);
+    hand_over(node, members->voters[(own + node->space_offers) % members->voter_count], &why);
+    node->space_next = moot_instant_add(now, moot_ms(AGAIN_MS));
+    moot_buffer_deinit(&why);
+}
+
 /* ---- the links ---- */
 
 static bool is_fresh(const struct moot_node *node, const struct moot_edge_health *health)
@@ -229,5 +265,6 @@ void node__health_tick(struct moot_node *node)
         node->slow_since = MOOT_NEVER;
     }
     watch_disk(node);
+    watch_space(node);
     watch_links(node);
 }

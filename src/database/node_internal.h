@@ -1,5 +1,6 @@
 /* The parts of a node, shared by node.c (turns), node_open.c (start), node_members.c
- * (membership and leadership), and node_health.c (failure detectors; a leader that is ill). */
+ * (membership and leadership), node_health.c (failure detectors; a leader that is ill), and
+ * node_clock.c (the time that stamps are made of). */
 #ifndef MOOT_DATABASE_NODE_INTERNAL_H
 #define MOOT_DATABASE_NODE_INTERNAL_H
 
@@ -40,9 +41,15 @@ struct moot_node {
     bool disk_is_low;
     /* node_health.c */
     struct moot_instant health_ticked;
-    struct moot_instant disk_since;           /* The disk was idle, or answered. */
-    struct moot_instant slow_since;           /* MOOT_NEVER: the links are as quick as others'. */
-    struct moot_instant hung_next, slow_next; /* Not to hand over again before. */
+    struct moot_instant disk_since; /* The disk was idle, or answered. */
+    struct moot_instant slow_since; /* MOOT_NEVER: the links are as quick as others'. */
+    struct moot_instant hung_next, slow_next, space_next; /* Not to hand over again before. */
+    uint32_t space_offers; /* To so many others, since the disk became nearly full. */
+    /* node_clock.c */
+    int64_t wall_offset_ms; /* Of the wall clock that is believed, to the steady one. */
+    struct moot_instant wall_last_doubt; /* MOOT_NEVER: the wall clock is believed. */
+    uint64_t wall_agree_ns;
+    bool wall_was_wrong; /* Also before it jumped. */
     int fatal;
     char fatal_text[160];
 };
@@ -57,5 +64,7 @@ void node__stop_tick(struct moot_node *node);
 void node__health(struct moot_node *node, const struct moot_input *input);
 void node__disk_answered(struct moot_node *node);
 void node__health_tick(struct moot_node *node);
+void node__clock_init(struct moot_node *node, uint64_t election_ms);
+void node__clock(struct moot_node *node);
 
 #endif

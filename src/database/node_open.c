@@ -329,6 +329,7 @@ static int open_parts(struct moot_node *node, const struct moot_node_options *op
     moot_edge_init(&node->edge, &node->outbox, &node->identity, node->incarnation, &node->directory,
                    options->now);
     node->edge.admission = options->admission;
+    node__clock_init(node, options->election_ms);
     status = open_groups(node, options, restore, why);
     for (moot_group_id id = 0; status == 0 && id < MOOT_GROUPS_MAX; id++) {
         /* A flush may never come: all may be in the store, and the journal full of it. */

@@ -50,7 +50,7 @@ enum moot_input_kind {
     MOOT_INPUT_CHUNK,        /* ticket, status, bytes: what a PIN_READ asked for (encoded:
                                 storage/snapshot.h) */
     MOOT_INPUT_INGESTED,     /* ticket, status: an INGEST effect is done */
-    MOOT_INPUT_SPACE,        /* amount: free bytes on the data disk */
+    MOOT_INPUT_SPACE,        /* amount: free bytes on the data disk, ticket: of how many (or 0) */
     MOOT_INPUT_HEALTH,       /* node, status: enum moot_health, amount: phi in thousandths, round
                                 trips: what the driver's failure detectors think. Advice. */
     MOOT_INPUT_STOP, /* Hand over leadership, finish what can be finished, then effect STOP. */

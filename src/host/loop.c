@@ -289,7 +289,9 @@ static void on_second(uv_timer_t *timer)
     struct moot_loop *loop = timer->data;
     struct statvfs space;
     if (statvfs(loop->options.dir, &space) == 0) {
-        loop__input(loop, MOOT_INPUT_SPACE)->amount = (uint64_t)space.f_bavail * space.f_frsize;
+        struct moot_input *input = loop__input(loop, MOOT_INPUT_SPACE);
+        input->amount = (uint64_t)space.f_bavail * space.f_frsize;
+        input->ticket = (uint64_t)space.f_blocks * space.f_frsize;
     }
     clients__second(loop);
     peers__second(loop);

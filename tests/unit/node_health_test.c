@@ -108,6 +108,54 @@ static void a_hung_disk_hands_over(void **state)
     moot_free(disk);
 }
 
+static void space(struct cluster *cluster, moot_node_id node, uint64_t free_mib, uint64_t disk_mib)
+{
+    struct moot_input input = {.kind = MOOT_INPUT_SPACE, .amount = free_mib * 1024 * 1024};
+    input.ticket = disk_mib * 1024 * 1024;
+    cluster_input(&cluster->nodes[node], input, &cluster->arena);
+}
+
+/* Goal: leadership goes to a node with space, as long as there is one; where there is none it stays
+ * somewhere, growth is refused, and reads and deletions go on. Method: one disk after the other is
+ * nearly full; then all have space again. */
+static void a_full_disk_hands_over(void **state)
+{
+    (void)state;
+    static const char refused[] = "-OOM command not allowed: the disk is nearly full\r\n";
+    struct cluster *cluster = make(3);
+    run_ms(cluster, 500, NULL);
+    moot_node_id first = cluster_leader(cluster);
+    space(cluster, first, 300, 1024); /* A quarter of a small disk is enough. */
+    run_ms(cluster, 2000, NULL);
+    assert_int_equal(cluster_leader(cluster), first);
+    space(cluster, first, 300, 10240);
+    run_ms(cluster, 2000, NULL);
+    moot_node_id second = cluster_leader(cluster);
+    assert_true(second != 0 && second != first);
+    assert_non_null(strstr(info(cluster, first), "moot_last_hand_over:the disk is nearly full"));
+    cluster_expect(cluster, first, "SET b 2\r\n", "+OK\r\n");
+    space(cluster, second, 0, 0);
+    run_ms(cluster, 4000, NULL);
+    moot_node_id third = cluster_leader(cluster);
+    assert_true(third != 0 && third != first && third != second);
+    cluster_expect(cluster, second, "SET c 3\r\n", "+OK\r\n");
+    space(cluster, third, 0, 0);
+    run_ms(cluster, 30000, NULL);
+    moot_node_id at_rest = cluster_leader(cluster);
+    for (int i = 0; i < 100; i++) {
+        run_ms(cluster, 100, NULL);
+        assert_int_equal(cluster_leader(cluster), at_rest);
+    }
+    cluster_expect(cluster, first, "SET d 4\r\n", refused);
+    cluster_expect(cluster, first, "DEL b\r\nGET c\r\n", ":1\r\n$1\r\n3\r\n");
+    for (moot_node_id id = 1; id <= 3; id++) {
+        space(cluster, id, 20000, 0);
+    }
+    run_ms(cluster, 500, NULL);
+    cluster_expect(cluster, second, "SET d 4\r\n", "+OK\r\n");
+    cluster_deinit(cluster);
+}
+
 /* Goal: who stood still as a whole does not blame its disk. Method: time jumps by ten seconds with
  * a write under way; its answer comes a turn later. */
 static void a_paused_process_does_not_blame_its_disk(void **state)
@@ -200,6 +248,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_hung_disk_hands_over),
+        cmocka_unit_test(a_full_disk_hands_over),
         cmocka_unit_test(a_paused_process_does_not_blame_its_disk),
         cmocka_unit_test(slow_links_hand_over),
         cmocka_unit_test(advice_is_shown_and_decides_nothing),

@@ -128,6 +128,50 @@ static void a_wrong_clock_does_not_lead(void **state)
     }
 }
 
+/* Goal: a leader whose clock leaps an hour ahead expires nothing before its time, and does not stop
+ * the time of those who come after it, nor of itself. Method: keys that live for a minute, asked
+ * for in the turns after the leap, and when another leads; then a key that lives shortly. With one
+ * node down there is no majority against the leader, which stays. */
+static void a_leap_of_the_leaders_clock_expires_nothing(void **state)
+{
+    (void)state;
+    for (int turns = 0; turns < 12; turns++) {
+        struct cluster *cluster = edge_cluster(3);
+        uint32_t wrong = cluster_leader(cluster), other = wrong % 3 + 1;
+        bool stays = turns % 4 == 3;
+        edge_expect(cluster, wrong, 1, "SET a 1 PX 60000\r\n", "+OK\r\n");
+        if (stays) {
+            cluster_kill(cluster, 6 - wrong - other);
+        }
+        cluster->nodes[wrong].wall_offset_ms = 3600 * 1000;
+        edge_turns(cluster, turns);
+        edge_expect(cluster, wrong, 1, "SET b 1\r\nGET a\r\n", "+OK\r\n$1\r\n1\r\n");
+        edge_run_ms(cluster, 6000);
+        assert_int_equal(cluster_leader(cluster) == wrong, stays);
+        edge_expect(cluster, other, 1, "GET a\r\nSET c 1 PX 300\r\n", "$1\r\n1\r\n+OK\r\n");
+        int64_t left = integer_of(cluster, other, "PTTL a\r\n");
+        assert_true(left > 50000 && left < 55000);
+        edge_run_ms(cluster, 400);
+        edge_expect(cluster, other, 1, "EXISTS c\r\n", ":0\r\n");
+        cluster_deinit(cluster);
+    }
+}
+
+/* Goal: a clock that was put right is believed after a while, where there is nobody to ask. Method:
+ * one node, an hour ahead. */
+static void a_lone_clock_is_believed_in_the_end(void **state)
+{
+    (void)state;
+    struct cluster *cluster = edge_cluster(1);
+    edge_expect(cluster, 1, 1, "SET a 1 PX 60000\r\n", "+OK\r\n");
+    cluster->nodes[1].wall_offset_ms = 3600 * 1000;
+    edge_run_ms(cluster, 1000);
+    edge_expect(cluster, 1, 1, "EXISTS a\r\n", ":1\r\n");
+    edge_run_ms(cluster, 3000);
+    edge_expect(cluster, 1, 1, "EXISTS a\r\n", ":0\r\n");
+    cluster_deinit(cluster);
+}
+
 /* Goal: a write under an id is executed once, wherever and whenever it is sent again. Method: its
  * node dies at every turn after it was sent, so that the reply is lost; the same is sent to another
  * node, twice; the node that dies is the leader, or not. */
@@ -225,6 +269,8 @@ int main(void)
         cmocka_unit_test(time_to_live_goes_on),
         cmocka_unit_test(what_expired_stays_away_under_a_slow_clock),
         cmocka_unit_test(a_wrong_clock_does_not_lead),
+        cmocka_unit_test(a_leap_of_the_leaders_clock_expires_nothing),
+        cmocka_unit_test(a_lone_clock_is_believed_in_the_end),
         cmocka_unit_test(a_write_with_an_id_is_executed_once),
         cmocka_unit_test(the_leader_is_killed_while_clients_wait),
     };

@@ -242,7 +242,7 @@ static bool serve_read(struct moot_group *group)
     moot_buffer_reset(&group->scratch, 4 * 1024 * 1024);
     struct moot_engine_run run = {.index = group->applied,
                                   .stamp = {.time = group->applied_stamp},
-                                  .now_ms = group->context->now.wall_ms,
+                                  .now_ms = group->context->stamp_ms,
                                   .seed = moot_rng_next(group->context->rng),
                                   .is_read = true,
                                   .replies_max = read->edge == group->context->self

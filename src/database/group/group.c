@@ -438,7 +438,7 @@ static void expire(struct moot_group *group)
     moot_buffer_reset(&group->scratch, 64 * 1024);
     uint32_t count = 0;
     uint64_t next_ms = 0;
-    int status = moot_engine_due(group->engine, group->context->now.wall_ms, MOOT_EXPIRE_BATCH_MAX,
+    int status = moot_engine_due(group->engine, group->context->stamp_ms, MOOT_EXPIRE_BATCH_MAX,
                                  &group->scratch, &count, &next_ms);
     if (status == MOOT_EWOULDBLOCK) {
         group__stick(group);

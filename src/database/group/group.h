@@ -32,6 +32,7 @@ struct moot_group_context {
     struct moot_outbox *outbox;
     struct moot_store *store;
     struct moot_now now;
+    uint64_t stamp_ms; /* Of stamps and expiry: the wall clock, unless it just jumped. */
     moot_node_id self;
     uint64_t self_incarnation;
     struct moot_rng *rng;

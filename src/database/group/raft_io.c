@@ -235,7 +235,7 @@ struct moot_block *group__entry_block(struct moot_group *group, enum moot_entry_
 {
     struct moot_block *block = moot_block_make(MOOT_ENTRY_HEADER_BYTES + body.size);
     struct moot_entry entry = {.kind = kind,
-                               .stamp = moot_hlc_next(&group->clock, group->context->now.wall_ms),
+                               .stamp = moot_hlc_next(&group->clock, group->context->stamp_ms),
                                .seed = moot_rng_next(group->context->rng)};
     moot_entry_put_header(block->data, &entry);
     if (body.size > 0) {

@@ -143,7 +143,7 @@ static struct moot_block *entry_of(struct moot_group *group, moot_node_id edge,
     struct moot_entry entry = {.kind = MOOT_ENTRY_COMMANDS,
                                .flags =
                                    group->context->refuse_growth ? MOOT_ENTRY_REFUSE_GROWTH : 0,
-                               .stamp = moot_hlc_next(&group->clock, group->context->now.wall_ms),
+                               .stamp = moot_hlc_next(&group->clock, group->context->stamp_ms),
                                .seed = moot_rng_next(group->context->rng),
                                .edge = edge,
                                .edge_incarnation = submit->incarnation,

@@ -111,6 +111,22 @@ void raft__clock_judge_self(struct moot_raft *raft)
     }
 }
 
+bool raft__clock_is_agreed(const struct moot_raft *raft)
+{
+    int64_t bound = bound_of(raft);
+    uint32_t voters = raft__is_voter(raft) ? 1 : 0;
+    uint32_t agree = voters;
+    for (uint32_t i = 0; i < raft->peer_count; i++) {
+        if (moot_members_has_voter(raft__members(raft), raft->peers[i].node)) {
+            struct raft_clock_view view = view_of(&raft->peers[i]);
+            bool heard = view.ahead_min != INT64_MIN;
+            voters++;
+            agree += heard && view.ahead_min <= bound && view.ahead_max >= -bound;
+        }
+    }
+    return raft->options.clock_bound_ms == 0 || agree >= voters / 2 + 1;
+}
+
 bool raft__clock_accuses(const struct moot_raft *raft, const struct moot_raft_message *message)
 {
     if (raft->options.clock_bound_ms == 0) {
