@@ -1,12 +1,16 @@
 /* What the history of a run is worth: each workload has its checker. */
 #include "base/assert.h"
+#include "check/expiry.h"
 #include "check/linearizability.h"
 #include "check/set.h"
 #include "check/transaction.h"
 #include "sim/world.h"
 
-enum { CONFIGURATIONS_MAX = 50 * 1000, EXPIRY_SLACK_MS = 100 };
-enum { STAMP_NS = 2 * 1000 * 1000 }; /* Stamps are whole milliseconds, rounded down. */
+enum { CONFIGURATIONS_MAX = 50 * 1000 };
+enum {
+    LATE_MS = 100,
+    STAMP_MS = 2, /* Stamps are whole milliseconds, rounded down. */
+};
 
 /* ---- expiry ---- */
 
@@ -21,70 +25,12 @@ static bool has_wrong_clocks(const struct sim_world *world)
     return wrong;
 }
 
-static bool is_write_of(const struct moot_operation *write, const struct moot_operation *read)
-{
-    return write->kind == MOOT_OPERATION_WRITE && write->outcome != MOOT_OUTCOME_FAIL &&
-           moot_slice_equal(write->key, read->key);
-}
-
-/* What was written to live for so long is not seen later. */
-static bool outlived(const struct sim_world *world, const struct moot_operation *read)
-{
-    for (size_t i = 0; i < world->history.count; i++) {
-        const struct moot_operation *write = &world->history.operations[i];
-        if (is_write_of(write, read) && write->outcome == MOOT_OUTCOME_OK &&
-            moot_slice_equal(write->argument.bytes, read->result.bytes)) {
-            uint64_t lives_ms = sim__lifetime_ms(read->result.bytes) + EXPIRY_SLACK_MS;
-            return read->called.ns > write->returned.ns + lives_ms * MOOT_MSEC_NS;
-        }
-    }
-    return false;
-}
-
-/* Nothing is there, although the last write before has not lived long enough. */
-static bool went_early(const struct sim_world *world, const struct moot_operation *read)
-{
-    const struct moot_operation *last = NULL;
-    for (size_t i = 0; i < world->history.count; i++) {
-        const struct moot_operation *write = &world->history.operations[i];
-        bool ended = write->outcome == MOOT_OUTCOME_OK && write->returned.ns < read->called.ns;
-        if (!is_write_of(write, read) || write->called.ns > read->returned.ns) {
-            continue;
-        }
-        if (!ended || (last != NULL && write->called.ns < last->returned.ns)) {
-            return false; /* Nobody knows which was the last. */
-        }
-        last = write;
-    }
-    uint64_t until_ns =
-        last == NULL ? 0 : last->called.ns + sim__lifetime_ms(last->argument.bytes) * MOOT_MSEC_NS;
-    return read->returned.ns + STAMP_NS < until_ns;
-}
-
-static void judge_expiry(struct sim_world *world)
-{
-    for (size_t i = 0; i < world->history.count && !has_wrong_clocks(world); i++) {
-        const struct moot_operation *read = &world->history.operations[i];
-        if (read->kind != MOOT_OPERATION_READ || read->outcome != MOOT_OUTCOME_OK) {
-            continue;
-        }
-        if (read->result.kind == MOOT_HISTORY_BYTES && outlived(world, read)) {
-            sim__record_wrong(world, i);
-            sim__violation(world, "a value was read long after it had expired: %.*s",
-                           (int)read->result.bytes.size, (const char *)read->result.bytes.data);
-        } else if (read->result.kind == MOOT_HISTORY_NIL && went_early(world, read)) {
-            sim__record_wrong(world, i);
-            sim__violation(world, "a value had gone before its time, seen by a read of %.*s",
-                           (int)read->key.size, (const char *)read->key.data);
-        }
-    }
-}
-
 /* ---- the judgement ---- */
 
 static void check(struct sim_world *world, struct moot_verdict *verdict)
 {
     struct moot_linearizability_options how = {.configurations_max = CONFIGURATIONS_MAX};
+    const struct moot_expiry_options expiry = {sim__lifetime_ms, LATE_MS, STAMP_MS};
     const struct moot_model *model = NULL;
     if (world->history.count == 0) {
         verdict->judgement = MOOT_JUDGEMENT_VALID;
@@ -121,8 +67,9 @@ static void check(struct sim_world *world, struct moot_verdict *verdict)
         moot_check_append_txns(&world->history, MOOT_ISOLATION_STRICT_SERIALIZABLE, verdict);
         return;
     case SIM_WORKLOAD_EXPIRY:
-        verdict->judgement = MOOT_JUDGEMENT_VALID;
-        judge_expiry(world);
+        if (!has_wrong_clocks(world)) {
+            moot_check_expiry(&world->history, &expiry, verdict);
+        }
         return;
     case SIM_WORKLOADS:
         break;

@@ -5,15 +5,14 @@
 #include "base/hash.h"
 #include "base/rule.h"
 #include "base/status.h"
+#include "check/large.h"
 #include "sim/world.h"
 #include "storage/journal_format.h"
 #include "wire/resp.h"
 
 static const char *const NAMES[SIM_WORKLOADS] = {
     "register", "counter", "list", "set", "queue", "bank", "ids", "once", "expiry", "large", "txn"};
-enum { FAILS_MAX = 2, HEALED_S = 10, LARGE_BYTES = 128 * 1024, ASK_WORDS = 6 };
-static const char OF_VALUES[] = "v0123456789.";
-enum { OF_VALUES_SIZE = sizeof(OF_VALUES) - 1 };
+enum { FAILS_MAX = 2, HEALED_S = 10, ASK_WORDS = 6 };
 enum { OPEN_MAX = 4, DOUBTS_MAX = 6 };
 
 const char *sim__workload_name(uint32_t workload) { return NAMES[workload]; }
@@ -112,63 +111,23 @@ static struct moot_instant now_of(const struct sim_world *world)
 /* How long a value lives, in the workload where they do not for ever. */
 uint64_t sim__lifetime_ms(struct moot_slice value) { return 20 + moot_hash64(value, 7) % 600; }
 
-/* Large values differ from small ones only between client and node: the history has what tells
- * them apart, and this many dots follow it. */
-static size_t dots_of(const struct sim_world *world, struct moot_slice value)
-{
-    uint64_t hash = moot_hash64(value, 3);
-    return world->swarm.workload != SIM_WORKLOAD_LARGE || hash % 2 != 0 ? 0 : hash % LARGE_BYTES;
-}
-
-/* The dots repeat. Some look like the journal's own headers, as a client can make them. */
-enum { DOTS_PERIOD = 8 };
-static void first_dots(struct moot_slice value, uint8_t dots[DOTS_PERIOD])
-{
-    uint64_t hash = moot_hash64(value, 5);
-    for (size_t at = 0; at < DOTS_PERIOD; at++) {
-        dots[at] = hash % 2 == 0 ? '-' : (uint8_t)(JOURNAL_MAGIC >> 8 * ((at + hash / 2) % 8));
-    }
-}
-
-static void put_dots(struct moot_slice value, uint8_t *out, size_t count)
-{
-    uint8_t first[DOTS_PERIOD];
-    first_dots(value, first);
-    memcpy(out, first, moot_min_u64(count, DOTS_PERIOD));
-    for (size_t done = DOTS_PERIOD; done < count; done *= 2) {
-        memcpy(out + done, out, moot_min_u64(done, count - done));
-    }
-}
-
-static bool are_dots(struct moot_slice value, const uint8_t *bytes, size_t count)
-{
-    uint8_t first[DOTS_PERIOD];
-    first_dots(value, first);
-    return memcmp(bytes, first, moot_min_u64(count, DOTS_PERIOD)) == 0 &&
-           (count <= DOTS_PERIOD || memcmp(bytes, bytes + DOTS_PERIOD, count - DOTS_PERIOD) == 0);
-}
-
+/* Large values differ from small ones only between client and node. Some look like the journal's
+ * own headers, as a client can make them. */
 static struct moot_slice on_the_wire(struct sim_world *world, struct moot_slice value)
 {
-    size_t dots = dots_of(world, value);
-    if (dots == 0) {
+    if (world->swarm.workload != SIM_WORKLOAD_LARGE) {
         return value;
     }
-    moot_buffer_reset(&world->large, 2 * LARGE_BYTES);
-    moot_buffer_append_slice(&world->large, value);
-    put_dots(value, moot_buffer_reserve(&world->large, dots), dots);
-    world->large.size += dots;
+    moot_buffer_reset(&world->large, 2 * MOOT_LARGE_MAX);
+    moot_large_put(value, JOURNAL_MAGIC, &world->large);
     return moot_buffer_slice(&world->large);
 }
 
 static struct moot_slice off_the_wire(struct sim_world *world, struct moot_slice bytes)
 {
-    struct moot_slice value = {bytes.data, 0};
-    while (value.size < bytes.size && memchr(OF_VALUES, bytes.data[value.size], OF_VALUES_SIZE)) {
-        value.size++;
-    }
-    size_t dots = bytes.size - value.size;
-    if (dots_of(world, value) != dots || !are_dots(value, bytes.data + value.size, dots)) {
+    struct moot_slice value = bytes;
+    if (world->swarm.workload == SIM_WORKLOAD_LARGE &&
+        !moot_large_take(bytes, JOURNAL_MAGIC, &value)) {
         sim__violation(world, "a large value came back with %zu bytes", bytes.size);
     }
     return value;
