@@ -139,22 +139,16 @@ static int send_all(struct cli_client *client, struct moot_slice bytes, int64_t 
     return 0;
 }
 
-int cli_command(struct cli_client *client, int argc, const char *const *argv, int limit_ms,
-                struct moot_resp_value *reply, char why[256])
+int cli_send(struct cli_client *client, struct moot_slice bytes, int limit_ms, char why[256])
+{
+    int code = send_all(client, bytes, now_ms() + limit_ms);
+    return code == 0 ? 0 : lose(client, code, why);
+}
+
+int cli_receive(struct cli_client *client, int limit_ms, struct moot_resp_value *reply,
+                char why[256])
 {
     int64_t end_ms = now_ms() + limit_ms;
-    struct moot_buffer out;
-    moot_buffer_init(&out);
-    struct moot_resp resp = {&out, 2};
-    moot_resp_array(&resp, (uint64_t)argc);
-    for (int i = 0; i < argc; i++) {
-        moot_resp_bulk_text(&resp, argv[i]);
-    }
-    int code = send_all(client, moot_buffer_slice(&out), end_ms);
-    moot_buffer_deinit(&out);
-    if (code != 0) {
-        return lose(client, code, why);
-    }
     moot_buffer_consume(&client->in, client->reply_size);
     client->reply_size = 0;
     for (;;) {
@@ -170,7 +164,7 @@ int cli_command(struct cli_client *client, int argc, const char *const *argv, in
         if (status != MOOT_EAGAIN) {
             return lose(client, EPROTO, why);
         }
-        code = wait_for(client->fd, POLLIN, end_ms);
+        int code = wait_for(client->fd, POLLIN, end_ms);
         if (code != 0) {
             return lose(client, code, why);
         }
@@ -180,6 +174,23 @@ int cli_command(struct cli_client *client, int argc, const char *const *argv, in
         }
         client->in.size += got > 0 ? (size_t)got : 0;
     }
+}
+
+int cli_command(struct cli_client *client, int argc, const char *const *argv, int limit_ms,
+                struct moot_resp_value *reply, char why[256])
+{
+    int64_t end_ms = now_ms() + limit_ms;
+    struct moot_buffer out;
+    moot_buffer_init(&out);
+    struct moot_resp resp = {&out, 2};
+    moot_resp_array(&resp, (uint64_t)argc);
+    for (int i = 0; i < argc; i++) {
+        moot_resp_bulk_text(&resp, argv[i]);
+    }
+    int status = cli_send(client, moot_buffer_slice(&out), limit_ms, why);
+    moot_buffer_deinit(&out);
+    int left_ms = (int)(end_ms - now_ms());
+    return status == 0 ? cli_receive(client, left_ms > 0 ? left_ms : 0, reply, why) : status;
 }
 
 int cli_status_of(const char *address, int limit_ms, struct moot_buffer *json, char why[256])

@@ -19,6 +19,10 @@ void cli_disconnect(struct cli_client *client);
  * then closed. */
 int cli_command(struct cli_client *client, int argc, const char *const *argv, int limit_ms,
                 struct moot_resp_value *reply, char why[256]);
+/* The two halves of it: bytes as they are, and the reply that comes next. */
+int cli_send(struct cli_client *client, struct moot_slice bytes, int limit_ms, char why[256]);
+int cli_receive(struct cli_client *client, int limit_ms, struct moot_resp_value *reply,
+                char why[256]);
 /* Connects, asks `MOOT STATUS`, and appends the JSON. -1 and `why`. */
 int cli_status_of(const char *address, int limit_ms, struct moot_buffer *json, char why[256]);
 

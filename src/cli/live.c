@@ -53,7 +53,7 @@ static const struct argp_option table[] = {
     {"histories", KEY_HISTORIES, "DIR", 0, "write what clients saw, for moot check --history", 1},
     {"nodes", KEY_NODES, "N", 0, "--live: how many nodes (3)", 2},
     {"faults", KEY_FAULTS, "NAME,...", 0, "--live: which faults, see below (all)", 2},
-    {"loopback", KEY_LOOPBACK, NULL, 0, "--live: no namespaces, only faults of processes", 2},
+    {"loopback", KEY_LOOPBACK, NULL, 0, "--live: no faults of the network", 2},
     {"keep", KEY_KEEP, NULL, 0, "--live: leave the folder with data and logs", 2},
     {"hook", KEY_HOOK, "CMD", 0, "--target: run by sh when a fault is due", 3},
     {"spread", KEY_SPREAD, NULL, 0, "--target: clients of all servers at once", 3},
@@ -64,9 +64,14 @@ static const char doc[] =
     "Drives real servers with concurrent clients under faults, and judges what the clients were "
     "told. Exits with 0 when every promise was kept, 1 when one was broken, and 2 when that is not "
     "known.\v"
-    "Faults of processes (group process): kill, pause. Of disks: replace.\n"
-    "Of the network (group network), where namespaces can be made: delay, loss,\n"
-    "and (group partition) isolate, halves, bridge, one-way, flap. Or none.\n"
+    "Faults, one at a time, and their groups:\n"
+    "  process    kill, pause\n"
+    "  disk       replace (all is lost, a new node comes), disk-full\n"
+    "  clock      skew (within the bound), jump (beyond it)\n"
+    "  network    delay, loss, and those of partition\n"
+    "  partition  isolate (the leader), halves, bridge, one-way, flap\n"
+    "or all, or none. What a machine does not allow is left out, and said: the\n"
+    "network needs namespaces, disk-full a mount namespace, clock libfaketime.\n"
     "\n"
     "Without --spread, clients of --target use the first server until it is lost or\n"
     "refuses, and then the next. --hook finds MOOT_EVENT (begin or end) and\n"
@@ -172,7 +177,7 @@ struct run {
     struct live_faults faults;
     struct live_result result;
     struct live_report report;
-    char network[512], what[512], again[1024];
+    char network[1024], what[512], again[1024];
 };
 
 static bool take_targets(struct run *run, const char *text)
@@ -200,38 +205,66 @@ static bool take_targets(struct run *run, const char *text)
     return count > 0;
 }
 
-/* Namespaces when they can be had; says which it is. */
-static bool connect_nodes(struct run *run)
+/* What cannot be had here: said in the report, and at once to whoever asked for it by name. */
+static void leave_out(struct run *run, const char *group, const char *why)
+{
+    uint32_t bits = 0;
+    live_faults_parse(group, &bits);
+    size_t size = strlen(run->network);
+    if ((run->faults.enabled & bits) == 0) {
+        return;
+    }
+    snprintf(run->network + size, sizeof(run->network) - size, "; left out: %s (%s)", group, why);
+    if (run->options->faults_text != NULL && strcmp(run->options->faults_text, "all") != 0) {
+        fprintf(stderr, "moot: left out: %s: %s\n", group, why);
+    }
+    run->faults.enabled &= ~bits;
+}
+
+static bool wants(const struct run *run, const char *group)
+{
+    uint32_t bits = 0;
+    live_faults_parse(group, &bits);
+    return (run->faults.enabled & bits) != 0;
+}
+
+/* Namespaces, small disks and clocks of their own, when they are needed and can be had. */
+static void prepare(struct run *run)
 {
     char why[LIVE_WHY_BYTES] = "--loopback was given";
-    bool networked =
+    struct live_cluster *cluster = &run->cluster;
+    cluster->networked =
         !run->options->loopback && live_network_start(LIVE_SERVERS_MAX, run->options->seed, why);
-    uint32_t process = 0;
-    live_faults_parse("process,replace", &process);
-    if (networked) {
-        snprintf(run->network, sizeof(run->network),
-                 "a network namespace for each node, and a switch between them");
-        return true;
+    snprintf(run->network, sizeof(run->network), "%s",
+             cluster->networked ? "a network namespace for each node, and a switch between them"
+                                : "loopback");
+    if (!cluster->networked) {
+        leave_out(run, "network", why);
     }
-    snprintf(run->network, sizeof(run->network), "loopback, so no faults of the network (%s)", why);
-    if ((run->faults.enabled & ~process) != 0 && run->options->faults_text != NULL &&
-        strcmp(run->options->faults_text, "all") != 0) {
-        fprintf(stderr, "moot: faults of the network are left out: %s\n", why);
+    if (wants(run, "disk-full")) {
+        cluster->has_disks = live_disks_start((uint32_t)run->options->nodes + 1, why);
+        if (!cluster->has_disks) {
+            leave_out(run, "disk-full", why);
+        }
     }
-    run->faults.enabled &= process;
-    return false;
+    if (wants(run, "clock")) {
+        cluster->has_clocks = live_clocks_start(why);
+        if (!cluster->has_clocks) {
+            leave_out(run, "clock", why);
+        }
+    }
 }
 
 static bool begin_live(struct run *run)
 {
     const struct options *options = run->options;
-    bool networked = connect_nodes(run);
+    prepare(run);
     run->servers.spread = true;
     run->faults.cluster = &run->cluster;
     snprintf(run->what, sizeof(run->what), "%ld new nodes of moot " MOOT_VERSION, options->nodes);
     printf("%s\nnetwork: %s\n", run->what, run->network);
     fflush(stdout);
-    return live_cluster_start(&run->cluster, &run->servers, (uint32_t)options->nodes, networked);
+    return live_cluster_start(&run->cluster, &run->servers, (uint32_t)options->nodes);
 }
 
 static void begin_target(struct run *run)
@@ -273,9 +306,13 @@ static bool drive(struct run *run)
 {
     const struct options *options = run->options;
     struct live_report *report = &run->report;
+    uint32_t models = LIVE_MODELS_ALL;
+    if (options->target != NULL && !live_knows(&run->servers, "WITH")) {
+        models &= ~(1u << LIVE_ONCE); /* It is moot's own. */
+    }
     struct live_clients *clients =
         live_clients_start(&run->servers, (uint32_t)options->clients, options->seed,
-                           (uint32_t)options->pace_ms * 1000);
+                           (uint32_t)options->pace_ms * 1000, models);
     report->start_ns = live_now_ns();
     live_faults_run(&run->faults, report->start_ns + (uint64_t)options->seconds * 1000000000u);
     if (live_is_interrupted()) {
@@ -302,6 +339,12 @@ static int conclude(struct run *run)
     report->result = &run->result;
     if (run->cluster.networked) {
         report->packets = live_network_packets();
+    }
+    for (uint32_t i = 0; i < run->faults.count; i++) {
+        enum live_fault fault = run->faults.bands[i].fault;
+        if (fault == LIVE_FAULT_SKEW || fault == LIVE_FAULT_JUMP) {
+            report->clocks_ms = MOOT_CLOCK_BOUND_MS;
+        }
     }
     live_report_judge(report);
     live_report_print(report);

@@ -3,8 +3,12 @@
  *     live.c          the command line, and the run from its beginning to its verdict
  *     live_cluster.c  a cluster of this program in a folder of its own; its processes
  *     live_network.c  network namespaces, and the switch between them that cuts, delays and loses
+ *     live_disks.c    a small disk for each node, that can be filled
+ *     live_clocks.c   a wall clock for each node, that can be set
  *     live_faults.c   which fault comes when, from the seed; healing
- *     live_clients.c  clients: connections, outcomes, histories, samples of latency
+ *     live_machines.c faults of disks and clocks, and what a node has to do then
+ *     live_clients.c  clients: threads, connections, histories, samples of latency
+ *     live_steps.c    how they ask: one command, several at once, several that belong together
  *     live_work.c     what they ask
  *     live_report.c   the verdict in words, live_page.c the page
  *
@@ -43,7 +47,12 @@ struct live_servers {
     X(COUNTER, "counter", "counters are linearizable (INCRBY, GET)")                               \
     X(APPEND, "append", "lists are linearizable (RPUSH, LPUSH, LPOP, RPOP, LLEN, LRANGE)")         \
     X(SET, "set", "no acknowledged element of a set is lost (HSET, HKEYS)")                        \
-    X(QUEUE, "queue", "queues lose nothing and give nothing twice (RPUSH, LPOP, BLPOP)")
+    X(QUEUE, "queue", "queues lose nothing and give nothing twice (RPUSH, LPOP, BLPOP)")           \
+    X(BANK, "bank", "a transfer is whole or not at all: the total is kept (MULTI, INCRBY, MGET)")  \
+    X(IDS, "ids", "no id is given twice (INCR)")                                                   \
+    X(ONCE, "once", "an increment that is sent again counts once (WITH ID, INCRBY, GET)")          \
+    X(EXPIRY, "expiry", "a key lives as long as it was told to, and no longer (SET PX, GET)")      \
+    X(LARGE, "large", "large values come back whole, and are linearizable (SET, GET)")
 enum live_model {
 #define X(name, text, promise) LIVE_##name,
     LIVE_MODELS(X)
@@ -68,8 +77,11 @@ struct live_result {
 };
 struct live_clients;
 
+enum { LIVE_MODELS_ALL = (1u << LIVE_MODELS_COUNT) - 1 };
+
+/* `models`: a bit for each that is to be asked. */
 struct live_clients *live_clients_start(struct live_servers *servers, uint32_t count, uint64_t seed,
-                                        uint32_t pace_us);
+                                        uint32_t pace_us, uint32_t models);
 /* Ends the load; what is under way is answered, or in doubt after a time-out. */
 void live_clients_end(struct live_clients *clients);
 /* Reads every key through every server that serves (with servers->spread) or the first one. False:
@@ -80,24 +92,43 @@ void live_clients_result(struct live_clients *clients, struct live_result *resul
 void live_result_deinit(struct live_result *result);
 /* A write that changes nothing, but goes the whole way. */
 bool live_serves(const char *address, int limit_ms);
+/* Whether the first of the servers that answers knows the command. */
+bool live_knows(const struct live_servers *servers, const char *command);
 
 /* ---- what clients ask (live_work.c) ---- */
 enum { LIVE_WORD_BYTES = 64, LIVE_KEYS = 6 /* of a model, at one time */, LIVE_EPOCH_S = 2 };
+enum { LIVE_WORDS_MAX = 10 };
+enum live_steps {
+    LIVE_STEPS_ONE,      /* One command. */
+    LIVE_STEPS_CAS,      /* WATCH, GET, MULTI, SET, EXEC */
+    LIVE_STEPS_TRANSFER, /* MULTI, INCRBY of `key`, INCRBY of `other`, EXEC */
+    LIVE_STEPS_ONCE,     /* One command, sent again until it is answered. */
+};
 struct live_work {
     enum live_model model;
+    enum live_steps steps;
     enum moot_operation_kind kind;
-    const char *words[4]; /* NULL after the last. */
+    const char *words[LIVE_WORDS_MAX]; /* NULL after the last. */
     struct moot_history_value argument;
     char key[LIVE_WORD_BYTES], value[LIVE_WORD_BYTES];
+    char other[LIVE_KEYS][LIVE_WORD_BYTES]; /* More keys, or an id. */
+    char number[24], less[24];              /* Milliseconds to live, or an amount and minus it. */
 };
-/* The words and the argument point into `work`. */
-void live_work_choose(struct live_work *work, struct moot_rng *rng, uint64_t seed, uint64_t epoch,
-                      uint32_t client, uint64_t number);
-void live_work_last_read(struct live_work *work, uint64_t seed, uint64_t number);
+/* Which work it is to be; the words and the argument point into `work`. */
+struct live_choice {
+    uint64_t seed, epoch, number;
+    uint32_t client, models;
+};
+void live_work_choose(struct live_work *work, struct moot_rng *rng,
+                      const struct live_choice *choice);
+/* False: nothing needs to be read there. */
+bool live_work_last_read(struct live_work *work, uint64_t seed, uint64_t number);
 static inline uint64_t live_work_last_reads(uint64_t epochs)
 {
     return epochs * LIVE_MODELS_COUNT * LIVE_KEYS;
 }
+/* How long the value of an expiring key lives. */
+uint64_t live_work_lifetime_ms(struct moot_slice value);
 
 /* ---- the network (live_network.c) ---- */
 struct live_link {
@@ -118,6 +149,23 @@ struct live_packets {
 };
 struct live_packets live_network_packets(void);
 
+/* ---- disks and clocks (live_disks.c, live_clocks.c) ---- */
+enum { LIVE_DISK_MIB = 1024 };
+/* Both before the nodes are started; false and why. `count`: disks, at most at a time. */
+bool live_disks_start(uint32_t count, char why[LIVE_WHY_BYTES]);
+bool live_clocks_start(char why[LIVE_WHY_BYTES]);
+/* Mounts one on the folder, which it makes; false: said why. */
+bool live_disks_make(const char *folder);
+void live_disks_drop(const char *folder);
+/* What is on it stays in the folder, without it. */
+void live_disks_keep(const char *folder);
+/* Leaves so much room; false: it could not. */
+bool live_disks_fill(const char *folder, uint64_t leave_bytes);
+void live_disks_free(const char *folder);
+/* How far a node's wall clock is off; `folder` is the cluster's. */
+bool live_clocks_set(const char *folder, uint32_t node, int64_t off_ms);
+const char *const *live_clocks_environment(const char *folder, uint32_t node);
+
 /* ---- the cluster (live_cluster.c) ---- */
 struct live_cluster {
     struct cli_nodes nodes;
@@ -125,11 +173,12 @@ struct live_cluster {
     pid_t pids[LIVE_SERVERS_MAX];
     bool is_stopped[LIVE_SERVERS_MAX]; /* by SIGSTOP */
     int64_t ids[LIVE_SERVERS_MAX];
-    bool networked;
+    bool networked, has_disks, has_clocks;
+    bool disk_is_made[LIVE_SERVERS_MAX];
 };
-/* Makes a folder, starts `count` nodes and waits until all serve writes. False: said why. */
-bool live_cluster_start(struct live_cluster *cluster, struct live_servers *servers, uint32_t count,
-                        bool networked);
+/* Makes a folder, starts `count` nodes and waits until all serve writes. False: said why. Which of
+ * networks, disks and clocks it has is set before. */
+bool live_cluster_start(struct live_cluster *cluster, struct live_servers *servers, uint32_t count);
 /* Ends every process; removes the folder unless it is to be kept. */
 void live_cluster_end(struct live_cluster *cluster, bool keep);
 /* Nodes are numbered from 0. */
@@ -142,8 +191,12 @@ void live_cluster_stop(struct live_cluster *cluster, uint32_t node);
 void live_cluster_continue(struct live_cluster *cluster, uint32_t node);
 /* The node loses its disk; a new one joins and takes its place. False: said why. */
 bool live_cluster_replace(struct live_cluster *cluster, uint32_t node);
-/* Names of nodes that ended though nobody ended them: started again and counted. */
+/* Nodes that ended though nobody ended them are started again; how many they were. */
 uint32_t live_cluster_look_after(struct live_cluster *cluster);
+/* The same of one that may have ended. */
+void live_cluster_revive(struct live_cluster *cluster, uint32_t node);
+void live_cluster_folder(const struct live_cluster *cluster, uint32_t node,
+                         char out[CLI_PATH_BYTES]);
 /* Waits until every member serves writes. */
 bool live_cluster_serves(const struct live_cluster *cluster, uint64_t seconds);
 
@@ -152,6 +205,9 @@ bool live_cluster_serves(const struct live_cluster *cluster, uint64_t seconds);
     X(KILL, "kill", "SIGKILL, and started again")                                                  \
     X(PAUSE, "pause", "SIGSTOP and SIGCONT")                                                       \
     X(REPLACE, "replace", "disk lost; a new node takes the place")                                 \
+    X(DISK_FULL, "disk-full", "a disk nearly full, or to the last byte")                           \
+    X(SKEW, "skew", "a wall clock off, by less than the bound")                                    \
+    X(JUMP, "jump", "a wall clock far off, forward or back")                                       \
     X(ISOLATE, "isolate", "the leader cut off from all other nodes")                               \
     X(HALVES, "halves", "two groups that do not hear each other")                                  \
     X(BRIDGE, "bridge", "two groups that only one node hears both of")                             \
@@ -183,7 +239,8 @@ struct live_faults {
     uint32_t count, ended_alone, recovery_s;
     char stuck[128]; /* Empty, or what did not come to its end. */
 };
-/* Names with commas, and the groups all, process, partition, network. False: no such name. */
+/* Names with commas, and the groups all, process, disk, clock, partition, network. False: no such
+ * name. */
 bool live_faults_parse(const char *text, uint32_t *enabled);
 /* One fault after the other until `end_ns`. */
 void live_faults_run(struct live_faults *faults, uint64_t end_ns);
@@ -191,9 +248,10 @@ void live_faults_run(struct live_faults *faults, uint64_t end_ns);
 /* ---- the report ---- */
 struct live_report {
     const char *what;    /* Which servers. */
-    const char *network; /* How they are connected. */
+    const char *network; /* How they are connected, and what else could not be had. */
     const char *again;   /* The command line. */
     uint64_t seed, start_ns, end_ns;
+    uint64_t clocks_ms; /* How far the clocks of leaders may be apart, by what was done to them. */
     const struct live_faults *faults;
     const struct live_result *result;
     struct moot_verdict verdicts[LIVE_MODELS_COUNT];

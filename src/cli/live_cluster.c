@@ -26,6 +26,23 @@ enum {
     CACHE_MB = 16,
 };
 
+void live_cluster_folder(const struct live_cluster *cluster, uint32_t node,
+                         char out[CLI_PATH_BYTES])
+{
+    cli_nodes_folder(&cluster->nodes, node + 1, out);
+}
+
+static bool make_disk(struct live_cluster *cluster, uint32_t node)
+{
+    char folder[CLI_PATH_BYTES];
+    live_cluster_folder(cluster, node, folder);
+    if (cluster->has_disks && !cluster->disk_is_made[node]) {
+        cluster->disk_is_made[node] = live_disks_make(folder);
+        return cluster->disk_is_made[node];
+    }
+    return true;
+}
+
 static bool spawn(struct live_cluster *cluster, uint32_t node, const char *join)
 {
     char host[32];
@@ -36,9 +53,15 @@ static bool spawn(struct live_cluster *cluster, uint32_t node, const char *join)
         options.host = host;
         options.network = live_network_namespace(node + 1);
     }
-    cluster->pids[node] = cli_nodes_spawn(&cluster->nodes, node + 1, &options);
+    if (cluster->has_clocks) {
+        options.environment = live_clocks_environment(cluster->nodes.dir, node);
+    }
+    bool ready = make_disk(cluster, node) &&
+                 (!cluster->has_clocks || live_clocks_set(cluster->nodes.dir, node, 0));
+    pid_t pid = ready ? cli_nodes_spawn(&cluster->nodes, node + 1, &options) : -1;
+    cluster->pids[node] = pid > 0 ? pid : 0;
     cluster->is_stopped[node] = false;
-    return cluster->pids[node] > 0;
+    return pid > 0;
 }
 
 /* Where a node is found, in a network of our own. */
@@ -56,12 +79,12 @@ static void publish(struct live_cluster *cluster, uint32_t node)
     atomic_store(&cluster->servers->count, node + 1);
 }
 
-bool live_cluster_start(struct live_cluster *cluster, struct live_servers *servers, uint32_t count,
-                        bool networked)
+bool live_cluster_start(struct live_cluster *cluster, struct live_servers *servers, uint32_t count)
 {
+    bool networked = cluster->networked;
     const char *temporary = getenv("TMPDIR");
     char folder[CLI_PATH_BYTES];
-    *cluster = (struct live_cluster){.servers = servers, .networked = networked};
+    cluster->servers = servers;
     snprintf(folder, sizeof(folder), "%.3900s/moot-live-XXXXXX",
              temporary != NULL && *temporary != '\0' ? temporary : "/tmp");
     if (mkdtemp(folder) == NULL) {
@@ -71,6 +94,7 @@ bool live_cluster_start(struct live_cluster *cluster, struct live_servers *serve
     if (cli_nodes_make(&cluster->nodes, folder, count, networked ? PORT_IN_NETWORK : 0) != 0) {
         return false;
     }
+    cluster->nodes.logs_outside = true; /* A node's folder may be lost, or full. */
     for (uint32_t i = 0; i < count; i++) {
         if (networked) {
             name_in_network(&cluster->nodes, i);
@@ -107,8 +131,15 @@ void live_cluster_end(struct live_cluster *cluster, bool keep)
                 STOP_MS / 1000);
     }
     cli_nodes_let_ports_go(&cluster->nodes);
+    for (uint32_t i = 0; i < cluster->nodes.count; i++) {
+        if (cluster->disk_is_made[i]) {
+            char folder[CLI_PATH_BYTES];
+            live_cluster_folder(cluster, i, folder);
+            keep ? live_disks_keep(folder) : live_disks_drop(folder);
+        }
+    }
     if (keep && cluster->nodes.dir[0] != '\0') {
-        printf("kept: %s (logs in node*/log)\n", cluster->nodes.dir);
+        printf("kept: %s (logs in node*.log)\n", cluster->nodes.dir);
     } else if (cluster->nodes.dir[0] != '\0') {
         nftw(cluster->nodes.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     }
@@ -186,6 +217,14 @@ void live_cluster_continue(struct live_cluster *cluster, uint32_t node)
         kill(cluster->pids[node], SIGCONT);
     }
     cluster->is_stopped[node] = false;
+}
+
+void live_cluster_revive(struct live_cluster *cluster, uint32_t node)
+{
+    if (cluster->pids[node] > 0 &&
+        waitpid(cluster->pids[node], NULL, WNOHANG) == cluster->pids[node]) {
+        spawn(cluster, node, NULL);
+    }
 }
 
 uint32_t live_cluster_look_after(struct live_cluster *cluster)
@@ -273,6 +312,11 @@ bool live_cluster_replace(struct live_cluster *cluster, uint32_t node)
     live_cluster_kill(cluster, node);
     cli_nodes_folder(&cluster->nodes, node + 1, folder);
     nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    if (cluster->disk_is_made[node]) {
+        live_disks_drop(folder);
+        cluster->disk_is_made[node] = false;
+        (void)rmdir(folder);
+    }
     while (through == node || !live_cluster_has(cluster, through)) {
         through++;
     }

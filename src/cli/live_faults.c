@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 
 #include "base/assert.h"
-#include "cli/live.h"
+#include "cli/live_faults.h"
 
 enum {
     GAP_MS = 700,      /* At most, between two faults. */
@@ -25,6 +25,8 @@ const char *const live_fault_names[LIVE_FAULTS_COUNT] = {
 
 #define BIT(name)      (1u << LIVE_FAULT_##name)
 #define PROCESS_BITS   (BIT(KILL) | BIT(PAUSE))
+#define DISK_BITS      (BIT(REPLACE) | BIT(DISK_FULL))
+#define CLOCK_BITS     (BIT(SKEW) | BIT(JUMP))
 #define PARTITION_BITS (BIT(ISOLATE) | BIT(HALVES) | BIT(BRIDGE) | BIT(ONE_WAY) | BIT(FLAP))
 #define NETWORK_BITS   (PARTITION_BITS | BIT(DELAY) | BIT(LOSS))
 
@@ -33,8 +35,10 @@ bool live_faults_parse(const char *text, uint32_t *enabled)
     static const struct {
         const char *name;
         uint32_t bits;
-    } groups[] = {{"all", PROCESS_BITS | BIT(REPLACE) | NETWORK_BITS},
+    } groups[] = {{"all", PROCESS_BITS | DISK_BITS | CLOCK_BITS | NETWORK_BITS},
                   {"process", PROCESS_BITS},
+                  {"disk", DISK_BITS},
+                  {"clock", CLOCK_BITS},
                   {"partition", PARTITION_BITS},
                   {"network", NETWORK_BITS},
                   {"none", 0}};
@@ -64,7 +68,7 @@ bool live_faults_parse(const char *text, uint32_t *enabled)
 
 /* ---- choosing ---- */
 
-static void get_stuck(struct live_faults *faults, const char *what)
+void live__get_stuck(struct live_faults *faults, const char *what)
 {
     if (!live_is_interrupted() && faults->stuck[0] == '\0') {
         const struct live_band *band = &faults->bands[faults->count - 1];
@@ -73,12 +77,12 @@ static void get_stuck(struct live_faults *faults, const char *what)
     }
 }
 
-static uint64_t chance_ms(struct live_faults *faults)
+uint64_t live__chance_ms(struct live_faults *faults)
 {
     return moot_rng_between(&faults->rng, FAULT_MIN_MS, FAULT_MAX_MS);
 }
 
-static uint32_t members(const struct live_faults *faults, uint32_t out[LIVE_SERVERS_MAX])
+uint32_t live__members(const struct live_faults *faults, uint32_t out[LIVE_SERVERS_MAX])
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < faults->cluster->nodes.count; i++) {
@@ -91,10 +95,10 @@ static uint32_t members(const struct live_faults *faults, uint32_t out[LIVE_SERV
 }
 
 /* A member; every second time the one that leads. */
-static uint32_t choose_victim(struct live_faults *faults)
+uint32_t live__choose_victim(struct live_faults *faults)
 {
     uint32_t all[LIVE_SERVERS_MAX];
-    uint32_t count = members(faults, all);
+    uint32_t count = live__members(faults, all);
     bool leader = moot_rng_chance(&faults->rng, 1, 2);
     uint32_t other = all[moot_rng_below(&faults->rng, count)];
     return leader ? live_cluster_leader(faults->cluster) : other;
@@ -127,7 +131,7 @@ static void cut_both(uint32_t a, uint32_t b)
 static void cut_from_all(struct live_faults *faults, uint32_t node, bool both)
 {
     uint32_t all[LIVE_SERVERS_MAX];
-    uint32_t count = members(faults, all);
+    uint32_t count = live__members(faults, all);
     for (uint32_t i = 0; i < count; i++) {
         if (all[i] != node) {
             cut(node, all[i]);
@@ -142,7 +146,7 @@ static void cut_from_all(struct live_faults *faults, uint32_t node, bool both)
 static void cut_halves(struct live_faults *faults, bool bridged, struct live_band *band)
 {
     uint32_t all[LIVE_SERVERS_MAX];
-    uint32_t count = members(faults, all);
+    uint32_t count = live__members(faults, all);
     shuffle(faults, all, count);
     uint32_t first = bridged ? 1 : 0;
     uint32_t middle = first + (count - first) / 2;
@@ -162,7 +166,7 @@ static void cut_halves(struct live_faults *faults, bool bridged, struct live_ban
 static void spoil_links(struct live_faults *faults, bool loss, struct live_band *band)
 {
     uint32_t all[LIVE_SERVERS_MAX], spoiled = 0;
-    uint32_t count = members(faults, all);
+    uint32_t count = live__members(faults, all);
     uint32_t delay_ms = (uint32_t)moot_rng_between(&faults->rng, 1, 80);
     uint32_t lost = (uint32_t)moot_rng_between(&faults->rng, 10, 300);
     struct live_link link = {.loss = loss ? lost : 0,
@@ -188,12 +192,12 @@ static void spoil_links(struct live_faults *faults, bool loss, struct live_band 
 static void run_network(struct live_faults *faults, struct live_band *band)
 {
     uint32_t victim = 0;
-    uint64_t left_ms = chance_ms(faults);
+    uint64_t left_ms = live__chance_ms(faults);
     if (band->fault == LIVE_FAULT_ISOLATE) {
         victim = live_cluster_leader(faults->cluster);
         cut_from_all(faults, victim, true);
     } else if (band->fault == LIVE_FAULT_ONE_WAY || band->fault == LIVE_FAULT_FLAP) {
-        victim = choose_victim(faults);
+        victim = live__choose_victim(faults);
         cut_from_all(faults, victim, band->fault == LIVE_FAULT_FLAP);
     } else if (band->fault == LIVE_FAULT_DELAY || band->fault == LIVE_FAULT_LOSS) {
         spoil_links(faults, band->fault == LIVE_FAULT_LOSS, band);
@@ -238,7 +242,7 @@ static void heal(struct live_faults *faults, enum live_fault fault, uint32_t nod
 {
     if (fault == LIVE_FAULT_KILL) {
         if (!live_cluster_restart(faults->cluster, node)) {
-            get_stuck(faults, "a node could not be started again");
+            live__get_stuck(faults, "a node could not be started again");
         }
     } else {
         live_cluster_continue(faults->cluster, node);
@@ -247,9 +251,9 @@ static void heal(struct live_faults *faults, enum live_fault fault, uint32_t nod
 
 static void run_process(struct live_faults *faults, struct live_band *band)
 {
-    uint32_t all[LIVE_SERVERS_MAX], count = members(faults, all);
+    uint32_t all[LIVE_SERVERS_MAX], count = live__members(faults, all);
     bool two = count > 1 && moot_rng_below(&faults->rng, 100) < TWO_PERCENT;
-    uint32_t victims[2] = {choose_victim(faults)};
+    uint32_t victims[2] = {live__choose_victim(faults)};
     uint32_t other = (uint32_t)moot_rng_below(&faults->rng, count);
     victims[1] = all[other] != victims[0] ? all[other] : all[(other + 1) % count];
     snprintf(band->words, sizeof(band->words), two ? "nodes %lld, %lld" : "node %lld",
@@ -258,7 +262,7 @@ static void run_process(struct live_faults *faults, struct live_band *band)
     for (int i = 0; i < 1 + two; i++) {
         strike(faults, band->fault, victims[i]);
     }
-    live_nap_ms(chance_ms(faults));
+    live_nap_ms(live__chance_ms(faults));
     for (int i = 0; i < 1 + two; i++) {
         heal(faults, band->fault, victims[i]);
     }
@@ -266,11 +270,11 @@ static void run_process(struct live_faults *faults, struct live_band *band)
 
 static void run_replace(struct live_faults *faults, struct live_band *band)
 {
-    uint32_t victim = choose_victim(faults);
+    uint32_t victim = live__choose_victim(faults);
     snprintf(band->words, sizeof(band->words), "node %lld",
              (long long)faults->cluster->ids[victim]);
     if (!live_cluster_replace(faults->cluster, victim)) {
-        get_stuck(faults, "a node was not replaced");
+        live__get_stuck(faults, "a node was not replaced");
         return;
     }
     size_t size = strlen(band->words);
@@ -297,7 +301,7 @@ static void run_hook(struct live_faults *faults, struct live_band *band)
 {
     snprintf(band->words, sizeof(band->words), "fault %u", faults->count);
     call_hook(faults, "begin", faults->count);
-    live_nap_ms(chance_ms(faults));
+    live_nap_ms(live__chance_ms(faults));
     call_hook(faults, "end", faults->count);
 }
 
@@ -307,7 +311,7 @@ static bool may_replace(const struct live_faults *faults)
 {
     uint32_t all[LIVE_SERVERS_MAX];
     return faults->cluster != NULL && faults->cluster->nodes.count < LIVE_SERVERS_MAX &&
-           members(faults, all) >= 3;
+           live__members(faults, all) >= 3;
 }
 
 /* A fault that is enabled, or COUNT. */
@@ -332,6 +336,10 @@ static void one_round(struct live_faults *faults, enum live_fault fault)
         run_hook(faults, band);
     } else if (fault == LIVE_FAULT_REPLACE) {
         run_replace(faults, band);
+    } else if (fault == LIVE_FAULT_DISK_FULL) {
+        live__run_disk(faults, band);
+    } else if (fault == LIVE_FAULT_SKEW || fault == LIVE_FAULT_JUMP) {
+        live__run_clock(faults, band);
     } else if (fault == LIVE_FAULT_KILL || fault == LIVE_FAULT_PAUSE) {
         run_process(faults, band);
     } else {
@@ -341,7 +349,7 @@ static void one_round(struct live_faults *faults, enum live_fault fault)
     if (faults->cluster != NULL && !live_is_interrupted()) {
         faults->ended_alone += live_cluster_look_after(faults->cluster);
         if (!live_cluster_serves(faults->cluster, faults->recovery_s)) {
-            get_stuck(faults, "not every node served writes again in time");
+            live__get_stuck(faults, "not every node served writes again in time");
         }
     }
     band->serving_ns = live_now_ns();

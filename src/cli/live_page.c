@@ -286,7 +286,8 @@ static const char style[] =
     ".p50{stroke:#2f6fd0}.p99{stroke:#8a4fc4}.max{stroke:#b9bfca}\n"
     ".wrong path{stroke:#d0021b;stroke-width:2;stroke-dasharray:4 2}\n"
     ".band rect{fill:#e2574c;opacity:.22}.band.pause rect{fill:#e0a100}"
-    ".band.replace rect{fill:#7a4fd0}.band.delay rect,.band.loss rect{fill:#2f9fd0}"
+    ".band.replace rect,.band.disk-full rect{fill:#7a4fd0}"
+    ".band.skew rect,.band.jump rect{fill:#1f9d8f}.band.delay rect,.band.loss rect{fill:#2f9fd0}"
     ".band.isolate rect,.band.halves rect,.band.bridge rect,.band.one-way rect,"
     ".band.flap rect{fill:#2f6fd0}\n"
     ".band rect.after{opacity:.08}.band:hover rect{opacity:.4}\n"
@@ -334,7 +335,8 @@ static void add_promises(struct page *page)
               "<th>operations<th>keys</tr>\n");
     for (int model = 0; model < LIVE_MODELS_COUNT; model++) {
         const struct moot_verdict *verdict = &page->report->verdicts[model];
-        add(page, "<tr><td>%s<td>", moot_judgement_text(verdict->judgement));
+        bool asked = page->report->result->histories[model].count > 0;
+        add(page, "<tr><td>%s<td>", asked ? moot_judgement_text(verdict->judgement) : "not asked");
         add_text(page, moot_slice_text(live_model_promises[model]));
         if (verdict->words.size > 0) {
             add(page, "<pre>");

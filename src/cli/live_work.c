@@ -4,8 +4,10 @@
  * so that one key for the whole run would make judging it slow. */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/assert.h"
+#include "base/hash.h"
 #include "cli/live.h"
 
 const char *const live_model_names[LIVE_MODELS_COUNT] = {
@@ -19,21 +21,39 @@ const char *const live_model_promises[LIVE_MODELS_COUNT] = {
 #undef X
 };
 
-/* With the seed, because keys must be new: the target may have seen another run. */
-static void make_key(struct live_work *work, uint64_t seed, uint64_t epoch, uint64_t i)
+/* So often is a model asked. Sets of large values keep the disks busy, and judging ids is easy. */
+static const uint8_t weights[LIVE_MODELS_COUNT] = {
+    [LIVE_REGISTER] = 4, [LIVE_COUNTER] = 3, [LIVE_APPEND] = 3, [LIVE_SET] = 3,    [LIVE_QUEUE] = 3,
+    [LIVE_BANK] = 2,     [LIVE_IDS] = 1,     [LIVE_ONCE] = 2,   [LIVE_EXPIRY] = 3, [LIVE_LARGE] = 1,
+};
+
+enum { LIFE_MIN_MS = 50, LIFE_SPAN_MS = 3000, EXPIRY_EPOCHS = 6, TRANSFER_MAX = 100 };
+
+uint64_t live_work_lifetime_ms(struct moot_slice value)
 {
-    snprintf(work->key, sizeof(work->key), "%s:%llu:%llu:%llu", live_model_names[work->model],
-             (unsigned long long)seed, (unsigned long long)epoch, (unsigned long long)i);
+    return LIFE_MIN_MS + moot_hash64(value, 7) % LIFE_SPAN_MS;
+}
+
+/* With the seed, because keys must be new: the target may have seen another run. Keys that expire
+ * stay in use for longer than they live; there is one counter of ids. */
+static void name_key(char out[LIVE_WORD_BYTES], enum live_model model, uint64_t seed,
+                     uint64_t epoch, uint64_t i)
+{
+    epoch = model == LIVE_EXPIRY ? epoch / EXPIRY_EPOCHS : model == LIVE_IDS ? 0 : epoch;
+    snprintf(out, LIVE_WORD_BYTES, "%s:%llu:%llu:%llu", live_model_names[model],
+             (unsigned long long)seed, (unsigned long long)epoch,
+             model == LIVE_IDS ? 0 : (unsigned long long)i);
 }
 
 static void ask(struct live_work *work, enum moot_operation_kind kind, const char *command,
                 bool has_value)
 {
+    memset(work->words, 0, sizeof(work->words));
+    work->steps = LIVE_STEPS_ONE;
     work->kind = kind;
     work->words[0] = command;
     work->words[1] = work->key;
     work->words[2] = has_value ? work->value : NULL;
-    work->words[3] = NULL;
     work->argument =
         has_value ? moot_history_bytes(moot_slice_text(work->value)) : moot_history_none();
 }
@@ -53,6 +73,7 @@ static void choose_register(struct live_work *work, struct moot_rng *rng, bool p
         ask(work, MOOT_OPERATION_DELETE, "DEL", false);
     } else {
         ask(work, MOOT_OPERATION_CAS, "EXEC", true);
+        work->steps = LIVE_STEPS_CAS;
     }
 }
 
@@ -115,14 +136,92 @@ static void choose_queue(struct live_work *work, struct moot_rng *rng, bool writ
     }
 }
 
-void live_work_choose(struct live_work *work, struct moot_rng *rng, uint64_t seed, uint64_t epoch,
-                      uint32_t client, uint64_t number)
+static void read_accounts(struct live_work *work, uint64_t seed, uint64_t epoch)
 {
-    work->model = (enum live_model)moot_rng_below(rng, LIVE_MODELS_COUNT);
+    ask(work, MOOT_OPERATION_READ, "MGET", false);
+    for (uint64_t i = 0; i < LIVE_KEYS; i++) {
+        name_key(work->other[i], LIVE_BANK, seed, epoch, i);
+        work->words[1 + i] = work->other[i];
+    }
+}
+
+/* Where nothing was is nothing, so the sum is 0. */
+static void choose_bank(struct live_work *work, struct moot_rng *rng,
+                        const struct live_choice *choice, bool writes)
+{
+    if (!writes) {
+        read_accounts(work, choice->seed, choice->epoch);
+        return;
+    }
+    ask(work, MOOT_OPERATION_WRITE, "EXEC", false);
+    work->steps = LIVE_STEPS_TRANSFER;
+    name_key(work->other[0], LIVE_BANK, choice->seed, choice->epoch,
+             moot_rng_below(rng, LIVE_KEYS));
+    unsigned amount = 1 + (unsigned)moot_rng_below(rng, TRANSFER_MAX);
+    snprintf(work->number, sizeof(work->number), "%u", amount);
+    snprintf(work->less, sizeof(work->less), "-%u", amount);
+}
+
+static void choose_once(struct live_work *work, struct moot_rng *rng,
+                        const struct live_choice *choice, bool writes)
+{
+    if (!writes) {
+        ask(work, MOOT_OPERATION_READ, "GET", false);
+        return;
+    }
+    struct timespec wall;
+    clock_gettime(CLOCK_REALTIME, &wall);
+    int64_t by = 1 + (int64_t)moot_rng_below(rng, 9);
+    ask(work, MOOT_OPERATION_INCREMENT, "WITH", false);
+    work->steps = LIVE_STEPS_ONCE;
+    work->argument = moot_history_integer(by);
+    snprintf(work->number, sizeof(work->number), "%lld", (long long)by);
+    snprintf(work->other[0], LIVE_WORD_BYTES, "%llu:%llu.%u.%llu",
+             (unsigned long long)wall.tv_sec * 1000 + (unsigned long long)wall.tv_nsec / 1000000,
+             (unsigned long long)choice->seed, choice->client, (unsigned long long)choice->number);
+    const char *const words[] = {"WITH", "ID", work->other[0], "INCRBY", work->key, work->number};
+    memcpy(work->words, words, sizeof(words));
+}
+
+static void choose_expiry(struct live_work *work, bool writes)
+{
+    if (!writes) {
+        ask(work, MOOT_OPERATION_READ, "GET", false);
+        return;
+    }
+    ask(work, MOOT_OPERATION_WRITE, "SET", true);
+    unsigned long long lives = live_work_lifetime_ms(moot_slice_text(work->value));
+    snprintf(work->number, sizeof(work->number), "%llu", lives);
+    work->words[3] = "PX";
+    work->words[4] = work->number;
+}
+
+static enum live_model choose_model(struct moot_rng *rng, uint32_t models)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < LIVE_MODELS_COUNT; i++) {
+        sum += (models >> i & 1) != 0 ? weights[i] : 0;
+    }
+    MOOT_ASSERT(sum > 0);
+    uint64_t dice = moot_rng_below(rng, sum);
+    for (uint32_t i = 0;; i++) {
+        uint64_t weight = (models >> i & 1) != 0 ? weights[i] : 0;
+        if (dice < weight) {
+            return (enum live_model)i;
+        }
+        dice -= weight;
+    }
+}
+
+void live_work_choose(struct live_work *work, struct moot_rng *rng,
+                      const struct live_choice *choice)
+{
+    work->model = choose_model(rng, choice->models);
     uint64_t key = moot_rng_below(rng, LIVE_KEYS);
     bool writes = moot_rng_chance(rng, 1, 2);
-    make_key(work, seed, epoch, key);
-    snprintf(work->value, sizeof(work->value), "%u.%llu", client, (unsigned long long)number);
+    name_key(work->key, work->model, choice->seed, choice->epoch, key);
+    snprintf(work->value, sizeof(work->value), "%u.%llu", choice->client,
+             (unsigned long long)choice->number);
     switch (work->model) {
     case LIVE_REGISTER:
         choose_register(work, rng, key < LIVE_KEYS / 2);
@@ -136,21 +235,43 @@ void live_work_choose(struct live_work *work, struct moot_rng *rng, uint64_t see
     case LIVE_SET:
         choose_set(work, writes);
         break;
-    default:
+    case LIVE_QUEUE:
         choose_queue(work, rng, writes);
         break;
+    case LIVE_BANK:
+        choose_bank(work, rng, choice, writes);
+        break;
+    case LIVE_IDS:
+        ask(work, MOOT_OPERATION_GENERATE, "INCR", false);
+        break;
+    case LIVE_ONCE:
+        choose_once(work, rng, choice, writes);
+        break;
+    case LIVE_EXPIRY:
+        choose_expiry(work, writes);
+        break;
+    case LIVE_LARGE:
+        choose_register(work, rng, true);
+        break;
+    case LIVE_MODELS_COUNT:
+        MOOT_UNREACHABLE();
     }
-    MOOT_ASSERT(work->words[0] != NULL && work->words[1] == work->key);
+    MOOT_ASSERT(work->words[0] != NULL && work->words[1] != NULL);
 }
 
-void live_work_last_read(struct live_work *work, uint64_t seed, uint64_t number)
+bool live_work_last_read(struct live_work *work, uint64_t seed, uint64_t number)
 {
     work->model = (enum live_model)(number % LIVE_MODELS_COUNT);
-    uint64_t key = number / LIVE_MODELS_COUNT;
-    make_key(work, seed, key / LIVE_KEYS, key % LIVE_KEYS);
+    uint64_t epoch = number / LIVE_MODELS_COUNT / LIVE_KEYS;
+    uint64_t key = number / LIVE_MODELS_COUNT % LIVE_KEYS;
+    name_key(work->key, work->model, seed, epoch, key);
     if (work->model == LIVE_APPEND || work->model == LIVE_QUEUE) {
         read_list(work);
+    } else if (work->model == LIVE_BANK) {
+        read_accounts(work, seed, epoch);
+        return key == 0;
     } else {
         ask(work, MOOT_OPERATION_READ, work->model == LIVE_SET ? "HKEYS" : "GET", false);
     }
+    return work->model != LIVE_IDS && (work->model != LIVE_EXPIRY || epoch % EXPIRY_EPOCHS == 0);
 }

@@ -28,6 +28,13 @@ void cli_nodes_folder(const struct cli_nodes *nodes, uint32_t k, char out[CLI_PA
     snprintf(out, CLI_PATH_BYTES, "%.4000s/node%u", nodes->dir, k);
 }
 
+static bool log_of(const struct cli_nodes *nodes, uint32_t k, char out[HOST_PATH_BYTES])
+{
+    char name[32];
+    snprintf(name, sizeof(name), nodes->logs_outside ? "node%u.log" : "node%u/log", k);
+    return host__path(out, nodes->dir, name);
+}
+
 static bool file_of(const struct cli_nodes *nodes, const char *name, char out[HOST_PATH_BYTES])
 {
     return host__path(out, nodes->dir, name);
@@ -231,6 +238,9 @@ static _Noreturn void become_node(const struct cli_node_options *options, const 
     if (out > 2) {
         close(out);
     }
+    for (size_t i = 0; options->environment != NULL && options->environment[i] != NULL; i++) {
+        putenv((char *)options->environment[i]); /* It only reads it. */
+    }
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -253,7 +263,7 @@ pid_t cli_nodes_spawn(const struct cli_nodes *nodes, uint32_t k,
     char spec[SPEC_BYTES], election[24], heartbeat[24], cache[24];
     cli_nodes_folder(nodes, k, folder);
     spec_of(nodes, spec);
-    if (host__make_folder(folder, 0700) != 0 || !host__path(log, folder, "log") ||
+    if (host__make_folder(folder, 0700) != 0 || !log_of(nodes, k, log) ||
         !file_of(nodes, "secret", secret)) {
         cli_fail("%s cannot be made: %s", folder, strerror(errno));
         return -1;
@@ -304,9 +314,8 @@ pid_t cli_nodes_spawn(const struct cli_nodes *nodes, uint32_t k,
 
 void cli_nodes_show_log(const struct cli_nodes *nodes, uint32_t k)
 {
-    char folder[CLI_PATH_BYTES], path[HOST_PATH_BYTES];
-    cli_nodes_folder(nodes, k, folder);
-    FILE *log = host__path(path, folder, "log") ? fopen(path, "r") : NULL;
+    char path[HOST_PATH_BYTES];
+    FILE *log = log_of(nodes, k, path) ? fopen(path, "r") : NULL;
     if (log == NULL) {
         return;
     }

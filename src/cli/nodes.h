@@ -5,7 +5,7 @@
  *     DIR/formatted written when the cluster has first served a write: from then on a node whose
  *                   folder is empty has lost its disk, and may not be formatted again under its old
  *                   id (it could vote twice in one term)
- *     DIR/node<k>   the folder of node k; its log is DIR/node<k>/log */
+ *     DIR/node<k>   the folder of node k; its log is DIR/node<k>/log, or DIR/node<k>.log */
 #ifndef MOOT_CLI_NODES_H
 #define MOOT_CLI_NODES_H
 
@@ -20,6 +20,7 @@ struct cli_nodes {
     char client[MOOT_MEMBERS_MAX][MOOT_ADDRESS_MAX], peer[MOOT_MEMBERS_MAX][MOOT_ADDRESS_MAX];
     uint32_t count;
     bool formatted;
+    bool logs_outside;              /* DIR/node<k>.log */
     int held[2 * MOOT_MEMBERS_MAX]; /* Sockets that keep the ports which were chosen. */
     uint32_t held_count;
 };
@@ -43,6 +44,7 @@ struct cli_node_options {
     const char *host;  /* NULL: loopback only; else every address, and others know this one. */
     const char *join;  /* The cluster's client address, for a node that is not a first one. */
     int network;       /* 0, or the network namespace that the node lives in. */
+    const char *const *environment; /* NULL, or NAME=VALUE ..., and NULL; beside our own. */
 };
 /* Starts node k as `moot server`; its pid, or -1 and said why. */
 pid_t cli_nodes_spawn(const struct cli_nodes *nodes, uint32_t k,
