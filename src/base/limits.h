@@ -35,9 +35,9 @@ enum {
     MOOT_OUTPUT_HARD = 64 * 1024 * 1024, /* Unsent output at which it is closed. */
 
     MOOT_TURN_READ_BYTES = 16 * 1024 * 1024, /* Read from all sockets for one turn. */
-    MOOT_LINGER_MS = 5000, /* A connection being closed may take this long to take its replies. */
+    MOOT_LINGER_MS = 5000, /* A connection being closed may rest so long before it takes more. */
 
-    MOOT_STOP_GRACE_MS = 1000, /* When a node stops: for replies that sockets have not taken yet. */
+    MOOT_STOP_GRACE_MS = 1000, /* When a node stops: since clients last took some replies. */
 
     /* Log and batches */
     MOOT_BATCH_BYTES_MAX =

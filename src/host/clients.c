@@ -8,11 +8,13 @@
  * replies.
  *
  * Closing on the brain's wish: what is unsent is sent, then our side is shut, then what the client
- * still sends is read and dropped until it closes too, or has lingered too long. Closing with
- * unread bytes in the socket would reset the connection, and could destroy the last reply on its
- * way. */
+ * still sends is read and dropped until it closes too, or has lingered too long (while it takes its
+ * replies, however slowly, it does not linger). Closing with unread bytes in the socket would reset
+ * the connection, and could destroy the last reply on its way. */
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "base/assert.h"
 #include "base/memory.h"
@@ -121,6 +123,11 @@ static void shut_when_sent(struct client *client)
 
 /* ---- writing ---- */
 
+static void linger(struct client *client)
+{
+    client->linger_ns = loop__now_ns() + MOOT_LINGER_MS * MOOT_MSEC_NS;
+}
+
 static void tell_level(struct client *client)
 {
     uint64_t level = (unsent(client) + LEVEL_BYTES - 1) / LEVEL_BYTES;
@@ -146,6 +153,9 @@ static void on_written(uv_write_t *write, int status)
         return;
     }
     client->written += moot_min_u64(client->writing.size - client->written, PIECE_BYTES);
+    if (client->linger_ns != 0) {
+        linger(client);
+    }
     write_piece(client);
     tell_level(client);
     shut_when_sent(client);
@@ -275,11 +285,11 @@ static void reply(struct client *client, struct moot_slice bytes)
 
 static void close_by_brain(struct client *client)
 {
-    if (unsent(client) > MOOT_OUTPUT_SOFT) { /* It does not read: waiting for it is in vain. */
+    if (unsent(client) > MOOT_OUTPUT_HARD) { /* It does not read: waiting for it is in vain. */
         drop(client);
         return;
     }
-    client->linger_ns = loop__now_ns() + MOOT_LINGER_MS * MOOT_MSEC_NS;
+    linger(client);
     read_on(client);
     mark_dirty(client);
 }
@@ -405,17 +415,34 @@ void clients__second(struct moot_loop *loop)
     }
 }
 
-bool clients__drain(struct moot_loop *loop)
+/* What its kernel has not confirmed yet: unsent here, or on its way. */
+static uint64_t undelivered(const struct client *client)
 {
-    bool some = false;
+    uint64_t bytes = unsent(client);
+    if (client->write_active) { /* Of the piece under way, what libuv has left. */
+        bytes -= moot_min_u64(client->writing.size - client->written, PIECE_BYTES);
+        bytes += uv_stream_get_write_queue_size((const uv_stream_t *)&client->tcp);
+    }
+    uv_os_fd_t fd;
+    int queued = 0;
+    if (uv_fileno((const uv_handle_t *)&client->tcp, &fd) == 0 &&
+        ioctl(fd, SIOCOUTQ, &queued) == 0 && queued > 0) {
+        bytes += (uint64_t)queued;
+    }
+    return bytes;
+}
+
+uint64_t clients__drain(struct moot_loop *loop)
+{
+    uint64_t bytes = 0;
     for (uint32_t i = 0; i < loop->clients.count_max; i++) {
         struct client *client = loop->clients.slots[i];
         if (client != NULL && !uv_is_closing((uv_handle_t *)&client->tcp)) {
             uv_read_stop((uv_stream_t *)&client->tcp);
-            some = some || unsent(client) > 0;
+            bytes += undelivered(client);
         }
     }
-    return some;
+    return bytes;
 }
 
 void clients__close(struct moot_loop *loop)

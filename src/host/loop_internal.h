@@ -87,8 +87,8 @@ void clients__init(struct moot_loop *loop);
 void clients__effect(struct moot_loop *loop, const struct moot_effect *effect);
 void clients__flush(struct moot_loop *loop);
 void clients__second(struct moot_loop *loop); /* Once a second: drop those that linger. */
-/* Reads no more; true while a socket has not taken all of its replies. */
-bool clients__drain(struct moot_loop *loop);
+/* Reads no more. How many bytes of replies clients have not confirmed yet. */
+uint64_t clients__drain(struct moot_loop *loop);
 void clients__close(struct moot_loop *loop);
 void clients__deinit(struct moot_loop *loop); /* After uv has let go of all handles. */
 

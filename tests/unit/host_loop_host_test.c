@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -19,7 +20,7 @@
 #include "base/status.h"
 #include "host/loop.h"
 
-enum { EFFECTS_MAX = 4096, CONNECTIONS_MAX = 16, BLOCK = 4096, WAIT_SECONDS = 10 };
+enum { EFFECTS_MAX = 4096, CONNECTIONS_MAX = 16, BLOCK = 4096, WAIT_SECONDS = 60 };
 
 /* ---- a disk whose writes can be held back ---- */
 struct gate_disk {
@@ -452,6 +453,23 @@ static const char *get(int fd)
     return line;
 }
 
+enum { PIECE = 1000 * 1000 };
+
+/* How many bytes come until the end, with a pause after each piece: a reader's own pace. */
+static size_t read_to_end(int fd, long pause_ms)
+{
+    static char bytes[PIECE];
+    size_t all = 0, pieces = 0;
+    for (ssize_t got = 1; got > 0; all += got > 0 ? (size_t)got : 0) {
+        got = recv(fd, bytes, sizeof(bytes), 0);
+        if (pause_ms > 0 && all / PIECE > pieces) {
+            pieces = all / PIECE;
+            nanosleep(&(struct timespec){.tv_nsec = pause_ms * 1000000}, NULL);
+        }
+    }
+    return all;
+}
+
 static const char *ask(int fd, const char *text)
 {
     put(fd, text);
@@ -536,8 +554,10 @@ static void the_disk_does_not_hold_the_loop(void **state)
     for (int i = 0; i < 11; i++) {
         assert_int_equal(atoi(get(writer)), i);
     }
+    pthread_mutex_lock(&server->disk.lock);
     assert_int_equal(server->disk.bytes, 11 * BLOCK);
     assert_in_range(server->disk.writes, 1, 3);
+    pthread_mutex_unlock(&server->disk.lock);
     close(writer);
     close(other);
     server_stop(server);
@@ -621,6 +641,53 @@ static void a_closed_client_gets_its_last_reply(void **state)
         close(fd);
     }
     server_stop(server);
+    server_free(server);
+}
+
+/* Goal: a client that is closed after a large reply gets all of it: what it has not been given yet
+ * says nothing of whether it reads. Method: the reply and the close come in one turn, as after
+ * `GET` and half a close. */
+static void a_closed_client_gets_a_large_reply(void **state)
+{
+    (void)state;
+    struct server *server = server_make();
+    server_start(server);
+    int fd = dial(server);
+    put(fd, "big 8000000\nclose\n");
+    assert_int_equal(read_to_end(fd, 0), 8000000 + strlen("bye\n"));
+    close(fd);
+    server_stop(server);
+    server_free(server);
+}
+
+/* Goal: a server that stops waits for a client that takes its reply slowly, but not for one that
+ * takes nothing. Method: far more than kernels hold, read for longer than the grace; then a second
+ * server and a client that never reads. */
+static void a_stop_waits_for_who_reads(void **state)
+{
+    (void)state;
+    enum { SIZE = 30 * 1000 * 1000 };
+    struct server *server = server_make();
+    server_start(server);
+    int slow = dial(server);
+    put(slow, "big 30000000\n");
+    assert_int_equal(recv(slow, &(char){0}, 1, 0), 1); /* It is in the server's hands. */
+    int other = dial(server);
+    put(other, "stop\n");
+    assert_int_equal(1 + read_to_end(slow, 2 * MOOT_STOP_GRACE_MS / (SIZE / PIECE)), SIZE);
+    pthread_join(server->thread, NULL);
+    assert_int_equal(server->status, 0);
+    close(slow);
+    close(other);
+    server_free(server);
+
+    server = server_make();
+    server_start(server);
+    int silent = dial(server);
+    put(silent, "big 30000000\n");
+    assert_int_equal(recv(silent, &(char){0}, 1, 0), 1);
+    server_stop(server); /* Else the test program would be ended. */
+    close(silent);
     server_free(server);
 }
 
@@ -783,6 +850,8 @@ int main(void)
         cmocka_unit_test(a_full_journal_queue_waits),
         cmocka_unit_test(a_slow_reader_gets_all_and_is_reported),
         cmocka_unit_test(a_closed_client_gets_its_last_reply),
+        cmocka_unit_test(a_closed_client_gets_a_large_reply),
+        cmocka_unit_test(a_stop_waits_for_who_reads),
         cmocka_unit_test(one_client_too_many_is_told),
         cmocka_unit_test(work_for_the_store_is_answered),
         cmocka_unit_test(a_failed_write_ends_the_process),
