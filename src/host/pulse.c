@@ -81,7 +81,12 @@ enum moot_health pulse__judge(const enum moot_swim_state *swim, bool link_up, bo
 {
     bool link_lives = link_up && heard && phi_milli < MOOT_PHI_SUSPECT_MILLI;
     if (swim == NULL) {
-        return link_lives ? MOOT_HEALTH_ALIVE : heard ? MOOT_HEALTH_SUSPECT : MOOT_HEALTH_UNKNOWN;
+        /* It died before SWIM met it, or no UDP comes through: the link alone tells. */
+        bool is_gone = !link_up && phi_milli >= MOOT_PHI_FAILED_MILLI;
+        return !heard       ? MOOT_HEALTH_UNKNOWN
+               : link_lives ? MOOT_HEALTH_ALIVE
+               : is_gone    ? MOOT_HEALTH_FAILED
+                            : MOOT_HEALTH_SUSPECT;
     }
     switch (*swim) {
     case MOOT_SWIM_LEFT:

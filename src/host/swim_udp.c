@@ -107,6 +107,7 @@ static struct target *find_target(const struct swim_udp *swim, moot_node_id node
 }
 
 static void begin(struct swim_udp *swim);
+static void on_join(uv_timer_t *timer);
 
 static void on_resolved(uv_getaddrinfo_t *resolve, int status, struct addrinfo *found)
 {
@@ -115,6 +116,7 @@ static void on_resolved(uv_getaddrinfo_t *resolve, int status, struct addrinfo *
     if (status == 0 && !target->owner->closing) {
         (void)to_swim(found->ai_addr, &target->address);
         begin(target->owner);
+        uv_timer_start(&target->owner->join, on_join, 0, 0); /* It can be greeted. */
     }
     uv_freeaddrinfo(found);
 }
@@ -312,7 +314,7 @@ static void on_join(uv_timer_t *timer)
         moot_swim_join(swim->swim, now(), seeds, count, &swim->out);
         settle(swim);
     }
-    /* Soon again while the first addresses are still being looked up. */
+    /* Soon again while somebody has not answered the greeting. */
     uint64_t wait_ms =
         swim->swim == NULL || !swim->bound || count > 0 ? MOOT_SWIM_INTERVAL_MS : MOOT_SWIM_JOIN_MS;
     uv_timer_start(&swim->join, on_join, wait_ms, 0);
