@@ -16,15 +16,25 @@
 #include "database/execute/engine.h"
 #include "database/node.h"
 #include "moot/bounded.h"
+#include "moot/crush.h"
 #include "moot/detector.h"
 #include "moot/lamport.h"
+#include "moot/merkle.h"
+#include "moot/planner.h"
 #include "moot/quorum_math.h"
+#include "moot/range_map.h"
+#include "moot/rendezvous.h"
+#include "moot/ring.h"
+#include "moot/slot_map.h"
+#include "moot/swim.h"
 #include "moot/vector.h"
 #include "moot/version.h"
 #include "replay/stream.h"
 #include "sim/disk_sim.h"
 #include "storage/snapshot.h"
 #include "storage/store_memory.h"
+#include "wire/beat.h"
+#include "wire/datagram.h"
 #include "wire/frame.h"
 #include "wire/handshake.h"
 #include "wire/resp.h"
@@ -320,6 +330,25 @@ static void identities(void)
     }
 }
 
+/* Of the secret and cluster that the fuzzer knows. */
+static void datagrams(void)
+{
+    static const uint8_t cluster[MOOT_CLUSTER_ID_BYTES] = {1, 2, 3};
+    static const enum moot_beat_kind kinds[] = {MOOT_BEAT_ASK, MOOT_BEAT_ECHO, MOOT_BEAT_LEAVE};
+    struct moot_admission admission = {MOOT_SLICE_LITERAL("the secret"), {mac_of_seeds, NULL}};
+    uint8_t sealed[MOOT_DATAGRAM_BYTES_MAX];
+    size_t size = moot_datagram_seal(&admission, cluster, 2, MOOT_SLICE_LITERAL("body"), sealed);
+    save("datagram", "sealed", moot_slice_make(sealed, size));
+    for (size_t i = 0; i < MOOT_ARRAY_LEN(kinds); i++) {
+        const struct moot_beat beat = {kinds[i], 1234567, 89};
+        char name[32];
+        uint8_t bytes[MOOT_BEAT_BYTES];
+        snprintf(name, sizeof(name), "beat-%zu", i + 1);
+        moot_beat_encode(&beat, bytes);
+        save("datagram", name, moot_slice_make(bytes, sizeof(bytes)));
+    }
+}
+
 /* ---- disks ---- */
 
 static void keys(void)
@@ -538,6 +567,219 @@ static void plans(void)
     save("plan", "sloppy", moot_slice_make(bytes, size));
 }
 
+/* ---- libmoot: membership, digests and placement ---- */
+
+enum { SWIM_MEMBERS = 3, SWIM_WORDS = 16384 };
+
+/* Members by their ids from 1, whose addresses are their ids; and all that member 1 is sent. */
+struct swim_group {
+    struct moot_swim *swim[SWIM_MEMBERS + 1];
+    bool gone[SWIM_MEMBERS + 1];
+    struct moot_instant now;
+    struct moot_buffer heard;
+};
+
+static void swim_deliver(struct swim_group *group, const struct moot_swim_out *out)
+{
+    for (uint32_t i = 0; i < out->count; i++) {
+        uint8_t to = out->sends[i].address.bytes[0];
+        struct moot_slice packet = {out->sends[i].bytes, out->sends[i].size};
+        MOOT_ASSERT(to >= 1 && to <= SWIM_MEMBERS);
+        if (to == 1) {
+            moot_put_u16(&group->heard, (uint16_t)packet.size);
+            moot_buffer_append_slice(&group->heard, packet);
+        }
+        if (!group->gone[to]) {
+            struct moot_swim_out replies = {0};
+            int status = moot_swim_receive(group->swim[to], group->now, packet, &replies);
+            MOOT_ASSERT(status == MOOT_OK);
+            swim_deliver(group, &replies);
+        }
+    }
+}
+
+/* Two join the first; one dies and is found out; the other leaves. */
+static void swims(void)
+{
+    static uint64_t memory[SWIM_MEMBERS + 1][SWIM_WORDS];
+    static const struct moot_swim_address first = {1, {1}};
+    struct swim_group group = {.now = {1}};
+    struct moot_swim_out out = {0};
+    moot_buffer_init(&group.heard);
+    for (uint8_t id = 1; id <= SWIM_MEMBERS; id++) {
+        struct moot_swim_config config = {
+            .self = id, .address = {1, {id}}, .incarnation = 1, .seed = id};
+        int status =
+            moot_swim_init(&config, 6, memory[id], sizeof(memory[id]), group.now, &group.swim[id]);
+        MOOT_ASSERT(status == MOOT_OK);
+    }
+    for (uint8_t id = 2; id <= SWIM_MEMBERS; id++) {
+        moot_swim_join(group.swim[id], group.now, &first, 1, &out);
+        swim_deliver(&group, &out);
+    }
+    save("swim", "join", moot_buffer_slice(&group.heard));
+    for (uint64_t step = 1; step <= 300; step++) {
+        group.now.ns += MOOT_SEC_NS / 10;
+        group.gone[3] = step >= 40;
+        if (step == 250) {
+            moot_swim_leave(group.swim[2], group.now);
+        }
+        for (uint8_t id = 1; id <= SWIM_MEMBERS; id++) {
+            if (!group.gone[id]) {
+                moot_swim_tick(group.swim[id], group.now, &out);
+                swim_deliver(&group, &out);
+            }
+        }
+    }
+    save("swim", "life", moot_buffer_slice(&group.heard));
+    moot_buffer_deinit(&group.heard);
+}
+
+static void save_merkle_message(const struct moot_merkle_message *message)
+{
+    static const char *const names[] = {"none", "nodes", "nodes-reply", "items", "items-reply"};
+    uint8_t bytes[MOOT_MERKLE_MESSAGE_MAX];
+    size_t size = 0;
+    MOOT_ASSERT(moot_merkle_message_encode(message, bytes, sizeof(bytes), &size) == 0);
+    save_after("merkle", names[message->kind], "\1", 1, moot_slice_make(bytes, size));
+}
+
+/* Two replicas that differ in one leaf compare themselves: each message of it. */
+static void merkles(void)
+{
+    enum { LEAVES = 300, SCOPE = 9 };
+    static uint64_t memory[2][512], bits[16];
+    static struct moot_merkle_compare compare;
+    static struct moot_merkle_message reply;
+    uint8_t bytes[8192];
+    size_t size = 0;
+    struct moot_merkle trees[2];
+    for (int i = 0; i < 2; i++) {
+        moot_merkle_init(&trees[i], memory[i], LEAVES);
+        moot_merkle_add(&trees[i], 7, 77);
+        moot_merkle_add(&trees[i], 255, 1000 + (uint64_t)i);
+    }
+    MOOT_ASSERT(moot_merkle_encode(&trees[0], bytes, sizeof(bytes), &size) == 0);
+    save_after("merkle", "tree", "\0", 1, moot_slice_make(bytes, size));
+    MOOT_ASSERT(moot_merkle_compare_size(&trees[0]) <= sizeof(bits));
+    moot_merkle_compare_init(&compare, &trees[0], bits, moot_ms(1));
+    struct moot_merkle_event event = {.kind = MOOT_MERKLE_EVENT_START, .scope = SCOPE};
+    struct moot_merkle_effects effects;
+    struct moot_merkle_item mine, theirs;
+    moot_merkle_compare_step(&compare, &event, &effects);
+    while (effects.next != MOOT_MERKLE_EFFECT_DONE) {
+        event = (struct moot_merkle_event){.kind = MOOT_MERKLE_EVENT_LISTED};
+        if (effects.next == MOOT_MERKLE_EFFECT_LIST) {
+            mine = (struct moot_merkle_item){effects.from + 3, 5};
+            theirs = (struct moot_merkle_item){effects.from + 4, 5};
+            event.items = &mine;
+            event.item_count = 1;
+        } else {
+            const struct moot_merkle_message *asked = &compare.message;
+            int status =
+                asked->kind == MOOT_MERKLE_NODES
+                    ? moot_merkle_answer_nodes(&trees[1], SCOPE, asked, &reply)
+                    : moot_merkle_answer_items(&theirs, 1, UINT64_MAX, SCOPE, asked, &reply);
+            MOOT_ASSERT(status == MOOT_OK);
+            save_merkle_message(asked);
+            save_merkle_message(&reply);
+            event = (struct moot_merkle_event){.kind = MOOT_MERKLE_EVENT_REPLY, .message = &reply};
+        }
+        moot_merkle_compare_step(&compare, &event, &effects);
+    }
+}
+
+static void computed_places(void)
+{
+    static struct moot_place_member members[16];
+    static struct moot_hash_ring_point points[1024];
+    static uint64_t memory[128];
+    struct moot_crush_item items[32];
+    struct moot_hash_ring ring;
+    struct moot_skeleton skeleton;
+    struct moot_crush crush;
+    uint8_t bytes[4096];
+    size_t size = 0;
+    moot_hash_ring_init(&ring, 7, members, 16, points, 1024);
+    moot_skeleton_init(&skeleton, memory, 64);
+    moot_crush_init(&crush, items, 32, 3);
+    for (uint32_t i = 1; i <= 4; i++) {
+        struct moot_place_member member = {.node = i, .zone = i % 2, .weight = i};
+        uint32_t rack = MOOT_CRUSH_ROOT, host = 0, device = 0;
+        MOOT_ASSERT(moot_hash_ring_set(&ring, &member) == 0);
+        MOOT_ASSERT(moot_skeleton_set(&skeleton, i, i) == 0);
+        MOOT_ASSERT(moot_crush_add(&crush, MOOT_CRUSH_ROOT, 2, i, 0, &rack) == 0);
+        MOOT_ASSERT(moot_crush_add(&crush, rack, 1, i, 0, &host) == 0);
+        MOOT_ASSERT(moot_crush_add(&crush, host, 0, i, 10 * i, &device) == 0);
+    }
+    MOOT_ASSERT(moot_hash_ring_encode(&ring, bytes, sizeof(bytes), &size) == 0);
+    save_after("placement", "ring", "\0", 1, moot_slice_make(bytes, size));
+    MOOT_ASSERT(moot_skeleton_encode(&skeleton, bytes, sizeof(bytes), &size) == 0);
+    save_after("placement", "skeleton", "\1", 1, moot_slice_make(bytes, size));
+    MOOT_ASSERT(moot_crush_encode(&crush, bytes, sizeof(bytes), &size) == 0);
+    save_after("placement", "crush", "\2", 1, moot_slice_make(bytes, size));
+}
+
+static void planned_places(void)
+{
+    static const struct moot_planner_options options = {.shards = 8, .replicas = 3};
+    static const struct moot_planner_move moves[] = {{0, 5, 1, 2, 0}, {7, 4, 0, 0, 2}};
+    static struct moot_slot_map slots;
+    struct moot_key_range ranges[32];
+    struct moot_range_map map;
+    moot_node_id nodes[24];
+    uint8_t bytes[4096];
+    size_t size = 0;
+    moot_range_map_init(&map, ranges, 32, 1);
+    MOOT_ASSERT(moot_range_map_split(&map, MOOT_SLICE_LITERAL("m"), 2) == 0);
+    MOOT_ASSERT(moot_range_map_split(&map, MOOT_SLICE_LITERAL("melon"), 3) == 0);
+    MOOT_ASSERT(moot_range_map_encode(&map, bytes, sizeof(bytes), &size) == 0);
+    save_after("placement", "ranges", "\3", 1, moot_slice_make(bytes, size));
+    moot_slot_map_init(&slots);
+    MOOT_ASSERT(moot_slot_map_assign(&slots, 0, 5460, 1) == 0);
+    MOOT_ASSERT(moot_slot_map_assign(&slots, 5461, 16383, 2) == 0);
+    MOOT_ASSERT(moot_slot_map_encode(&slots, bytes, sizeof(bytes), &size) == 0);
+    save_after("placement", "slots", "\4", 1, moot_slice_make(bytes, size));
+    for (size_t i = 0; i < MOOT_ARRAY_LEN(nodes); i++) {
+        nodes[i] = (moot_node_id)((i + i / 3) % 5 + 1);
+    }
+    MOOT_ASSERT(moot_planner_map_encode(&options, nodes, bytes, sizeof(bytes), &size) == 0);
+    save_after("placement", "plan", "\5", 1, moot_slice_make(bytes, size));
+    size_t count = MOOT_ARRAY_LEN(moves);
+    MOOT_ASSERT(moot_planner_moves_encode(moves, count, bytes, sizeof(bytes), &size) == 0);
+    save_after("placement", "moves", "\5", 1, moot_slice_make(bytes, size));
+}
+
+/* Jepsen's own words: there is no code of ours that writes them. */
+static void jepsen_histories(void)
+{
+    static const struct {
+        const char *name, *text;
+    } texts[] = {
+        {"register",
+         "{:type :invoke, :f :write, :value 3, :process 0, :time 120, :index 0}\n"
+         "{:type :invoke, :f :read, :value nil, :process 1, :time 130, :index 1}\n"
+         "{:type :ok, :f :write, :value 3, :process 0, :time 190, :index 2}\n"
+         "{:type :ok, :f :read, :value 3, :process 1, :time 191, :index 3}\n"
+         "{:type :invoke, :f :cas, :value [3 -4], :process 1, :time 200, :index 4}\n"
+         "{:type :info, :f :cas, :value [3 -4], :process 1, :time 201, :error :timeout}\n"},
+        {"keyed", "[{:type :invoke, :f :read, :value [7 nil], :process 2}\n"
+                  " {:type :info, :f :kill, :process :nemesis, :value \"n1\"}\n"
+                  " {:type :ok, :f :read, :value [7 1], :process 2}]\n"},
+        {"transactions",
+         "#jepsen.history.Op{:type :invoke, :f :txn, :value [[:r :x nil] [:append :y 1]], :process "
+         "0}\n; a comment\n#_ hidden\n"
+         "#jepsen.history.Op{:type :ok, :f :txn, :value [[:r :x [1 2]] [:append :y 1]], :process "
+         "0}\n"},
+        {"bag", "({:type :invoke :f :enqueue :value \"a\\\"\\n\" :process 0}, {:type :fail :f "
+                ":enqueue :value \"a\\\"\\n\" :process 0} {:type :invoke :f :add :value 1.5e3 "
+                ":process 1} {:type :ok :f :add :value #{1 true nil} :process 1})"},
+    };
+    for (size_t i = 0; i < MOOT_ARRAY_LEN(texts); i++) {
+        save("edn", texts[i].name, moot_slice_text(texts[i].text));
+    }
+}
+
 /* A recording of a node that opens, gets a command and a message, and stops. */
 static void recordings(void)
 {
@@ -582,6 +824,7 @@ int main(int argc, char **argv)
     handshakes();
     entries();
     identities();
+    datagrams();
     keys();
     snapshots();
     journals();
@@ -589,6 +832,11 @@ int main(int argc, char **argv)
     clocks();
     detectors();
     plans();
+    swims();
+    merkles();
+    computed_places();
+    planned_places();
+    jepsen_histories();
     recordings();
     return 0;
 }
