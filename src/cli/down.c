@@ -8,7 +8,7 @@
 #include "cli/cli.h"
 #include "cli/nodes.h"
 
-enum { STOP_MS = 15000 };
+enum { STOP_MS = 30000 };
 
 static error_t parse(int key, char *text, struct argp_state *state)
 {

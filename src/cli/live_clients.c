@@ -12,7 +12,13 @@
 #include "base/assert.h"
 #include "cli/live_clients.h"
 
-enum { CONNECT_MS = 500, RECONNECT_MS = 20, LAST_READ_TRIES = 40, VANISH_ONE_IN = 200 };
+enum {
+    CONNECT_MS = 500,
+    RECONNECT_MS = 20,
+    LAST_READ_TRIES = 40,
+    LAST_SERVES_MS = 10000,
+    VANISH_ONE_IN = 200,
+};
 
 struct live_clients {
     struct live_servers *servers;
@@ -282,7 +288,7 @@ bool live_clients_last_reads(struct live_clients *all)
     uint32_t first = all->started, read = 0;
     for (uint32_t i = 0; i < atomic_load(&all->servers->count); i++) {
         bool wanted = !atomic_load(&all->servers->is_out[i]) && (all->servers->spread || read == 0);
-        if (wanted && live_serves(all->servers->address[i], 2000)) {
+        if (wanted && live_serves(all->servers->address[i], LAST_SERVES_MS)) {
             start_one(all, i, true, run_last_reads);
             read++;
         }

@@ -21,7 +21,7 @@ enum {
     START_SECONDS = 60,
     POLL_MS = 20,
     ASK_MS = 1000,
-    STOP_MS = 15000,
+    STOP_MS = 30000,
     PORT_IN_NETWORK = 7001, /* Nobody else is there. */
     CACHE_MB = 16,
 };

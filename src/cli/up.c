@@ -14,7 +14,7 @@
 #include "cli/nodes.h"
 #include "cli/view.h"
 
-enum { READY_SECONDS = 30, POLL_MS = 20, ASK_MS = 1000, STOP_MS = 15000 };
+enum { READY_SECONDS = 60, POLL_MS = 20, ASK_MS = 1000, STOP_MS = 30000 };
 
 struct options {
     long nodes, port;

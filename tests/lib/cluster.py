@@ -26,7 +26,7 @@ BUILD = os.environ.get("MOOT_BUILD", os.path.join(ROOT, "build"))
 MOOT = os.environ.get("MOOT", os.path.join(BUILD, "moot"))
 IS_MOOT = os.environ.get("MOOT_TEST_SERVER", "moot") == "moot"
 PEER_ABOVE = 10000  # What `moot up` adds to a client port for its peer port.
-START_SECONDS = 60  # Generous: CI machines run many things at once.
+START_SECONDS = 120  # Generous: CI machines run many things at once.
 
 
 HELD = []  # Sockets that keep ports ours.
@@ -46,14 +46,14 @@ def free_ports(count):
     return ports
 
 
-def free_ports_in_a_row(count, above):
+def free_ports_in_a_row(count, above=0):
     """The first of `count` neighbouring ports, held with those that are greater by `above`: what `moot up` uses. Below the
     kernel's own range, where no connection takes one."""
     for _ in range(1000):
         first = random.randrange(10000, 20000)
         holders = []
         try:
-            for port in [first + i + more for i in range(count) for more in (0, above)]:
+            for port in sorted({first + i + more for i in range(count) for more in (0, above)}):
                 holders.append(socket.socket())
                 holders[-1].bind(("127.0.0.1", port))
         except OSError:
@@ -279,8 +279,7 @@ class Cluster:
         return text
 
     def role(self, through, node):
-        view = self.status(through) or {"nodes": []}
-        return {each["node"]: each["role"] for each in view["nodes"]}.get(node, "unknown")
+        return {each["node"]: each["role"] for each in self.view(through)["nodes"]}.get(node, "unknown")
 
     def reap(self):
         self.children = [child for child in self.children if child.poll() is None]
@@ -289,8 +288,7 @@ class Cluster:
 
     def answers(self, node):
         try:
-            with socket.create_connection(("127.0.0.1", self.port(node)), timeout=1) as connection:
-                connection.settimeout(1)
+            with socket.create_connection(("127.0.0.1", self.port(node)), timeout=10) as connection:
                 connection.sendall(b"PING\r\n")
                 return connection.recv(16).startswith(b"+PONG")
         except OSError:
@@ -299,11 +297,15 @@ class Cluster:
     def status(self, node):
         """The parsed `moot status --json` of a node, or None when it does not answer."""
         try:
-            done = subprocess.run([MOOT, "status", "--port", str(self.port(node)), "--json"], timeout=5, stdin=subprocess.DEVNULL,
+            done = subprocess.run([MOOT, "status", "--port", str(self.port(node)), "--json"], timeout=20, stdin=subprocess.DEVNULL,
                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
             return json.loads(done.stdout) if done.returncode == 0 else None
         except (subprocess.TimeoutExpired, ValueError):
             return None
+
+    def view(self, node):
+        """The status of a node that serves: waits until it is told."""
+        return wait_for(lambda: self.status(node), START_SECONDS, f"node {node} tells its status")
 
     def leader(self, ask=None):
         """The leader that a node of `ask` with the highest term names; waits until there is one."""
@@ -313,12 +315,23 @@ class Cluster:
             return max(views, key=lambda view: view["term"])["leader"] if views else 0
         return wait_for(named, START_SECONDS, "a node names a leader")
 
+    def lead(self, node, through=None):
+        """Leadership is moved to the node, and it is there. On a busy machine a transfer may be given up, or an election come
+        in between: then it is asked for again."""
+        def leads():
+            if self.leader() != node:
+                try:
+                    self.change(through or node, "transfer", str(node))
+                except RuntimeError:
+                    pass
+            return self.leader() == node
+        wait_for(leads, START_SECONDS, f"node {node} leads")
+
     def serves(self, node, seconds=START_SECONDS):
         """Waits until a write through this node is done."""
         def writes():
             try:
-                with socket.create_connection(("127.0.0.1", self.port(node)), timeout=2) as connection:
-                    connection.settimeout(2)
+                with socket.create_connection(("127.0.0.1", self.port(node)), timeout=10) as connection:
                     connection.sendall(b"DEL moot:test:ready\r\n")
                     return connection.recv(64).startswith(b":")
             except OSError:

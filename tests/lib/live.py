@@ -8,16 +8,20 @@ import json
 import os
 import random
 import shutil
+import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 import tap
-from cluster import BUILD, MOOT, START_SECONDS
+from cluster import BUILD, MOOT, wait_for
 
 MODELS = ("register", "counter", "append", "set", "queue")
+KEPT_SECONDS = 5.0  # For which a node keeps a request.
 SLACK_SECONDS = 1.0  # After a node serves again, what its clients had sent before may still fail.
-FINISH_SECONDS = 120
+FINISH_SECONDS = 300
+WORK_SECONDS = 120
 
 
 def chosen_seed():
@@ -30,12 +34,37 @@ def chosen_seconds(default):
     return float(os.environ.get("MOOT_LIVE_SECONDS", default))
 
 
+class Stalls:
+    """When the machine itself stood still: a thread that only sleeps woke up late. No node can be blamed for it."""
+    STEP_S, LATE_S = 0.05, 1.0
+
+    def __init__(self):
+        self.found, self.over = [], threading.Event()
+        self.thread = threading.Thread(target=self.watch, daemon=True)
+        self.thread.start()
+
+    def watch(self):
+        before = time.monotonic()
+        while not self.over.wait(self.STEP_S):
+            now = time.monotonic()
+            if now - before > self.LATE_S:
+                self.found.append((before, now))
+            before = now
+
+    def end(self):
+        self.over.set()
+        self.thread.join()
+        for begin, end in self.found:
+            print(f"# this machine stood still for {end - begin:.1f} s")
+
+
 class Load:
     def __init__(self, cluster, seed, clients=12, ports=None):
         self.cluster = cluster
         self.folder = tempfile.mkdtemp(prefix="load-", dir=cluster.folder)
         self.faults = []  # [port, begin, end or None]
         self.events, self.counts = [], {}
+        self.stalls = Stalls()
         ports = ",".join(str(port) for port in ports or cluster.ports)
         # Its standard input is a pipe from us: when we are gone, it ends.
         self.process = subprocess.Popen(
@@ -49,6 +78,7 @@ class Load:
         if kind is not None:
             self.process.kill()
         out, _ = self.process.communicate(timeout=FINISH_SECONDS)
+        self.stalls.end()
         if kind is not None:
             return
         if self.process.returncode != 0:
@@ -56,6 +86,18 @@ class Load:
         self.counts = json.loads(out)
         with open(os.path.join(self.folder, "events"), encoding="utf-8", errors="replace") as file:
             self.events = [json.loads(line, strict=False) for line in file]
+
+    def work(self, count, through=None):
+        """Waits until clients have read and written `count` times more through each node, or only `through`: work that is
+        certain, where a pause would hope for it."""
+        for node in [through] if through else range(1, len(self.cluster.ports) + 1):
+            def done(node=node):
+                with socket.create_connection(("127.0.0.1", self.cluster.port(node)), timeout=60) as link:
+                    link.sendall(b"INFO stats\r\nQUIT\r\n")
+                    text = link.makefile("rb").read()
+                return sum(int(text.split(name)[1].split(b"\r")[0]) for name in (b"moot_reads:", b"moot_writes:"))
+            first = done()
+            wait_for(lambda begun=first: done() >= begun + count, WORK_SECONDS, f"clients do {count} things through node {node}")
 
     def fault(self, node):
         self.faults.append([self.cluster.port(node), time.monotonic(), None])
@@ -68,10 +110,11 @@ class Load:
                 fault[2] = time.monotonic() + SLACK_SECONDS
 
     def is_excused(self, event):
-        """The node that the client talked to was itself struck, at some time of the request."""
+        """The node that the client talked to was itself struck, at some time of the request; or all of this machine was."""
         begin = event["at"] - event["took_ms"] / 1000
-        return any(port == event["port"] and begin <= (end or event["at"]) and event["at"] >= start
-                   for port, start, end in self.faults)
+        struck = any(port == event["port"] and begin <= (end or event["at"]) and event["at"] >= start
+                     for port, start, end in self.faults)
+        return struck or any(begin <= end + KEPT_SECONDS and event["at"] >= start for start, end in self.stalls.found)
 
     def judge(self, least_ok=100):
         print(f"# {json.dumps(self.counts)}, {len(self.events)} events")

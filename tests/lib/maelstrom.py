@@ -33,16 +33,16 @@ class Network:
         for thread in self.threads:
             thread.start()
         for name in self.names:
-            body = self.call(name, {"type": "init", "node_id": name, "node_ids": self.names}, timeout=30)
+            body = self.call(name, {"type": "init", "node_id": name, "node_ids": self.names}, timeout=120)
             assert body and body["type"] == "init_ok", body
         return self
 
     def __exit__(self, *_):
         for node in self.nodes.values():
             node.stdin.close()
-        self.statuses = [node.wait(timeout=30) for node in self.nodes.values()]
+        self.statuses = [node.wait(timeout=120) for node in self.nodes.values()]
         for thread in self.threads:
-            thread.join(timeout=30)
+            thread.join(timeout=120)
         for node in self.nodes.values():
             node.stdout.close()
 

@@ -39,7 +39,7 @@ async function open(browser, scheme, at, place) {
   page.on("pageerror", (error) => page.errors.push(error.stack));
   page.on("console", (message) => { if (message.type() === "error") page.errors.push(message.text()); });
   page.on("request", (request) => { if (!request.url().startsWith("file:")) page.errors.push("fetches " + request.url()); });
-  page.setDefaultTimeout(10000);
+  page.setDefaultTimeout(60000);
   await page.goto("file://" + at + (place || ""));
   return page;
 }
@@ -58,14 +58,16 @@ async function simulated(browser) {
     const all = await drawn(page);
     assert.ok(all.roles > 10 && all.operations > 100 && all.faults > 0 && all.bars > 10 && all.arrows > 10, JSON.stringify(all));
     assert.ok(all.arrows < 5000, "that many arrows are a blot");
-    const ms = await page.evaluate(() => { const start = performance.now(); for (let i = 0; i < 5; i++) paint(); return (performance.now() - start) / 5; });
+    // The fastest of many: how long it takes, not how busy the machine is.
+    const ms = await page.evaluate(() => { let least = Infinity; for (let i = 0; i < 15; i++) { const start = performance.now(); paint(); least = Math.min(least, performance.now() - start); } return least; });
     assert.ok(ms < 250, `one drawing took ${ms} ms`);
   });
   await check("the wheel zooms in around the pointer until every message is an arrow", async () => {
     const before = await page.evaluate(() => { const t = picture.model.kinds.find((k) => k.name === "append").messages.find((m) => m.sent > 3e9).sent; picture.show(t - 2e9, t + 2e9); paint(); const x = Math.round(picture.painter.x(t)); return { t: picture.painter.at(x), x }; });
     const box = await page.locator("#canvas").boundingBox();
     await page.mouse.move(box.x + before.x, box.y + 300);
-    for (let i = 0; i < 12; i++) await page.mouse.wheel(0, -150);
+    for (let i = 0; i < 12; i++) await page.mouse.wheel(0, -150); // Returns before the page has heard of it.
+    await page.waitForFunction(() => picture.painter.drawn.bars === 0 && picture.painter.drawn.arrows > 0);
     const after = await drawn(page);
     const x = await page.evaluate((t) => picture.painter.x(t), before.t);
     assert.ok(Math.abs(x - before.x) < 2, `the moment under the pointer moved from ${before.x} to ${x}`);
@@ -139,7 +141,8 @@ async function simulated(browser) {
     assert.match(await page.textContent("#chosen"), /votes are enough -> lead term/);
     assert.deepEqual(page.errors, []);
   });
-  await page.waitForTimeout(250);
+  // It is written a moment after the last change.
+  await page.waitForFunction(() => location.hash === `#t=${Math.round(picture.view.t0)},${Math.round(picture.view.t1)},${Math.round(picture.view.cursor)}`);
   const place = await page.evaluate(() => location.hash);
   await page.close();
   const again = await open(browser, "dark", file, place);
@@ -187,7 +190,7 @@ async function scene(browser) {
 }
 
 (async () => {
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || "/usr/bin/chromium", args: ["--no-sandbox"] });
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || "/usr/bin/chromium", args: ["--no-sandbox"], timeout: 120000 });
   try {
     await simulated(browser);
     await scene(browser);
