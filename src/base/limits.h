@@ -75,7 +75,12 @@ enum {
     MOOT_REPLIES_HERE_BYTES_MAX = 64 * 1024 * 1024, /* Of a batch of reads of the node's own. */
     MOOT_REPLY_SHORT_BYTES = 1024,
     MOOT_WRITE_ELEMENTS_MAX = 100000, /* Elements one write may touch. */
-    MOOT_READ_ELEMENTS_MAX = 500000,
+    /* Elements that one read may touch within a turn; a longer one goes on beside turns, on a
+     * pinned snapshot, up to ... */
+    MOOT_READ_ELEMENTS_MAX = 16 * 1024,
+    MOOT_LONG_READ_ELEMENTS_MAX = 48 * 1024 * 1024, /* ... this: half a minute of one thread. */
+    MOOT_LONG_READS_MAX = 32,    /* Long reads of one group at a time; then -OVERLOADED. */
+    MOOT_ELEMENT_NS = 2000,      /* What an element costs on a slow machine; most cost a third. */
     MOOT_EXPIRE_BATCH_MAX = 256, /* Keys expired by one entry. */
     /* Changes stay above the store, where later ones replace them, until they are this many bytes
      * or this old. They are in the journal; the store only spares a restart from reading it. */
@@ -169,6 +174,7 @@ enum {
     MOOT_CLOCK_LEAP_NEAR_S = 120, /* Before a leap second, the bounded clock's error is a second. */
     MOOT_REQUEST_TIMEOUT_MS =
         5000, /* A command without an answer this long is in doubt, or surely not done. */
+    MOOT_LONG_READ_MS = 120 * 1000, /* A read that the leader said is long may take this. */
 };
 
 _Static_assert(MOOT_QUERY_MAX >= 2 * MOOT_VALUE_MAX, "the largest value must fit a command");
@@ -193,6 +199,15 @@ _Static_assert(MOOT_JOURNAL_SEGMENT_BYTES >= MOOT_JOURNAL_BATCH_BYTES_MAX + MOOT
                "a batch must fit a segment");
 _Static_assert(MOOT_FETCH_ENTRIES_MAX >= 2 * MOOT_READ_ELEMENTS_MAX,
                "a fetch can bring all that one command may touch");
+_Static_assert(1LL * MOOT_READ_ELEMENTS_MAX * MOOT_ELEMENT_NS * 10 <=
+                   1000LL * 1000 * MOOT_ELECTION_MS,
+               "one read within a turn must be far shorter than an election time-out");
+_Static_assert(1LL * MOOT_WRITE_ELEMENTS_MAX * MOOT_ELEMENT_NS * 3 <=
+                   1000LL * 1000 * MOOT_ELECTION_MS,
+               "one write must be shorter than an election time-out");
+_Static_assert(1LL * MOOT_LONG_READ_ELEMENTS_MAX * MOOT_ELEMENT_NS <=
+                   1000LL * 1000 * MOOT_LONG_READ_MS,
+               "the longest read must end in time");
 _Static_assert(MOOT_LOG_UNCOMMITTED_BYTES < MOOT_LOG_MEMORY_BYTES,
                "what is not committed must be in memory");
 _Static_assert(MOOT_STORE_WRITE_BUFFER_BYTES >= 2 * MOOT_STORE_FLUSH_BYTES,

@@ -21,7 +21,9 @@ bool moot_rule_is_off(const char *name);
 #endif
 
 /* A mark lives in its own linker section, so that a driver can walk all of them. Its size is its
- * alignment, because compilers align larger variables further, and a gap would end the walk. */
+ * alignment, because compilers align larger variables further, and a gap would end the walk. Hits
+ * are counted without a lock, also beside turns: what two threads count at once may count as one.
+ */
 struct moot_mark {
     const char *why;
     const char *file;
@@ -33,7 +35,8 @@ struct moot_mark {
         static struct moot_mark moot_mark_here                                                     \
             __attribute__((section("moot_marks"), used)) = {text, __FILE__, __LINE__, 0};          \
         if (cond) {                                                                                \
-            moot_mark_here.hits++;                                                                 \
+            uint32_t moot_hits = __atomic_load_n(&moot_mark_here.hits, __ATOMIC_RELAXED);          \
+            __atomic_store_n(&moot_mark_here.hits, moot_hits + 1, __ATOMIC_RELAXED);               \
         }                                                                                          \
     } while (0)
 

@@ -148,7 +148,9 @@ static const char *const INPUTS[MOOT_INPUT_KINDS] = {
     [MOOT_INPUT_FLUSHED] = "flushed",
     [MOOT_INPUT_CHUNK] = "chunk",
     [MOOT_INPUT_INGESTED] = "ingested",
+    [MOOT_INPUT_LONG_READ] = "long read",
     [MOOT_INPUT_SPACE] = "space",
+    [MOOT_INPUT_HEALTH] = "health",
     [MOOT_INPUT_STOP] = "stop",
 };
 
@@ -161,6 +163,7 @@ static const char *const EFFECTS[MOOT_EFFECT_KINDS] = {
     [MOOT_EFFECT_UNPIN] = "unpin",
     [MOOT_EFFECT_PIN_READ] = "pin read",
     [MOOT_EFFECT_INGEST] = "ingest",
+    [MOOT_EFFECT_LONG_READ] = "long read",
     [MOOT_EFFECT_SEND] = "send",
     [MOOT_EFFECT_PEER] = "peer",
     [MOOT_EFFECT_REPLY] = "reply",

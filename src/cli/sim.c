@@ -309,10 +309,11 @@ static void print_line(uint64_t seed, const struct moot_sim_result *result)
     const struct moot_sim_counts *c = &result->counts;
     printf("seed=%" PRIu64 " nodes=%u workload=%s virtual=%.1fs ops=%" PRIu64 " ok=%" PRIu64
            " fail=%" PRIu64 " indoubt=%" PRIu64 " turns=%" PRIu64 " messages=%" PRIu64
-           " elections=%" PRIu64 " restarts=%" PRIu64 " flushes=%" PRIu64 " installs=%" PRIu64,
+           " elections=%" PRIu64 " restarts=%" PRIu64 " flushes=%" PRIu64 " installs=%" PRIu64
+           " long-reads=%" PRIu64,
            seed, result->nodes, result->workload, (double)result->virtual_ns / 1e9, c->operations,
            c->ok, c->failed, c->in_doubt, c->turns, c->messages, c->elections, c->restarts,
-           c->flushes, c->installs);
+           c->flushes, c->installs, c->long_reads);
     for (uint32_t i = 0; i < SIM_FAULTS; i++) {
         if (c->faults[i] != 0) {
             printf(" %s=%" PRIu64, SIM_FAULT_ROWS[i].name, c->faults[i]);

@@ -120,6 +120,8 @@ static void on_ticket(struct moot_node *node, const struct moot_input *input)
             moot_group_fetched(group, input->ticket, input->status);
         } else if (input->kind == MOOT_INPUT_CHUNK) {
             moot_group_chunk(group, input->ticket, input->status, input->bytes);
+        } else if (input->kind == MOOT_INPUT_LONG_READ) {
+            moot_group_long_read_done(group, input);
         } else {
             moot_group_ingested(group, input->ticket, input->status);
         }
@@ -172,6 +174,7 @@ static void on_input(struct moot_node *node, const struct moot_input *input)
     case MOOT_INPUT_FETCHED:
     case MOOT_INPUT_CHUNK:
     case MOOT_INPUT_INGESTED:
+    case MOOT_INPUT_LONG_READ:
         on_ticket(node, input);
         return;
     case MOOT_INPUT_SPACE:
@@ -446,6 +449,8 @@ void moot_node_group(const struct moot_node *node, moot_group_id id, struct moot
         .members = &group->members,
         .log_bytes = group->log.bytes,
         .waiters = group->waiters.count,
+        .long_reads = group->long_reads.commands,
+        .long_reads_begun = group->long_reads.begun,
         .unstored_bytes = moot_view_size(moot_engine_view(group->engine)),
         .recent_bytes = moot_view_recent_bytes(moot_engine_view(group->engine)),
         .ring_bytes = group->ring.bytes,

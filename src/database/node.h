@@ -50,6 +50,8 @@ struct moot_node_options {
     uint64_t flush_bytes;               /* 0: from limits.h */
     uint64_t log_memory_bytes;          /* 0: from limits.h */
     uint64_t recent_bytes;              /* Of a group, a power of two; 0: from limits.h */
+    uint64_t read_elements;             /* Of one read within a turn; 0: from limits.h */
+    uint64_t long_read_one_in;          /* Reads go on beside turns for no reason; 0: never. */
     struct moot_admission admission;    /* Who may join; all zeros: nobody. */
     uint32_t feature_level;             /* 0: from limits.h */
     bool raft_trace;                    /* Decisions of Raft as LOG effects. */
@@ -93,6 +95,7 @@ struct moot_group_view {
     bool fenced, impaired, changing;
     const struct moot_members *members; /* The group's, as they are now. */
     uint64_t log_bytes, waiters;
+    uint64_t long_reads, long_reads_begun; /* Commands: under way, and ever of this process. */
     uint64_t unstored_bytes, recent_bytes, ring_bytes; /* Memory beside the log. */
     uint32_t feature_level;                            /* 0: its first leader has not set it yet. */
     uint64_t batches_run;                              /* Of clients, by this process. */

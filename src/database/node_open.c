@@ -324,6 +324,9 @@ static int open_parts(struct moot_node *node, const struct moot_node_options *op
         .log_memory_bytes =
             options->log_memory_bytes != 0 ? options->log_memory_bytes : MOOT_LOG_MEMORY_BYTES,
         .recent_bytes = options->recent_bytes != 0 ? options->recent_bytes : MOOT_RECENT_BYTES,
+        .read_elements =
+            options->read_elements != 0 ? options->read_elements : MOOT_READ_ELEMENTS_MAX,
+        .long_read_one_in = options->long_read_one_in,
         .rng = &node->rng,
         .chance = &node->chance};
     moot_edge_init(&node->edge, &node->outbox, &node->identity, node->incarnation, &node->directory,

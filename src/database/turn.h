@@ -50,6 +50,8 @@ enum moot_input_kind {
     MOOT_INPUT_CHUNK,        /* ticket, status, bytes: what a PIN_READ asked for (encoded:
                                 storage/snapshot.h) */
     MOOT_INPUT_INGESTED,     /* ticket, status: an INGEST effect is done */
+    MOOT_INPUT_LONG_READ,    /* ticket, status, amount, bytes: what moot_long_read_run (group/
+                                long_read.h) made of a LONG_READ effect */
     MOOT_INPUT_SPACE,        /* amount: free bytes on the data disk, ticket: of how many (or 0) */
     MOOT_INPUT_HEALTH,       /* node, status: enum moot_health, amount: phi in thousandths, round
                                 trips: what the driver's failure detectors think. Advice. */
@@ -98,6 +100,9 @@ enum moot_effect_kind {
     MOOT_EFFECT_PIN_READ, /* Read up to `pin_read.bytes_max` of a pin; answer CHUNK with `ticket`.
                            */
     MOOT_EFFECT_INGEST,   /* One step of installing a snapshot; answer INGESTED. In order. */
+    /* Reads that take too long for a turn */
+    MOOT_EFFECT_LONG_READ, /* Run `long_read` on its pin, beside other work; answer LONG_READ. The
+                              pin may be forgotten (UNPIN) before: it ends with the last reader. */
     /* Network */
     MOOT_EFFECT_SEND, /* To peer `send.node`; may be dropped when there is no link. */
     MOOT_EFFECT_PEER, /* The peer's address: keep a link to it; empty: end the link, and refuse it.
@@ -119,6 +124,17 @@ struct moot_part {
     struct moot_block *owner; /* NULL, or the block that holds `bytes`. */
 };
 
+/* Commands of a batch of reads, to be run on a pin of the store: see group/long_read.h. */
+struct moot_long_read {
+    moot_ticket pin;
+    moot_group_id group;
+    uint64_t now_ms, seed; /* Of the turn that they were placed in. */
+    size_t replies_max;
+    struct moot_slice batch; /* execute/engine.h */
+    const uint32_t *items;   /* Which of the batch's, counted from 0; ascending. */
+    uint32_t item_count;
+};
+
 enum moot_ingest_step { MOOT_INGEST_BEGIN, MOOT_INGEST_ADD, MOOT_INGEST_COMMIT, MOOT_INGEST_ABORT };
 
 enum moot_log_level { MOOT_LOG_INFO, MOOT_LOG_WARN, MOOT_LOG_ERROR };
@@ -126,7 +142,7 @@ enum moot_log_level { MOOT_LOG_INFO, MOOT_LOG_WARN, MOOT_LOG_ERROR };
 struct moot_effect {
     enum moot_effect_kind kind;
     int status;         /* STOP */
-    moot_ticket ticket; /* FLUSH, FETCH, PIN, UNPIN, PIN_READ, INGEST */
+    moot_ticket ticket; /* FLUSH, FETCH, PIN, UNPIN, PIN_READ, INGEST, LONG_READ */
     union {
         struct {
             struct moot_journal_write where;
@@ -153,6 +169,7 @@ struct moot_effect {
             struct moot_slice chunk;        /* ADD: encoded pairs (storage/snapshot.h) */
             const struct moot_batch *extra; /* COMMIT */
         } ingest;
+        struct moot_long_read long_read;
         struct {
             moot_node_id node;
             bool urgent; /* Overtakes bulk. */

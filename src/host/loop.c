@@ -179,6 +179,7 @@ static const perform_effect performers[MOOT_EFFECT_KINDS] = {
     [MOOT_EFFECT_UNPIN] = do_work,
     [MOOT_EFFECT_PIN_READ] = do_work,
     [MOOT_EFFECT_INGEST] = do_work,
+    [MOOT_EFFECT_LONG_READ] = do_work,
     [MOOT_EFFECT_SEND] = peers__effect_send,
     [MOOT_EFFECT_PEER] = peers__effect_peer,
     [MOOT_EFFECT_REPLY] = clients__effect,

@@ -29,10 +29,6 @@ enum {
     TIER_CACHE = 1, /* kBlockCacheTier */
 };
 
-struct moot_store_pin {
-    const rocksdb_snapshot_t *snapshot;
-};
-
 struct moot_store_iterator {
     struct store_rocksdb *rocks;
     rocksdb_iterator_t *at;
@@ -75,6 +71,25 @@ int store_rocksdb__status(struct store_rocksdb *rocks, char *error)
 
 /* --- Reading --------------------------------------------------------------------------------- */
 
+static int get_with(struct store_rocksdb *rocks, const rocksdb_readoptions_t *options,
+                    struct moot_slice key, struct moot_arena *arena, struct moot_slice *value)
+{
+    char *error = NULL;
+    rocksdb_pinnableslice_t *found =
+        rocksdb_get_pinned(rocks->db, options, (const char *)key.data, key.size, &error);
+    if (error != NULL) {
+        return store_rocksdb__status(rocks, error);
+    }
+    if (found == NULL) {
+        return MOOT_ENOTFOUND; /* An answer, not a failure. */
+    }
+    size_t size;
+    const char *bytes = rocksdb_pinnableslice_value(found, &size);
+    *value = moot_arena_copy(arena, moot_slice_make(bytes, size));
+    rocksdb_pinnableslice_destroy(found);
+    return MOOT_OK;
+}
+
 static int rocks_get(struct moot_store *store, struct moot_slice key, struct moot_arena *arena,
                      struct moot_slice *value)
 {
@@ -89,20 +104,23 @@ static int rocks_get(struct moot_store *store, struct moot_slice key, struct moo
     if (status != MOOT_OK) {
         return status;
     }
-    char *error = NULL;
-    rocksdb_pinnableslice_t *found =
-        rocksdb_get_pinned(rocks->db, rocks->read_cached, (const char *)key.data, key.size, &error);
-    if (error != NULL) {
-        return store_rocksdb__status(rocks, error);
+    return get_with(rocks, rocks->read_cached, key, arena, value);
+}
+
+static int rocks_pin_get(struct moot_store *store, struct moot_store_pin *pin,
+                         struct moot_slice key, struct moot_arena *arena, struct moot_slice *value)
+{
+    int status = store_writer__pinned(rocks_of(store)->writer, pin);
+    if (status != MOOT_OK) {
+        return status;
     }
-    if (found == NULL) {
-        return MOOT_ENOTFOUND; /* An answer, not a failure. */
-    }
-    size_t size;
-    const char *bytes = rocksdb_pinnableslice_value(found, &size);
-    *value = moot_arena_copy(arena, moot_slice_make(bytes, size));
-    rocksdb_pinnableslice_destroy(found);
-    return MOOT_OK;
+    rocksdb_readoptions_t *options = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_verify_checksums(options, 1);
+    rocksdb_readoptions_set_ignore_range_deletions(options, 1);
+    rocksdb_readoptions_set_snapshot(options, pin->snapshot);
+    status = get_with(rocks_of(store), options, key, arena, value);
+    rocksdb_readoptions_destroy(options);
+    return status;
 }
 
 static int rocks_fetch(struct moot_store *store, struct moot_slice key)
@@ -177,7 +195,8 @@ static int iterator_status(const struct moot_store_iterator *iterator)
 static int rocks_iterate(struct moot_store *store, struct moot_store_pin *pin,
                          struct moot_range range, bool reverse, struct moot_store_iterator **out)
 {
-    int status = pin == NULL ? store_writer__wait(rocks_of(store)->writer) : MOOT_OK;
+    struct store_writer *writer = rocks_of(store)->writer;
+    int status = pin == NULL ? store_writer__wait(writer) : store_writer__pinned(writer, pin);
     if (status != MOOT_OK) {
         return status;
     }
@@ -237,16 +256,16 @@ static int rocks_fetch_range(struct moot_store *store, struct moot_range range, 
 static struct moot_store_pin *rocks_pin(struct moot_store *store)
 {
     struct moot_store_pin *pin = moot_alloc(sizeof(*pin));
-    int status = store_writer__wait(rocks_of(store)->writer);
-    (void)status; /* A failure is told by the next write, which ends the process. */
-    pin->snapshot = rocksdb_create_snapshot(rocks_of(store)->db);
-    MOOT_ASSERT(pin->snapshot != NULL);
+    store_writer__pin(rocks_of(store)->writer, pin);
     return pin;
 }
 
 static void rocks_unpin(struct moot_store *store, struct moot_store_pin *pin)
 {
-    rocksdb_release_snapshot(rocks_of(store)->db, pin->snapshot);
+    struct store_rocksdb *rocks = rocks_of(store);
+    int status = store_writer__pinned(rocks->writer, pin);
+    (void)status; /* It is given up either way. */
+    rocksdb_release_snapshot(rocks->db, pin->snapshot);
     moot_free(pin);
 }
 
@@ -419,6 +438,7 @@ static void rocks_close(struct moot_store *store)
 
 static const struct moot_store_ops rocks_ops = {
     .get = rocks_get,
+    .pin_get = rocks_pin_get,
     .fetch = rocks_fetch,
     .iterate = rocks_iterate,
     .entry = rocks_entry,

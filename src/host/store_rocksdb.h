@@ -8,7 +8,7 @@
  *    MOOT_EWOULDBLOCK. fetch reads at the normal tier and so warms the cache. What one command
  *    needs must fit the cache, or it never gets done: long reads go by a pin.
  *  - write only hands its batch to a thread (store_rocksdb_writer.c); reads look into the batch
- * under way first, and what cannot (walks, pins, flush, ingests) waits for it.
+ * under way first, and what cannot (walks, flush, ingests) waits for it; a pin is made behind it.
  *  - A write never stalls: the triggers for that are off. Back-pressure is in flush(), which waits
  *    while compaction is behind. Should RocksDB stall all the same (nobody flushes, and two
  *    write buffers are full), the write waits and is counted.

@@ -17,6 +17,12 @@ struct ingest {
     uint32_t files;                  /* Begun; numbered from 0. */
 };
 
+/* Who pins does not wait for the batch under way; who reads the pin does. */
+struct moot_store_pin {
+    struct moot_store_pin *next;        /* The writer's. */
+    const rocksdb_snapshot_t *snapshot; /* NULL: the writer makes it when the batch is written. */
+};
+
 struct store_rocksdb {
     struct moot_store base; /* First. */
     char *path;
@@ -54,6 +60,11 @@ void store_writer__stop(struct store_writer *writer);
 int store_writer__give(struct store_writer *writer, const struct moot_batch *batch) MOOT_MUST_USE;
 /* Until what was given is in RocksDB; on any thread. */
 int store_writer__wait(struct store_writer *writer) MOOT_MUST_USE;
+/* Pins what was given so far; on the thread that gives. */
+void store_writer__pin(struct store_writer *writer, struct moot_store_pin *pin);
+/* Until the pin is made; on any thread. After a failure it may lack what was given last. */
+int store_writer__pinned(struct store_writer *writer,
+                         const struct moot_store_pin *pin) MOOT_MUST_USE;
 /* Of what was given so far: after a failure RocksDB is not what reads should see. */
 int store_writer__status(const struct store_writer *writer) MOOT_MUST_USE;
 /* What the batch under way says of a key; false: nothing. On the thread that gives. The value is

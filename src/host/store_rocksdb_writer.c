@@ -1,7 +1,8 @@
 /* Batches enter RocksDB on a thread of their own: a put into its skip list costs 2 to 3 us, and a
  * batch has thousands. The store's contract is kept: reads see the batch at once, because they look
- * into the one under way first, and all that cannot (walks, pins, flushes, ingests) waits for its
- * end. One is under way at a time; a write that comes too early waits for the one before. */
+ * into the one under way first, and all that cannot (walks, flushes, ingests) waits for its end; a
+ * pin is made by this thread, then. One is under way at a time; a write that comes too early waits
+ * for the one before. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,7 @@ struct store_writer {
     atomic_bool
         busy; /* Set by who gives, cleared by the thread: the batch is constant meanwhile. */
     struct moot_batch batch;
+    struct moot_store_pin *pins; /* Guarded by lock: to be made when the batch is written. */
 
     /* Of who gives: which keys the batch has, made when somebody asks for one. */
     struct slot *slots;
@@ -40,6 +42,16 @@ struct store_writer {
 int store_writer__status(const struct store_writer *writer)
 {
     return atomic_load_explicit(&writer->status, memory_order_relaxed);
+}
+
+static void make_pins(struct store_writer *writer)
+{
+    while (writer->pins != NULL) {
+        struct moot_store_pin *pin = writer->pins;
+        writer->pins = pin->next;
+        pin->snapshot = rocksdb_create_snapshot(writer->rocks->db);
+        MOOT_ASSERT(pin->snapshot != NULL);
+    }
 }
 
 static void *writer_main(void *argument)
@@ -60,6 +72,7 @@ static void *writer_main(void *argument)
             status = store_rocksdb__write_batch(writer->rocks, &writer->batch);
         }
         pthread_mutex_lock(&writer->lock);
+        make_pins(writer); /* After a failure too: it is told by the next write. */
         atomic_store_explicit(&writer->status, status, memory_order_relaxed);
         atomic_store_explicit(&writer->busy, false, memory_order_release);
         pthread_cond_broadcast(&writer->done);
@@ -101,6 +114,28 @@ int store_writer__wait(struct store_writer *writer)
 {
     pthread_mutex_lock(&writer->lock);
     while (atomic_load_explicit(&writer->busy, memory_order_relaxed)) {
+        pthread_cond_wait(&writer->done, &writer->lock);
+    }
+    int status = store_writer__status(writer);
+    pthread_mutex_unlock(&writer->lock);
+    return status;
+}
+
+void store_writer__pin(struct store_writer *writer, struct moot_store_pin *pin)
+{
+    pthread_mutex_lock(&writer->lock);
+    *pin = (struct moot_store_pin){.next = writer->pins};
+    writer->pins = pin;
+    if (!atomic_load_explicit(&writer->busy, memory_order_relaxed)) {
+        make_pins(writer);
+    }
+    pthread_mutex_unlock(&writer->lock);
+}
+
+int store_writer__pinned(struct store_writer *writer, const struct moot_store_pin *pin)
+{
+    pthread_mutex_lock(&writer->lock);
+    while (pin->snapshot == NULL) {
         pthread_cond_wait(&writer->done, &writer->lock);
     }
     int status = store_writer__status(writer);

@@ -1,15 +1,17 @@
 #include "host/workers.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/assert.h"
 #include "base/codec.h"
 #include "base/limits.h"
 #include "base/memory.h"
 #include "base/status.h"
+#include "database/group/long_read.h"
 #include "storage/snapshot.h"
 
-enum worker_kind { WORKER_FETCH, WORKER_FLUSH, WORKER_SNAPSHOT, WORKER_KINDS };
+enum worker_kind { WORKER_FETCH, WORKER_FLUSH, WORKER_SNAPSHOT, WORKER_LONG_READ, WORKER_KINDS };
 
 /* A pin as the brain knows it: by its ticket. */
 struct pin {
@@ -34,7 +36,9 @@ struct job {
     enum moot_ingest_step step;
     struct moot_slice chunk;
     struct moot_batch extra;
+    struct moot_long_read long_read;
     struct pin *pin;
+    moot_index index; /* LONG_READ: what the pin contains. */
     struct moot_buffer result;
 };
 
@@ -54,6 +58,7 @@ struct workers {
     struct job *done_first, *done_last;
     uint32_t commits; /* Ingest commits queued or under way. */
     bool stopping;
+    atomic_bool is_over;  /* The same, for who is in the middle of a long read. */
     struct pin *pins;     /* The loop's own. */
     struct job *answered; /* The loop's own: until the end of the turn. */
 };
@@ -105,6 +110,11 @@ static int do_ingest(struct workers *workers, struct job *job)
     MOOT_UNREACHABLE();
 }
 
+static bool is_over(void *over)
+{
+    return atomic_load_explicit((atomic_bool *)over, memory_order_relaxed);
+}
+
 static void perform(struct workers *workers, struct job *job)
 {
     struct moot_store *store = workers->store;
@@ -121,6 +131,10 @@ static void perform(struct workers *workers, struct job *job)
         break;
     case MOOT_EFFECT_INGEST:
         job->status = do_ingest(workers, job);
+        break;
+    case MOOT_EFFECT_LONG_READ:
+        job->status = moot_long_read_run(store, job->pin->pin, &job->long_read, is_over,
+                                         &workers->is_over, &job->index, &job->result);
         break;
     default:
         MOOT_UNREACHABLE();
@@ -248,6 +262,14 @@ static void pin_end(struct workers *workers, struct pin *pin)
     moot_free(pin);
 }
 
+static struct pin *pin_use(struct workers *workers, moot_ticket ticket)
+{
+    struct pin *pin = find_pin(workers, ticket);
+    MOOT_ASSERT(pin != NULL);
+    pin->readers++;
+    return pin;
+}
+
 static void unpin(struct workers *workers, moot_ticket ticket)
 {
     struct pin *pin = find_pin(workers, ticket);
@@ -304,10 +326,13 @@ void workers__effect(struct workers *workers, const struct moot_effect *effect)
     case MOOT_EFFECT_PIN_READ:
         job_copy_ranges(job, &effect->pin_read.range, 1);
         job->limit = effect->pin_read.bytes_max;
-        job->pin = find_pin(workers, effect->pin_read.pin);
-        MOOT_ASSERT(job->pin != NULL);
-        job->pin->readers++;
+        job->pin = pin_use(workers, effect->pin_read.pin);
         submit(workers, WORKER_SNAPSHOT, job);
+        break;
+    case MOOT_EFFECT_LONG_READ:
+        job->long_read = moot_long_read_copy(&effect->long_read, &job->arena);
+        job->pin = pin_use(workers, effect->long_read.pin);
+        submit(workers, WORKER_LONG_READ, job);
         break;
     default:
         MOOT_UNREACHABLE();
@@ -338,7 +363,8 @@ bool workers__answer(struct workers *workers, struct moot_input *input)
         input->kind = MOOT_INPUT_INGESTED;
         break;
     default:
-        input->kind = MOOT_INPUT_CHUNK;
+        input->kind = job->kind == MOOT_EFFECT_LONG_READ ? MOOT_INPUT_LONG_READ : MOOT_INPUT_CHUNK;
+        input->amount = job->index;
         input->bytes = moot_buffer_slice(&job->result);
         MOOT_ASSERT(job->pin->readers > 0);
         if (--job->pin->readers == 0 && job->pin->unpinned) {
@@ -394,6 +420,7 @@ struct workers *workers__start(struct moot_store *store, uv_async_t *async)
 
 void workers__stop(struct workers *workers)
 {
+    atomic_store_explicit(&workers->is_over, true, memory_order_relaxed);
     pthread_mutex_lock(&workers->lock);
     workers->stopping = true;
     for (size_t i = 0; i < WORKER_KINDS; i++) {

@@ -35,6 +35,7 @@ static const char *const EFFECTS[MOOT_EFFECT_KINDS] = {
     [MOOT_EFFECT_UNPIN] = "unpins",
     [MOOT_EFFECT_PIN_READ] = "pin reads",
     [MOOT_EFFECT_INGEST] = "ingest steps",
+    [MOOT_EFFECT_LONG_READ] = "long reads",
     [MOOT_EFFECT_SEND] = "messages to peers",
     [MOOT_EFFECT_PEER] = "peer addresses",
     [MOOT_EFFECT_REPLY] = "replies",

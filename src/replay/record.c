@@ -323,6 +323,20 @@ static uint64_t mix_ingest(uint64_t hash, const struct moot_effect *effect)
     return hash;
 }
 
+static uint64_t mix_long_read(uint64_t hash, const struct moot_effect *effect)
+{
+    const struct moot_long_read *read = &effect->long_read;
+    hash = moot_hash_mix(hash, read->pin);
+    hash = moot_hash_mix(hash, read->group);
+    hash = moot_hash_mix(hash, read->now_ms);
+    hash = moot_hash_mix(hash, read->seed);
+    hash = moot_hash_mix(hash, read->replies_max);
+    for (uint32_t i = 0; i < read->item_count; i++) {
+        hash = moot_hash_mix(hash, read->items[i]);
+    }
+    return moot_hash64(read->batch, hash);
+}
+
 static uint64_t mix_send(uint64_t hash, const struct moot_effect *effect)
 {
     hash = moot_hash_mix(hash, effect->send.node);
@@ -351,6 +365,8 @@ static uint64_t mix_effect(uint64_t hash, const struct moot_effect *effect)
         return mix_range(hash, &effect->pin_read.range);
     case MOOT_EFFECT_INGEST:
         return mix_ingest(hash, effect);
+    case MOOT_EFFECT_LONG_READ:
+        return mix_long_read(hash, effect);
     case MOOT_EFFECT_SEND:
         return mix_send(hash, effect);
     case MOOT_EFFECT_PEER:

@@ -2,11 +2,15 @@
 
 #include "base/assert.h"
 #include "base/status.h"
+#include "database/group/long_read.h"
 #include "sim/world.h"
 #include "storage/snapshot.h"
 #include "storage/store_memory.h"
 
-enum { STALL_LOOK_NS = 10 * 1000 * 1000 };
+enum {
+    STALL_LOOK_NS = 10 * 1000 * 1000,
+    LONG_READ_TIMES = 4, /* As long as other work beside turns: leaders change meanwhile. */
+};
 
 /* Work that the driver does beside turns: what the workers of src/host do, in the same order. */
 struct sim_job {
@@ -24,8 +28,10 @@ struct sim_job {
     enum moot_ingest_step step;
     struct moot_slice chunk;
     struct moot_batch extra;
+    struct moot_long_read long_read;
     bool is_done;
     int status;
+    moot_index index; /* LONG_READ: what the pin contains. */
     struct moot_buffer result;
 };
 
@@ -183,8 +189,7 @@ static void do_job(struct sim_world *world, struct sim_machine *machine, struct 
     struct moot_store *store = machine->store;
     MOOT_ASSERT(!job->is_done);
     job->is_done = true;
-    if (machine->store_rots &&
-        (job->kind == MOOT_EFFECT_FETCH || job->kind == MOOT_EFFECT_PIN_READ)) {
+    if (machine->store_rots && job->queue != SIM_QUEUE_STORE) {
         job->status = MOOT_ECORRUPT;
         return;
     }
@@ -198,13 +203,17 @@ static void do_job(struct sim_world *world, struct sim_machine *machine, struct 
     } else if (job->kind == MOOT_EFFECT_INGEST) {
         job->status = ingest(store, job);
         world->result->counts.installs += job->step == MOOT_INGEST_COMMIT;
+    } else if (job->kind == MOOT_EFFECT_LONG_READ) {
+        job->status = moot_long_read_run(store, find_pin(machine, job->pin)->pin, &job->long_read,
+                                         NULL, NULL, &job->index, &job->result);
+        world->result->counts.long_reads += job->long_read.item_count;
     } else {
         struct sim_pin *pin = find_pin(machine, job->pin);
         MOOT_ASSERT(pin != NULL);
         job->status =
             moot_snapshot_write(store, pin->pin, job->ranges[0], (size_t)job->limit, &job->result);
     }
-    if (job->status != 0) {
+    if (job->status != 0 && job->status != MOOT_EDUE) {
         sim__violation(world, "m%u: work beside turns failed: %s", machine->slot,
                        moot_status_text(job->status));
     }
@@ -257,6 +266,14 @@ static void copy_ingest(struct sim_job *job, const struct moot_effect *effect)
     }
 }
 
+static void use_pin(struct sim_machine *machine, struct sim_job *job, moot_ticket ticket)
+{
+    struct sim_pin *pin = find_pin(machine, ticket);
+    MOOT_ASSERT(pin != NULL && !pin->unpinned);
+    pin->readers++;
+    job->pin = ticket;
+}
+
 static void do_work(struct sim_world *world, struct sim_machine *machine,
                     const struct moot_effect *effect)
 {
@@ -264,9 +281,10 @@ static void do_work(struct sim_world *world, struct sim_machine *machine,
     job->kind = effect->kind;
     job->ticket = effect->ticket;
     job->number = ++machine->job_number;
-    job->queue = effect->kind == MOOT_EFFECT_FETCH      ? SIM_QUEUE_FETCH
-                 : effect->kind == MOOT_EFFECT_PIN_READ ? SIM_QUEUE_PIN
-                                                        : SIM_QUEUE_STORE;
+    job->queue = effect->kind == MOOT_EFFECT_FETCH       ? SIM_QUEUE_FETCH
+                 : effect->kind == MOOT_EFFECT_PIN_READ  ? SIM_QUEUE_PIN
+                 : effect->kind == MOOT_EFFECT_LONG_READ ? SIM_QUEUE_LONG_READ
+                                                         : SIM_QUEUE_STORE;
     moot_arena_init(&job->arena);
     moot_batch_init(&job->extra);
     moot_buffer_init(&job->result);
@@ -277,9 +295,10 @@ static void do_work(struct sim_world *world, struct sim_machine *machine,
     } else if (effect->kind == MOOT_EFFECT_PIN_READ) {
         copy_ranges(job, &effect->pin_read.range, 1);
         job->limit = effect->pin_read.bytes_max;
-        job->pin = effect->pin_read.pin;
-        MOOT_ASSERT(find_pin(machine, job->pin) != NULL);
-        find_pin(machine, job->pin)->readers++;
+        use_pin(machine, job, effect->pin_read.pin);
+    } else if (effect->kind == MOOT_EFFECT_LONG_READ) {
+        job->long_read = moot_long_read_copy(&effect->long_read, &job->arena);
+        use_pin(machine, job, effect->long_read.pin);
     }
     struct sim_job **end = &machine->jobs;
     while (*end != NULL) {
@@ -287,7 +306,9 @@ static void do_work(struct sim_world *world, struct sim_machine *machine,
     }
     *end = job;
     uint64_t *free_at = &machine->queue_free_at[job->queue];
-    *free_at = moot_max_u64(*free_at, world->now) + sim__around(world, world->swarm.disk_us + 20);
+    uint64_t takes_us = world->swarm.disk_us + 20;
+    takes_us *= job->queue == SIM_QUEUE_LONG_READ ? LONG_READ_TIMES : 1;
+    *free_at = moot_max_u64(*free_at, world->now) + sim__around(world, takes_us);
     sim__at(world, *free_at,
             (struct sim_event){.kind = SIM_JOB,
                                .machine = machine->slot,
@@ -307,14 +328,16 @@ void sim__job_done(struct sim_world *world, struct sim_machine *machine, uint64_
         do_job(world, machine, job);
     }
     *at = job->next;
-    enum moot_input_kind kind = job->kind == MOOT_EFFECT_FETCH    ? MOOT_INPUT_FETCHED
-                                : job->kind == MOOT_EFFECT_FLUSH  ? MOOT_INPUT_FLUSHED
-                                : job->kind == MOOT_EFFECT_INGEST ? MOOT_INPUT_INGESTED
-                                                                  : MOOT_INPUT_CHUNK;
+    enum moot_input_kind kind = job->kind == MOOT_EFFECT_FETCH       ? MOOT_INPUT_FETCHED
+                                : job->kind == MOOT_EFFECT_FLUSH     ? MOOT_INPUT_FLUSHED
+                                : job->kind == MOOT_EFFECT_INGEST    ? MOOT_INPUT_INGESTED
+                                : job->kind == MOOT_EFFECT_LONG_READ ? MOOT_INPUT_LONG_READ
+                                                                     : MOOT_INPUT_CHUNK;
     struct moot_input *input = sim__input(world, machine, kind, moot_buffer_slice(&job->result));
     input->ticket = job->ticket;
     input->status = job->status;
-    if (job->kind == MOOT_EFFECT_PIN_READ) {
+    input->amount = job->index;
+    if (job->pin != 0) {
         struct sim_pin *pin = find_pin(machine, job->pin);
         if (--pin->readers == 0 && pin->unpinned) {
             pin_end(machine, pin);
@@ -440,6 +463,7 @@ static const perform_effect PERFORMERS[MOOT_EFFECT_KINDS] = {
     [MOOT_EFFECT_UNPIN] = do_unpin,
     [MOOT_EFFECT_PIN_READ] = do_work,
     [MOOT_EFFECT_INGEST] = do_work,
+    [MOOT_EFFECT_LONG_READ] = do_work,
     [MOOT_EFFECT_SEND] = sim__send,
     [MOOT_EFFECT_PEER] = sim__peer,
     [MOOT_EFFECT_REPLY] = sim__reply,
@@ -453,8 +477,8 @@ void sim__perform(struct sim_world *world, struct sim_machine *machine,
                   const struct moot_effect *effects, size_t count)
 {
     static const char *const names[MOOT_EFFECT_KINDS] = {
-        "journal", "store-write", "flush", "fetch", "pin",   "unpin", "pin-read", "ingest",
-        "send",    "peer",        "reply", "pause", "close", "log",   "stop"};
+        "journal",   "store-write", "flush", "fetch", "pin",   "unpin", "pin-read", "ingest",
+        "long-read", "send",        "peer",  "reply", "pause", "close", "log",      "stop"};
     uint64_t epoch = machine->epoch;
     for (size_t i = 0; i < count && machine->epoch == epoch; i++) {
         const struct moot_effect *effect = &effects[i];

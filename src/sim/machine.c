@@ -169,7 +169,9 @@ void sim__machine_start(struct sim_world *world, struct sim_machine *machine)
         .store_lost = machine->store_lost,
         .flush_bytes = swarm->flush_bytes,
         .recent_bytes = swarm->recent_bytes,
-        .log_memory_bytes = swarm->log_memory_bytes};
+        .log_memory_bytes = swarm->log_memory_bytes,
+        .read_elements = swarm->read_elements,
+        .long_read_one_in = swarm->long_read_one_in};
     char why[256] = "";
     bool dies = sim__one_in(world, sim__level(world, SIM_FAULT_CRASH_OPEN));
     if (dies) {
@@ -294,9 +296,9 @@ void sim__machine_tick(struct sim_world *world, struct sim_machine *machine)
 static void note_inputs(struct sim_world *world, const struct sim_machine *machine)
 {
     static const char *const names[MOOT_INPUT_KINDS] = {
-        "tick",    "opened",    "bytes",   "ended",   "sent",    "closed",
-        "peer-up", "peer-down", "message", "durable", "fetched", "flushed",
-        "chunk",   "ingested",  "space",   "health",  "stop"};
+        "tick",    "opened",    "bytes",     "ended",   "sent",    "closed",
+        "peer-up", "peer-down", "message",   "durable", "fetched", "flushed",
+        "chunk",   "ingested",  "long-read", "space",   "health",  "stop"};
     sim__note(world, world->now);
     sim__note(world, machine->slot);
     for (size_t i = 0; i < machine->input_count; i++) {

@@ -65,6 +65,16 @@ static void draw_machines(struct sim_swarm *swarm, struct moot_rng *rng)
     swarm->segment_bytes = PICK(rng, 256, 512, 2048) * 1024;
 }
 
+/* From a hash of its own, so that it disturbs no other choice. Most reads touch few elements here:
+ * a tiny budget makes those of whole collections long, and chance makes any. */
+static void draw_long_reads(struct sim_swarm *swarm, uint64_t seed)
+{
+    static const uint64_t elements[] = {1, 3, 10, 0}, one_in[] = {2, 4, 8};
+    uint64_t hash = moot_hash_mix(seed, 0x10e6);
+    swarm->read_elements = elements[hash % MOOT_ARRAY_LEN(elements)];
+    swarm->long_read_one_in = one_in[hash / 16 % MOOT_ARRAY_LEN(one_in)];
+}
+
 void sim__swarm(struct sim_world *world)
 {
     struct sim_swarm *swarm = &world->swarm;
@@ -94,6 +104,7 @@ void sim__swarm(struct sim_world *world)
         swarm->log_memory_bytes = 64 * 1024;
     }
     swarm->faults_end_us = PICK(&rng, 10, 20, 40) * 1000 * 1000;
+    draw_long_reads(swarm, world->options->seed);
     swarm->recent_bytes = PICK(&rng, 64, 1024, 1024) * 1024; /* Some are pushed out. */
     if (world->options->faults_ns != 0) {
         swarm->faults_end_us = world->options->faults_ns / MOOT_USEC_NS;

@@ -56,7 +56,7 @@ struct moot_sim_options {
 
 struct moot_sim_counts {
     uint64_t operations, ok, failed, in_doubt;
-    uint64_t turns, messages, lost, restarts, flushes, installs, fetches, elections;
+    uint64_t turns, messages, lost, restarts, flushes, installs, fetches, elections, long_reads;
     uint64_t faults[SIM_FAULTS];     /* How often each has shown. */
     uint64_t swept[MOOT_SIM_SWEEPS]; /* How many there were of each. */
     uint64_t unknown;                /* 1: the judge ran out of budget. */

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/status.h"
+#include "database/group/long_read.h"
 #include "sim/disk_sim.h"
 #include "storage/snapshot.h"
 #include "storage/store_memory.h"
@@ -145,6 +146,22 @@ static void do_pin_read(struct moot_solo *solo, const struct moot_effect *effect
     answer(solo, MOOT_INPUT_CHUNK, effect->ticket, status, moot_buffer_slice(&solo->scratch));
 }
 
+/* The pin is used at once, so it may go as soon as it is told to. */
+static void do_long_read(struct moot_solo *solo, const struct moot_effect *effect)
+{
+    struct solo_pin *slot = find_pin(solo, effect->long_read.pin);
+    MOOT_ASSERT(slot != NULL);
+    moot_buffer_reset(&solo->scratch, SIZE_MAX);
+    moot_index index;
+    int status = moot_long_read_run(solo->store, slot->pin, &effect->long_read, NULL, NULL, &index,
+                                    &solo->scratch);
+    moot_solo_input(solo, &(struct moot_input){.kind = MOOT_INPUT_LONG_READ,
+                                               .ticket = effect->ticket,
+                                               .status = status,
+                                               .amount = index,
+                                               .bytes = moot_buffer_slice(&solo->scratch)});
+}
+
 static int ingest_chunk(struct moot_store *store, struct moot_slice chunk)
 {
     struct moot_snapshot_reader reader;
@@ -226,6 +243,7 @@ static const perform_effect PERFORMERS[MOOT_EFFECT_KINDS] = {
     [MOOT_EFFECT_UNPIN] = do_unpin,
     [MOOT_EFFECT_PIN_READ] = do_pin_read,
     [MOOT_EFFECT_INGEST] = do_ingest,
+    [MOOT_EFFECT_LONG_READ] = do_long_read,
     [MOOT_EFFECT_SEND] = do_send,
     [MOOT_EFFECT_PEER] = do_nothing,
     [MOOT_EFFECT_REPLY] = do_reply,

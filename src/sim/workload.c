@@ -459,6 +459,20 @@ static void ask_about(struct sim_world *world, struct sim_client *client)
                  (struct sim_expected){SIM_STEP_SKIM, SIZE_MAX, 0});
 }
 
+/* Reads of the whole database, also where no other command reads. */
+static void ask_keys(struct sim_world *world, struct sim_client *client)
+{
+    static const char *const words[][4] = {{"KEYS", "*"}, {"SCAN", "0", "COUNT", "100"}};
+    const char *const *chosen = words[sim__below(world, MOOT_ARRAY_LEN(words))];
+    struct moot_slice args[4];
+    uint32_t argc = 0;
+    while (argc < MOOT_ARRAY_LEN(args) && chosen[argc] != NULL) {
+        args[argc] = moot_slice_text(chosen[argc]);
+        argc++;
+    }
+    sim__command(client, args, argc, (struct sim_expected){SIM_STEP_SKIM, SIZE_MAX, 0});
+}
+
 /* A slow workload is not waited for: what it asked for without faults is enough. */
 static bool is_more_wanted(const struct sim_world *world)
 {
@@ -552,6 +566,9 @@ bool sim__ask(struct sim_world *world, struct sim_client *client)
     } else {
         if (sim__one_in(world, 50)) {
             ask_about(world, client);
+        }
+        if (sim__one_in(world, 10)) {
+            ask_keys(world, client);
         }
         uint64_t count = 1 + sim__below(world, world->swarm.pipeline);
         while (count-- > 0) {

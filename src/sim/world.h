@@ -52,6 +52,7 @@ struct sim_swarm {
     uint32_t nodes, clients, keys, workload, pipeline;
     uint64_t think_us, patience_ms;
     uint8_t database;
+    uint64_t read_elements, long_read_one_in; /* Reads go on beside turns early, and for nothing. */
 };
 
 /* ---- a machine ---- */
@@ -77,7 +78,7 @@ enum {
     SIM_FLIGHTS_MAX = 64,
     SIM_CONNECTIONS_MAX = 4 * SIM_CLIENTS_MAX,
 };
-enum sim_queue { SIM_QUEUE_FETCH, SIM_QUEUE_STORE, SIM_QUEUE_PIN, SIM_QUEUES };
+enum sim_queue { SIM_QUEUE_FETCH, SIM_QUEUE_STORE, SIM_QUEUE_PIN, SIM_QUEUE_LONG_READ, SIM_QUEUES };
 
 /* What invariants.c remembers of one process and group. */
 struct sim_seen {

@@ -58,6 +58,9 @@ struct moot_store_ops {
     /* The value is copied into the arena. MOOT_ENOTFOUND, MOOT_EWOULDBLOCK, MOOT_ECORRUPT. */
     int (*get)(struct moot_store *store, struct moot_slice key, struct moot_arena *arena,
                struct moot_slice *value);
+    /* The same at a pin. May wait for I/O, and may run on another thread. */
+    int (*pin_get)(struct moot_store *store, struct moot_store_pin *pin, struct moot_slice key,
+                   struct moot_arena *arena, struct moot_slice *value);
     /* Like get, but may wait for I/O, and only warms the cache. Safe on another thread. */
     int (*fetch)(struct moot_store *store, struct moot_slice key);
 

@@ -151,12 +151,13 @@ static void era_count_write(struct store_memory *memory)
 
 /* --- Reading --------------------------------------------------------------------------------- */
 
-/* The value of `key` now. */
-static bool find(const struct store_memory *memory, struct moot_slice key, struct moot_slice *value)
+/* The value of `key` then. */
+static bool find(const struct store_memory *memory, uint64_t sequence, struct moot_slice key,
+                 struct moot_slice *value)
 {
     struct moot_versioned_node *node = moot_versioned_map_seek(&memory->map, key);
     return node != NULL && moot_slice_equal(node->key, key) &&
-           moot_versioned_node_read(node, memory->map.sequence, value);
+           moot_versioned_node_read(node, sequence, value);
 }
 
 static int memory_get(struct moot_store *store, struct moot_slice key, struct moot_arena *arena,
@@ -167,8 +168,20 @@ static int memory_get(struct moot_store *store, struct moot_slice key, struct mo
         return MOOT_FAIL(MOOT_EWOULDBLOCK);
     }
     struct moot_slice found;
-    if (!find(memory, key, &found)) {
+    if (!find(memory, memory->map.sequence, key, &found)) {
         return MOOT_ENOTFOUND; /* An answer, not a failure. */
+    }
+    *value = moot_arena_copy(arena, found);
+    return MOOT_OK;
+}
+
+static int memory_pin_get(struct moot_store *store, struct moot_store_pin *pin,
+                          struct moot_slice key, struct moot_arena *arena, struct moot_slice *value)
+{
+    struct moot_slice found;
+    MOOT_ASSERT(!pin->is_void);
+    if (!find(memory_of(store), pin->sequence, key, &found)) {
+        return MOOT_ENOTFOUND;
     }
     *value = moot_arena_copy(arena, found);
     return MOOT_OK;
@@ -459,6 +472,7 @@ static void memory_close(struct moot_store *store)
 
 static const struct moot_store_ops memory_ops = {
     .get = memory_get,
+    .pin_get = memory_pin_get,
     .fetch = memory_fetch,
     .iterate = memory_iterate,
     .entry = memory_entry,

@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "base/slice.h"
 #include "base/status.h"
+#include "database/group/long_read.h"
 #include "database/node.h"
 #include "sim/disk_sim.h"
 #include "storage/snapshot.h"
@@ -28,7 +29,8 @@ struct world {
     struct moot_node *node;
     struct moot_disk_sim *disk;
     struct moot_store *store;
-    struct moot_arena arena; /* Of inputs that wait. */
+    struct moot_store_pin *pin; /* Of long reads, within the effects of a turn. */
+    struct moot_arena arena;    /* Of inputs that wait. */
     struct moot_input inputs[INPUTS_MAX];
     size_t input_count;
     struct moot_now now;
@@ -107,6 +109,18 @@ static void fetch(struct world *world, const struct moot_effect *effect)
     give(world, (struct moot_input){.kind = MOOT_INPUT_FETCHED, .ticket = effect->ticket});
 }
 
+static void long_read(struct world *world, const struct moot_effect *effect)
+{
+    struct moot_input input = {.kind = MOOT_INPUT_LONG_READ, .ticket = effect->ticket};
+    struct moot_buffer replies;
+    moot_buffer_init(&replies);
+    input.status = moot_long_read_run(world->store, world->pin, &effect->long_read, NULL, NULL,
+                                      &input.amount, &replies);
+    input.bytes = moot_buffer_slice(&replies);
+    give(world, input);
+    moot_buffer_deinit(&replies);
+}
+
 static void perform(struct world *world, const struct moot_effect *effect)
 {
     struct client *client;
@@ -143,11 +157,20 @@ static void perform(struct world *world, const struct moot_effect *effect)
         return;
     case MOOT_EFFECT_STOP:
         MOOT_UNREACHABLE();
-    case MOOT_EFFECT_PIN:
+    case MOOT_EFFECT_PIN: /* For long reads; there is nobody to send a snapshot to. */
+        MOOT_ASSERT(world->pin == NULL);
+        world->pin = world->store->ops->pin(world->store);
+        return;
+    case MOOT_EFFECT_LONG_READ:
+        long_read(world, effect);
+        return;
+    case MOOT_EFFECT_UNPIN:
+        world->store->ops->unpin(world->store, world->pin);
+        world->pin = NULL;
+        return;
     case MOOT_EFFECT_PIN_READ:
     case MOOT_EFFECT_INGEST:
-    case MOOT_EFFECT_UNPIN:
-        MOOT_UNREACHABLE(); /* There is nobody to send a snapshot to. */
+        MOOT_UNREACHABLE();
     default:
         return;
     }
@@ -210,6 +233,8 @@ static void open_world(struct world *world)
                                         .now = world->now,
                                         .seed = 3,
                                         .recent_bytes = 64 * 1024,
+                                        .read_elements = 3,
+                                        .long_read_one_in = 4,
                                         .journal = JOURNAL};
     char why[256];
     int status = moot_node_open(&options, &world->node, why);

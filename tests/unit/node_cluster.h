@@ -16,6 +16,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "base/status.h"
+#include "database/group/long_read.h"
 #include "database/node.h"
 #include "sim/disk_sim.h"
 #include "storage/snapshot.h"
@@ -28,7 +29,7 @@ _Noreturn void moot_assert_failed(const char *expression, const char *file, int 
     __builtin_trap();
 }
 
-enum { CLUSTER_MAX = 5, INPUTS_MAX = 65536, CLIENTS_MAX = 128 };
+enum { CLUSTER_MAX = 5, INPUTS_MAX = 65536, CLIENTS_MAX = 128, LONG_READS_MAX = 64 };
 
 /* What became of one connection. Those of a greater id share the first. */
 struct cluster_client {
@@ -54,6 +55,8 @@ struct cluster_node {
     int stop_status;
     bool cut;               /* From every other node: what is sent is lost, and nobody is told. */
     int64_t wall_offset_ms; /* How far its wall clock is off. */
+    struct moot_input long_reads[LONG_READS_MAX]; /* Done, and kept back. */
+    uint32_t long_read_count;
 };
 
 struct cluster {
@@ -66,6 +69,8 @@ struct cluster {
     uint32_t feature_level[CLUSTER_MAX + 1];         /* That a node knows; 0: this release's. */
     uint32_t rarely_one_in; /* Rare choices (flushes, compactions) of all nodes; 0: never. */
     uint64_t installs;      /* Snapshots that were installed. */
+    uint64_t read_elements; /* That one read may touch within a turn; 0: as always. */
+    bool keeps_long_reads;  /* Until cluster_long_reads. */
     /* Sees every message that is sent, also to nodes that are not there. */
     void (*spy)(void *context, moot_node_id from, moot_node_id to, struct moot_slice message);
     void *spy_context;
@@ -124,6 +129,7 @@ static inline struct moot_node_options cluster_options(const struct cluster *clu
         .chance = {.seed = 1, .node = id, .one_in = cluster->rarely_one_in},
         .feature_level = cluster->feature_level[id],
         .store_lost = at->store_lost,
+        .read_elements = cluster->read_elements,
         .admission = cluster_admission()};
 }
 
@@ -178,7 +184,7 @@ static inline void cluster_kill(struct cluster *cluster, uint32_t id)
 {
     struct cluster_node *at = &cluster->nodes[id];
     at->dead = true;
-    at->input_count = 0;
+    at->input_count = at->long_read_count = 0;
     moot_node_close(at->node);
     at->node = NULL;
     for (size_t i = 0; i < MOOT_ARRAY_LEN(at->pins); i++) {
@@ -258,6 +264,35 @@ static inline void cluster_snapshot(struct cluster *cluster, struct cluster_node
         cluster_input(at, answer, &cluster->arena);
     }
     moot_buffer_deinit(&chunk);
+}
+
+/* Runs at once, on what the pin shows; its answer may be kept back. */
+static inline void cluster_long_read(struct cluster *cluster, struct cluster_node *at,
+                                     const struct moot_effect *effect)
+{
+    struct moot_input answer = {.kind = MOOT_INPUT_LONG_READ, .ticket = effect->ticket};
+    struct moot_buffer replies;
+    moot_buffer_init(&replies);
+    answer.status = moot_long_read_run(at->store, at->pins[effect->long_read.pin],
+                                       &effect->long_read, NULL, NULL, &answer.amount, &replies);
+    answer.bytes = moot_arena_copy(&cluster->arena, moot_buffer_slice(&replies));
+    moot_buffer_deinit(&replies);
+    if (cluster->keeps_long_reads) {
+        assert_true(at->long_read_count < LONG_READS_MAX);
+        at->long_reads[at->long_read_count++] = answer;
+    } else {
+        cluster_input(at, answer, &cluster->arena);
+    }
+}
+
+/* Node `id` gets the answers that were kept back. */
+static inline void cluster_long_reads(struct cluster *cluster, uint32_t id)
+{
+    struct cluster_node *at = &cluster->nodes[id];
+    for (uint32_t i = 0; i < at->long_read_count; i++) {
+        cluster_input(at, at->long_reads[i], &cluster->arena);
+    }
+    at->long_read_count = 0;
 }
 
 static inline struct cluster_client *cluster_client(struct cluster_node *at, uint64_t connection)
@@ -354,6 +389,9 @@ static inline void cluster_perform(struct cluster *cluster, struct cluster_node 
     case MOOT_EFFECT_PIN_READ:
     case MOOT_EFFECT_INGEST:
         cluster_snapshot(cluster, at, effect);
+        return;
+    case MOOT_EFFECT_LONG_READ:
+        cluster_long_read(cluster, at, effect);
         return;
     case MOOT_EFFECT_STOP:
         at->stopped = true;

@@ -225,6 +225,7 @@ static void a_long_range_takes_few_fetches(void **state)
     moot_node_close(cluster->nodes[1].node);
     moot_buffer_deinit(&cluster->nodes[1].replies);
     cluster->nodes[1].input_count = 0;
+    cluster->read_elements = 2 * FIELDS; /* Within a turn. */
     cluster_open(cluster, 1, 1);
     cluster->watch = count_fetches;
     cluster_expect(cluster, 1, "HLEN h\r\n", ":60000\r\n");

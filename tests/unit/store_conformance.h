@@ -15,6 +15,7 @@
 #include "base/rng.h"
 #include "base/status.h"
 #include "storage/store.h"
+#include "storage/store_pinned.h"
 
 static struct moot_store *conformance_open(uint64_t seed);
 /* All was flushed before; nothing is lost. */
@@ -258,6 +259,45 @@ static void pin_shows_its_moment(void **state)
     assert_walk(store, second, all, false, "a=5 c=3 d=4 ");
     store->ops->unpin(store, second);
     assert_walk(store, NULL, all, false, "n=6 ");
+    conformance_close(store);
+}
+
+static bool is_over(void *over) { return *(bool *)over; }
+
+/* Goal: a pin can be read as a store, one key or many, and who reads can be stopped. Method: a pin
+ * that later writes have nothing in common with. */
+static void pin_is_a_store(void **state)
+{
+    (void)state;
+    struct moot_store *store = conformance_open(9);
+    write_text(store, "a=1 b=2 c=3");
+    struct moot_store_pin *pin = store->ops->pin(store);
+    write_text(store, "a=5 -b d=4");
+    assert_int_equal(store->ops->flush(store), MOOT_OK);
+    write_text(store, "c=9");
+    struct moot_store_pinned pinned;
+    bool over = false;
+    moot_store_pinned_init(&pinned, store, pin, is_over, &over);
+    assert_walk(&pinned.base, NULL, range_of("a", "z"), false, "a=1 b=2 c=3 ");
+    assert_walk(&pinned.base, NULL, range_of("b", "z"), true, "c=3 b=2 ");
+    assert_value(&pinned.base, "a", "1");
+    assert_value(&pinned.base, "b", "2");
+    assert_value(&pinned.base, "c", "3");
+    assert_value(&pinned.base, "d", NULL);
+
+    struct moot_store_iterator *iterator;
+    struct moot_slice key, value;
+    struct moot_arena arena;
+    moot_arena_init(&arena);
+    const struct moot_store_ops *ops = pinned.base.ops;
+    assert_int_equal(ops->iterate(&pinned.base, NULL, range_of("a", "z"), false, &iterator), 0);
+    assert_int_equal(ops->entry(iterator, &key, &value), MOOT_OK);
+    over = true;
+    assert_int_equal(ops->entry(iterator, &key, &value), MOOT_EIO);
+    assert_int_equal(ops->get(&pinned.base, moot_slice_text("a"), &arena, &value), MOOT_EIO);
+    ops->iterate_end(iterator);
+    moot_arena_deinit(&arena);
+    store->ops->unpin(store, pin);
     conformance_close(store);
 }
 
@@ -564,7 +604,7 @@ static void store_is_its_twin(void **state)
 #define CONFORMANCE_TESTS                                                                          \
     cmocka_unit_test(written_is_read), cmocka_unit_test(batches_are_in_order),                     \
         cmocka_unit_test(iteration_is_a_view), cmocka_unit_test(pin_shows_its_moment),             \
-        cmocka_unit_test(ingest_replaces_ranges), cmocka_unit_test(bytes_are_bytes),               \
-        cmocka_unit_test(store_is_its_twin)
+        cmocka_unit_test(pin_is_a_store), cmocka_unit_test(ingest_replaces_ranges),                \
+        cmocka_unit_test(bytes_are_bytes), cmocka_unit_test(store_is_its_twin)
 
 #endif

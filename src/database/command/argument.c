@@ -138,6 +138,12 @@ int moot_call_reply_fits(const struct moot_call *call, size_t start)
     return call->reply.out->size - start <= MOOT_OUTPUT_HARD ? 0 : MOOT_FAIL(MOOT_ELIMIT);
 }
 
+int moot_call_will_touch(const struct moot_call *call, uint64_t elements)
+{
+    bool fits = !call->is_read || moot_view_affords(call->view, elements);
+    return fits ? 0 : MOOT_FAIL(MOOT_EBUDGET);
+}
+
 int moot_object_look(struct moot_call *call, struct moot_slice key, enum moot_type type,
                      struct moot_head *head, const struct moot_head **before)
 {

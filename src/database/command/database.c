@@ -99,6 +99,14 @@ static bool walk_is_due(const struct walk *walk)
     return walk->head.expiry_ms != 0 && walk->head.expiry_ms <= walk->call->now_ms;
 }
 
+/* Over so many keys, or all. */
+static int will_walk(struct moot_call *call, uint64_t keys)
+{
+    uint64_t count;
+    int status = moot_object_count(call, call->keyspace, &count);
+    return status != 0 ? status : moot_call_will_touch(call, moot_min_u64(keys, count));
+}
+
 /* ---- looking ---- */
 
 int moot_run_keys(struct moot_call *call)
@@ -107,7 +115,10 @@ int moot_run_keys(struct moot_call *call)
     bool all = moot_slice_equal(pattern, MOOT_SLICE_LITERAL("*"));
     struct moot_row row = {0};
     struct walk walk;
-    int status;
+    int status = will_walk(call, UINT64_MAX);
+    if (status != 0) {
+        return status;
+    }
     walk_begin(&walk, call, 0);
     while ((status = walk_next(&walk)) == 0) {
         if (walk_is_due(&walk) ||
@@ -167,6 +178,7 @@ int moot_run_scan(struct moot_call *call)
     struct moot_row row = {0};
     int status = moot_arg_cursor(call, 1, &cursor);
     status = status != 0 ? status : moot_arg_scan_options(call, 2, &scan);
+    status = status != 0 ? status : will_walk(call, scan.count);
     status = status != 0 ? status : scan_keys(call, cursor, &scan, &row, &next);
     if (status != 0) {
         return status;

@@ -42,6 +42,9 @@ void moot_call_help(struct moot_call *call, const char *const *lines, size_t cou
  * beyond what a client may be owed. For loops whose replies have no other bound. */
 int moot_call_reply_fits(const struct moot_call *call, size_t start) MOOT_MUST_USE;
 
+/* MOOT_EBUDGET when a read is about to touch this many elements and may not: then it need not
+ * begin. (A write finds out on its way: when it is refused is part of what replicas agree on.) */
+int moot_call_will_touch(const struct moot_call *call, uint64_t elements) MOOT_MUST_USE;
 /* As moot_object_find and moot_object_find_type (NONE: any), but absence is no failure: *before is
  * then NULL, else `head`: what save and delete want. */
 int moot_object_look(struct moot_call *call, struct moot_slice key, enum moot_type type,

@@ -381,6 +381,10 @@ static int reply_all(struct moot_call *call, bool fields, bool values)
     }
     size_t start = call->reply.out->size;
     uint64_t count = before == NULL ? 0 : before->count, seen = 0;
+    status = moot_call_will_touch(call, count);
+    if (status != 0) {
+        return status;
+    }
     if (fields && values) {
         moot_resp_map(&call->reply, count);
     } else {
@@ -474,7 +478,9 @@ int moot_run_hscan(struct moot_call *call)
     }
     struct moot_row row = {0};
     if (before != NULL && cursor <= UINT32_MAX) {
-        status = scan_fields(call, before, (uint32_t)cursor, &scan, &row, &next);
+        status = moot_call_will_touch(call, moot_min_u64(scan.count, before->count));
+        status =
+            status != 0 ? status : scan_fields(call, before, (uint32_t)cursor, &scan, &row, &next);
         if (status != 0) {
             return status;
         }

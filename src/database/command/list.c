@@ -414,8 +414,9 @@ int moot_run_lrange(struct moot_call *call)
     size_t begun = call->reply.out->size;
     uint64_t count = (uint64_t)(end - start + 1), seen = 0;
     moot_resp_array(&call->reply, count);
-    if (count == 0) {
-        return 0;
+    status = moot_call_will_touch(call, count);
+    if (status != 0 || count == 0) {
+        return status;
     }
     struct moot_range range = {
         moot_key_element(call->arena, call->keyspace, list.key, list.head.incarnation,

@@ -287,6 +287,36 @@ static uint32_t refs_open(const struct moot_submission *submission)
     return open;
 }
 
+/* Some replies of a batch of reads; the others come later (group/long_reads.c), and are empty here.
+ * The batch stays until all are there: if its leader is lost it is sent again as a whole, and what
+ * was told already is not told again. */
+static void on_part(struct moot_edge *edge, struct moot_stream_edge *stream,
+                    struct moot_submission *sent, struct moot_slice replies)
+{
+    struct moot_reader reader = moot_reader_make(replies);
+    uint32_t open = 0;
+    MOOT_ASSERT(sent->number != 0);
+    for (uint32_t i = 0; i < sent->ref_count; i++) {
+        struct moot_slice reply = moot_get_bytes(&reader);
+        struct moot_ref told = sent->refs[i];
+        if (told.kind == MOOT_REF_NONE) {
+            continue;
+        }
+        if (reader.failed || reply.size == 0) {
+            open++;
+            continue;
+        }
+        MOOT_ASSERT(told.kind == MOOT_REF_REPLY || told.kind == MOOT_REF_WATCH);
+        sent->refs[i].kind = MOOT_REF_NONE;
+        deliver(edge, &told, reply);
+    }
+    sent->is_long = true;
+    sent->since = edge->now.instant;
+    if (open == 0) {
+        moot_stream_edge_remove(stream, sent);
+    }
+}
+
 static void on_answer(struct moot_edge *edge, struct moot_stream_edge *stream,
                       const struct moot_message *message)
 {
@@ -295,6 +325,10 @@ static void on_answer(struct moot_edge *edge, struct moot_stream_edge *stream,
         moot_stream_edge_find(stream, message->answer.kind, message->answer.number);
     if (done == NULL) {
         return; /* Answered before: by the ring of another leader, or twice by the network. */
+    }
+    if (message->answer.status == MOOT_EAGAIN && done->kind == MOOT_SUBMIT_READS) {
+        on_part(edge, stream, done, message->answer.replies);
+        return;
     }
     struct moot_submission taken = *done; /* Delivering may add to the stream. */
     moot_block_retain(taken.block);
@@ -547,8 +581,7 @@ void edge__time_outs(struct moot_edge *edge)
         }
         for (size_t i = 0; i < stream->sent_count; i++) {
             struct moot_submission *sent = &stream->sent[i];
-            bool over =
-                !moot_instant_before(edge->now.instant, moot_instant_add(sent->since, limit));
+            bool over = !moot_instant_before(edge->now.instant, moot_submission_over(sent));
             if (!over || sent->given_up) {
                 continue;
             }

@@ -322,14 +322,31 @@ static bool goes_to_the_log(const struct moot_connection *connection, struct moo
     return exec || (!connection->in_multi && command->place == MOOT_PLACE_WRITE);
 }
 
-/* Must this command wait for the connection's reads? See the header: order. */
+/* KEYS of many keys would go into the log with the write before it, to be run by every replica
+ * within a turn, or refused: it waits for the write's reply, and then is a read. */
+static bool is_long_behind_write(const struct moot_edge *edge,
+                                 const struct moot_connection *connection, struct moot_slice name)
+{
+    uint64_t generation = edge->streams[MOOT_GROUP_DB0].generation;
+    bool waits = connection->building[MOOT_GROUP_DB0] == generation && !connection->in_multi &&
+                 edge->key_counts[connection->database] > MOOT_READ_ELEMENTS_MAX &&
+                 moot_slice_equal_nocase(name, "keys");
+    MOOT_SOMETIMES(waits, "KEYS waited for the write before it");
+    return waits;
+}
+
+/* Must this command wait for others of its connection? See the header: order. */
 static bool must_wait(struct moot_edge *edge, struct moot_connection *connection,
                       struct moot_slice name)
 {
     struct moot_stream_edge *stream = &edge->streams[MOOT_GROUP_DB0];
     bool free = connection->reads.count == 0 || !goes_to_the_log(connection, name) ||
                 take_along(stream, &connection->reads);
-    return !MOOT_RULE(edge_write_after_reads, free);
+    if (!MOOT_RULE(edge_write_after_reads, free)) {
+        MOOT_SOMETIMES(true, "a write waited for the reads before it");
+        return true;
+    }
+    return is_long_behind_write(edge, connection, name);
 }
 
 static uint8_t item_flags(const struct moot_connection *connection, uint8_t flags)
@@ -564,8 +581,7 @@ static void pump(struct moot_edge *edge, struct moot_connection *connection)
             }
             connection->is_held = must_wait(edge, connection, args[0]);
             if (connection->is_held) {
-                MOOT_SOMETIMES(true, "a write waited for the reads before it");
-                break; /* It is parsed again when they are answered. */
+                break; /* It is parsed again when what it waits for is answered. */
             }
             one_command(edge, connection, args, argc);
         }

@@ -9,7 +9,8 @@
  * behind it, into the log. Read batches leave before write batches. So a pipelined GET sees the
  * SETs before it and none after. What is not in the log has no place there after a fail-over, so a
  * write does not follow reads that are outside it: it takes those of its own turn along into the
- * log when they are cheap, and waits for the others.
+ * log when they are cheap, and waits for the others. KEYS of a large database never goes into the
+ * log: it waits for a write before it.
  *
  *   edge.c       connections, parsing, dispatch, time-outs
  *   answers.c    what comes back from groups; blocked clients

@@ -159,6 +159,8 @@ static void info_replication(const struct moot_edge *edge, struct moot_buffer *o
     field(out, "moot_last", db0->last);
     field(out, "moot_log_bytes", db0->log_bytes);
     field(out, "moot_waiters", db0->waiters);
+    field(out, "moot_long_reads", db0->long_reads);
+    field(out, "moot_long_reads_total", db0->long_reads_begun);
     field(out, "moot_feature_level", db0->feature_level);
     field_text(out, "moot_fenced", db0->fenced ? "1" : "0");
     field_text(out, "moot_impaired", db0->impaired ? "1" : "0");

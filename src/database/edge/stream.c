@@ -173,6 +173,10 @@ static void send(struct moot_stream_edge *stream, struct moot_outbox *outbox,
                              .items = {submission->block->data + MOOT_ENTRY_HEADER_BYTES,
                                        submission->block->size - MOOT_ENTRY_HEADER_BYTES}};
     stream->resent += submission->epoch != 0;
+    if (submission->is_long) { /* Whoever leads now has to say so again. */
+        submission->is_long = false;
+        submission->since = stream->heard; /* The session's start. */
+    }
     submission->epoch = stream->epoch;
     struct moot_post post = {.to = stream->leader, .message = &message, .owner = submission->block};
     moot_outbox_post(outbox, &post);
@@ -327,6 +331,12 @@ static struct moot_instant later(struct moot_instant a, struct moot_instant b)
     return moot_instant_before(a, b) ? b : a;
 }
 
+struct moot_instant moot_submission_over(const struct moot_submission *submission)
+{
+    uint64_t limit_ms = submission->is_long ? MOOT_LONG_READ_MS : MOOT_REQUEST_TIMEOUT_MS;
+    return moot_instant_add(submission->since, moot_ms(limit_ms));
+}
+
 struct moot_instant moot_stream_edge_deadline(const struct moot_stream_edge *stream)
 {
     struct moot_duration limit = moot_ms(MOOT_REQUEST_TIMEOUT_MS);
@@ -339,8 +349,7 @@ struct moot_instant moot_stream_edge_deadline(const struct moot_stream_edge *str
     }
     for (size_t i = 0; i < stream->sent_count; i++) {
         if (!stream->sent[i].given_up) {
-            struct moot_instant over = moot_instant_add(stream->sent[i].since, limit);
-            deadline = moot_instant_min(deadline, over);
+            deadline = moot_instant_min(deadline, moot_submission_over(&stream->sent[i]));
         }
     }
     bool waits =

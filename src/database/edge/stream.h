@@ -40,6 +40,7 @@ struct moot_submission {
     uint32_t ref_count, ref_capacity;
     struct moot_buffer items;  /* While under construction: header room, then items. */
     struct moot_instant since; /* When its first item came. */
+    bool is_long;  /* READS: the leader has said, at `since`, that what is left takes a while. */
     bool given_up; /* Its clients were told (their refs are NONE since), but for those that may get
                       an element; it is kept to be executed exactly once. */
 };
@@ -97,6 +98,8 @@ void moot_stream_edge_remove(struct moot_stream_edge *stream, struct moot_submis
 /* Drops the batch under construction after its refs were answered. */
 void moot_stream_edge_drop_building(struct moot_submission *building,
                                     struct moot_stream_edge *stream);
+/* When its clients are told that there is no answer. */
+struct moot_instant moot_submission_over(const struct moot_submission *submission);
 struct moot_instant moot_stream_edge_deadline(const struct moot_stream_edge *stream);
 
 #endif

@@ -110,7 +110,11 @@ static void forget_signals(struct moot_engine *engine)
 struct engine_pass engine__begin(struct moot_engine *engine, const struct moot_engine_run *run)
 {
     MOOT_ASSERT(run->index < UINT64_C(1) << (64 - MOOT_INCARNATION_BITS));
+    MOOT_ASSERT(run->is_read || (run->aside == NULL && run->only == NULL && run->elements == 0));
     forget_signals(engine);
+    if (run->aside != NULL) {
+        run->aside->count = 0;
+    }
     return (struct engine_pass){.engine = engine,
                                 .run = run,
                                 .ordinal = run->stamp.ordinal,
@@ -189,13 +193,20 @@ static int answer_stamps(struct engine_pass *pass, const struct moot_item *item)
     return engine__reply_fits(pass) ? MOOT_OK : engine__refuse_reply(pass, pass->item_reply);
 }
 
+static uint64_t elements_max(const struct moot_engine_run *run)
+{
+    if (!run->is_read) {
+        return MOOT_WRITE_ELEMENTS_MAX; /* The same on every replica. */
+    }
+    return run->elements != 0 ? run->elements : MOOT_READ_ELEMENTS_MAX;
+}
+
 static int run_body(struct engine_pass *pass, const struct moot_item *item)
 {
     if ((item->flags & MOOT_ITEM_STAMP) != 0) {
         return answer_stamps(pass, item);
     }
-    moot_view_budget(pass->engine->view,
-                     pass->run->is_read ? MOOT_READ_ELEMENTS_MAX : MOOT_WRITE_ELEMENTS_MAX);
+    moot_view_budget(pass->engine->view, elements_max(pass->run));
     if ((item->flags & MOOT_ITEM_EXEC) != 0) {
         return engine__exec(pass, item);
     }
@@ -240,6 +251,18 @@ static int run_remembered(struct engine_pass *pass, const struct moot_item *item
     return status;
 }
 
+/* Is the item under way one of those that were asked for? They come in the same order. */
+static bool is_wanted(struct engine_pass *pass)
+{
+    const struct moot_engine_run *run = pass->run;
+    if (run->only == NULL) {
+        return true;
+    }
+    bool wanted = pass->only_next < run->only_count && run->only[pass->only_next] == pass->item;
+    pass->only_next += wanted;
+    return wanted;
+}
+
 static int run_item(struct engine_pass *pass, const struct moot_item *item)
 {
     struct moot_buffer *replies = pass->run->replies;
@@ -247,7 +270,7 @@ static int run_item(struct engine_pass *pass, const struct moot_item *item)
     moot_put_u8(replies, 0);
     pass->item_reply = start + 1;
     int status = MOOT_CALL_WAITS;
-    if ((item->flags & MOOT_ITEM_DEFER) == 0) {
+    if ((item->flags & MOOT_ITEM_DEFER) == 0 && is_wanted(pass)) {
         status = run_remembered(pass, item, start + 1);
     }
     moot_arena_reset(&pass->engine->item_arena);
@@ -255,7 +278,7 @@ static int run_item(struct engine_pass *pass, const struct moot_item *item)
         replies->size = start; /* Nobody will read it. */
         return status < 0 ? status : MOOT_OK;
     }
-    if (status == MOOT_CALL_WAITS) {
+    if (status == MOOT_CALL_WAITS || status == ENGINE_ASIDE) {
         replies->size = start + 1;
     } else {
         MOOT_ASSERT(replies->size > start + 1);
@@ -272,7 +295,7 @@ static int run_items(struct engine_pass *pass)
 {
     struct moot_reader reader = moot_reader_make(pass->run->batch);
     struct moot_item item;
-    while (moot_item_next(&reader, &item)) {
+    for (; moot_item_next(&reader, &item); pass->item++) {
         int status = run_item(pass, &item);
         if (status == MOOT_EWOULDBLOCK) {
             pass->is_blocked = true;

@@ -6,7 +6,7 @@
  * command | watches varint, (database u8, key bytes, time u64, ordinal u32)*, commands varint,
  * body*   when flags has EXEC Every item gives exactly one reply, in the item's protocol version.
  * Replies are collected as (size varint, bytes)*; size 0 means: the item waits (a blocking command
- * that found nothing).
+ * that found nothing), or was left for later (a read that takes long).
  *
  * Used twice: for committed entries (is_read false: every replica, the same result everywhere), and
  * for read batches on the leader (is_read true). */
@@ -64,6 +64,15 @@ void moot_engine_reset(struct moot_engine *engine);
 /* 0, or why the group's records cannot be read (MOOT_ECORRUPT, MOOT_EVERSION): fence it. */
 int moot_engine_status(const struct moot_engine *engine) MOOT_MUST_USE;
 
+/* Commands of a batch of reads that touch more elements than one may within a turn: they are left
+ * for later, with an empty reply. Never those within EXEC. */
+struct moot_engine_aside {
+    bool all;       /* in: every command, as long as there is room, whatever it touches */
+    uint32_t room;  /* in: so many at most; what is beyond is refused */
+    uint32_t count; /* out */
+    uint32_t items[MOOT_LONG_READS_MAX]; /* out: which of the batch's, counted from 0 */
+};
+
 struct moot_engine_run {
     moot_index index;        /* Of the entry: makes incarnations unique. */
     struct moot_stamp stamp; /* time; ordinals are counted by the engine. */
@@ -74,6 +83,10 @@ struct moot_engine_run {
         refuse_growth; /* READ of no use; WRITE: as the entry says: DENYOOM commands answer -OOM. */
     size_t replies_max; /* READ: bytes of all replies; what is beyond is refused. 0, and always for
                            WRITE: MOOT_REPLIES_BYTES_MAX. */
+    uint64_t elements;  /* READ: that one command may touch. 0: MOOT_READ_ELEMENTS_MAX. */
+    struct moot_engine_aside *aside; /* READ; NULL: what touches more is refused. */
+    const uint32_t *only; /* READ; NULL, or: run these items, ascending; others get no reply. */
+    uint32_t only_count;
     struct moot_slice batch;
     struct moot_buffer *replies; /* Appended; restored to its size when the run does not finish. */
 };

@@ -47,13 +47,16 @@ struct engine_pass {
     uint32_t ordinal;
     uint64_t incarnation;
     uint32_t ids_seen;
+    uint32_t item;      /* The one under way, counted from 0. */
+    uint32_t only_next; /* Of run->only. */
     size_t first_reply; /* Where the run's replies begin, if it has any, ... */
     size_t item_reply;  /* ... and that of the item under way. */
 };
 
 /* What became of a command, beside 0, MOOT_CALL_ERROR, MOOT_CALL_WAITS and the negative statuses
- * that end a run: it was refused before it did anything. An error reply was written. */
-enum { ENGINE_REFUSED = 3 };
+ * that end a run: it was refused before it did anything, and an error reply was written; or it was
+ * set aside, and none was. */
+enum { ENGINE_REFUSED = 3, ENGINE_ASIDE = 4 };
 
 /* engine.c */
 void engine__take(const struct moot_engine *engine, struct engine_state *state);

@@ -105,6 +105,30 @@ static int answer_failure(struct moot_call *call, int status)
     }
 }
 
+/* ---- reads that take too long for a turn ---- */
+
+static bool set_aside(struct engine_pass *pass)
+{
+    struct moot_engine_aside *aside = pass->run->aside;
+    MOOT_ASSERT(pass->run->is_read && aside->room <= MOOT_LONG_READS_MAX);
+    if (aside->count >= aside->room) {
+        return false;
+    }
+    aside->items[aside->count++] = pass->item;
+    return true;
+}
+
+/* It touches more than a turn has time for. */
+static int leave_for_later(struct engine_pass *pass, struct moot_call *call)
+{
+    if (set_aside(pass)) {
+        return ENGINE_ASIDE;
+    }
+    MOOT_SOMETIMES(true, "a long read was refused: too many are under way");
+    return refuse(call, "OVERLOADED as many long reads are under way as may be; nothing was done, "
+                        "retry after 400 ms");
+}
+
 /* Runs the handler in a layer of its own. */
 static int run_handler(struct engine_pass *pass, struct moot_call *call, bool in_exec)
 {
@@ -129,7 +153,8 @@ static int run_handler(struct engine_pass *pass, struct moot_call *call, bool in
     }
     if (status < 0) {
         call->reply.out->size = reply_start;
-        return answer_failure(call, status);
+        bool later = status == MOOT_EBUDGET && pass->run->aside != NULL && !in_exec;
+        return later ? leave_for_later(pass, call) : answer_failure(call, status);
     }
     return status;
 }
@@ -149,7 +174,8 @@ int engine__command(struct engine_pass *pass, uint8_t flags, uint8_t *database, 
         status = in_exec ? engine__edge_command(&call, database)
                          : refuse(&call, "ERR this command is not for a log");
     } else if (status == MOOT_OK) {
-        status = run_handler(pass, &call, in_exec);
+        bool later = pass->run->aside != NULL && pass->run->aside->all && !in_exec;
+        status = later && set_aside(pass) ? ENGINE_ASIDE : run_handler(pass, &call, in_exec);
     }
     if (in_exec && status == MOOT_CALL_WAITS) {
         moot_resp_null_array(&call.reply); /* Inside EXEC nothing waits. */

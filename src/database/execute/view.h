@@ -86,6 +86,8 @@ void moot_view_iterate_end(struct moot_view_iterator *iterator);
 /* From here on, `elements` touches are allowed (get, put, delete, step of an iterator); then
  * MOOT_EBUDGET. */
 void moot_view_budget(struct moot_view *view, uint64_t elements);
+/* Is so much left? For who knows beforehand what it will touch. */
+bool moot_view_affords(const struct moot_view *view, uint64_t elements);
 
 /* ---- what was missing ---- */
 struct moot_view_misses {

@@ -239,12 +239,17 @@ static void drop_first_read(struct moot_group *group)
 static bool serve_read(struct moot_group *group)
 {
     struct moot_placed_read *read = &group->reads[0];
+    struct moot_engine_aside aside;
+    uint64_t seed = moot_rng_next(group->context->rng);
+    group__long_reads_admit(group, read, seed, &aside);
     moot_buffer_reset(&group->scratch, 4 * 1024 * 1024);
     struct moot_engine_run run = {.index = group->applied,
                                   .stamp = {.time = group->applied_stamp},
                                   .now_ms = group->context->stamp_ms,
-                                  .seed = moot_rng_next(group->context->rng),
+                                  .seed = seed,
                                   .is_read = true,
+                                  .elements = group->context->read_elements,
+                                  .aside = &aside,
                                   .replies_max = read->edge == group->context->self
                                                      ? MOOT_REPLIES_HERE_BYTES_MAX
                                                      : MOOT_REPLIES_BYTES_MAX,
@@ -265,9 +270,12 @@ static bool serve_read(struct moot_group *group)
         return false;
     }
     struct moot_block *replies = moot_block_copy(moot_buffer_slice(&group->scratch));
-    group__answer(group, read->edge, MOOT_SUBMIT_READS, read->incarnation, read->number, 0,
-                  group->applied_stamp, replies);
+    group__answer(group, read->edge, MOOT_SUBMIT_READS, read->incarnation, read->number,
+                  aside.count > 0 ? MOOT_EAGAIN : 0, group->applied_stamp, replies);
     moot_block_release(replies);
+    if (aside.count > 0) {
+        group__long_reads_begin(group, read, &run);
+    }
     drop_first_read(group);
     return true;
 }
@@ -287,6 +295,10 @@ void group__apply(struct moot_group *group, bool *again)
             continue;
         }
         if (!MOOT_RULE(apply_only_committed, group->applied < group->commit) || waits) {
+            return;
+        }
+        if (!MOOT_RULE(long_read_pinned_at_its_place, !group->long_reads.waits)) {
+            *again = true; /* At the end of this turn it is. */
             return;
         }
         if (++entries > MOOT_APPLY_ENTRIES_A_TURN) {

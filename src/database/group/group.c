@@ -190,6 +190,7 @@ void moot_group_close(struct moot_group *group)
     for (size_t i = 0; i < group->read_count; i++) {
         moot_block_release(group->reads[i].owner);
     }
+    group__long_reads_drop(group);
     moot_free(group->reads);
     moot_free(group->persisted);
     moot_free(group->streams);
@@ -577,7 +578,8 @@ void moot_group_store(struct moot_group *group, bool force)
         return;
     }
     struct moot_instant due = moot_instant_add(group->dirty_since, moot_ms(MOOT_UNSTORED_MS));
-    bool pins = group->snapshot_wanted_count > 0 && group->send.node == 0;
+    bool pins = (group->snapshot_wanted_count > 0 && group->send.node == 0) ||
+                !MOOT_RULE(long_read_sees_all_applied, !group->long_reads.waits);
     if (force || pins || group->install.active || group->fenced ||
         moot_view_size(moot_engine_view(group->engine)) >= MOOT_UNSTORED_BYTES ||
         moot_view_count(moot_engine_view(group->engine)) >= MOOT_UNSTORED_KEYS ||

@@ -8,6 +8,7 @@
  *   submit.c    what edges send: sessions, batches, reads, waiters          [leader]
  *   raft_io.c   events into the core, its effects out                       [all]
  *   apply.c     committed entries and placed reads, in order                [all; reads: leader]
+ *   long_reads.c  reads that go on beside turns                             [leader, and after]
  *   snapshot.c  sending and installing                                      [all]
  *   group.c     open, close, turn, status
  *
@@ -40,6 +41,8 @@ struct moot_group_context {
     uint32_t feature_level;             /* The highest that this node knows. */
     uint64_t log_memory_bytes;          /* Of one group's log. */
     uint64_t recent_bytes;              /* Of one group's recent values. */
+    uint64_t read_elements;             /* That one read may touch within a turn. */
+    uint64_t long_read_one_in;          /* Reads that need not go on beside turns; 0: none. */
     uint64_t next_ticket;               /* For fetches, pins, ingests: counted by the node. */
     const struct moot_group *ingesting; /* The store takes one snapshot at a time; or NULL. */
     bool refuse_growth;                 /* The disk is below its low-water mark. */
@@ -64,6 +67,23 @@ struct moot_placed_read {
     struct moot_slice items;
     moot_index place; /* After this entry, before the next. */
     uint64_t round;   /* Leadership must be confirmed for it. */
+};
+
+/* Commands of a placed read that go on beside turns, on a pin of the store at the read's place. */
+struct moot_long_job {
+    moot_ticket ticket;           /* 0: to be handed out at the end of this turn. */
+    struct moot_placed_read read; /* Its place is what was applied. */
+    moot_hlc_stamp stamp;         /* Of that entry. */
+    uint64_t now_ms, seed;
+    struct moot_engine_aside aside;
+};
+
+struct moot_long_reads {
+    struct moot_long_job jobs[MOOT_LONG_READS_MAX];
+    uint32_t count;    /* Of jobs. */
+    uint32_t commands; /* Of all jobs. */
+    bool waits;        /* A job is not pinned yet: until then no entry is applied. */
+    uint64_t begun;    /* Commands, ever. */
 };
 
 struct moot_persisted { /* A promise of the journal to the core. */
@@ -148,6 +168,7 @@ struct moot_group {
     /* the leader's office */
     struct moot_placed_read *reads; /* FIFO */
     size_t read_count, read_capacity;
+    struct moot_long_reads long_reads; /* They outlive the office. */
     struct moot_waiters waiters;
     bool feature_asked;        /* A FEATURE_LEVEL entry under way. */
     moot_index expire_pending; /* An EXPIRE entry under way. */
@@ -214,6 +235,7 @@ void moot_group_fetched(struct moot_group *group, moot_ticket ticket, int status
 void moot_group_chunk(struct moot_group *group, moot_ticket ticket, int status,
                       struct moot_slice bytes);
 void moot_group_ingested(struct moot_group *group, moot_ticket ticket, int status);
+void moot_group_long_read_done(struct moot_group *group, const struct moot_input *input);
 void moot_group_flush_begins(
     struct moot_group *group); /* A FLUSH effect goes out with this turn. */
 void moot_group_flush_done(struct moot_group *group, struct moot_journal *journal);
@@ -252,7 +274,11 @@ struct moot_block *group__entry_block(struct moot_group *group, enum moot_entry_
                                       struct moot_slice body);
 void group__submit(struct moot_group *group, moot_node_id from, const struct moot_submit *submit,
                    struct moot_block *owner);
+void group__nack(struct moot_group *group, moot_node_id edge, uint64_t incarnation, uint64_t epoch,
+                 int status);
 void group__ask_round(struct moot_group *group);
+/* Puts a read behind those that wait for their place; takes over its reference. */
+void group__place_read(struct moot_group *group, const struct moot_placed_read *read);
 void group__lead(struct moot_group *group);
 void group__follow(struct moot_group *group);
 void group__apply(struct moot_group *group, bool *again);
@@ -284,6 +310,16 @@ bool group__leads(const struct moot_group *group);
 void group__log(struct moot_group *group, enum moot_log_level level, const char *text, uint64_t a,
                 const char *text2, uint64_t b);
 void group__stick(struct moot_group *group);
+/* long_reads.c */
+/* How many commands of the read may go on beside turns; sets the rest of `aside` for a run. */
+void group__long_reads_admit(struct moot_group *group, const struct moot_placed_read *read,
+                             uint64_t seed, struct moot_engine_aside *aside);
+/* The read has been run at its place, but for what `run` set aside. */
+void group__long_reads_begin(struct moot_group *group, const struct moot_placed_read *read,
+                             const struct moot_engine_run *run);
+/* The store is at the applied index: pins it for who waits for that. */
+void group__long_reads_pin(struct moot_group *group);
+void group__long_reads_drop(struct moot_group *group);
 /* snapshot.c */
 void group__snapshot_needed(struct moot_group *group, moot_node_id node);
 void group__snapshot_offered(struct moot_group *group, moot_node_id from, moot_index index,
@@ -298,6 +334,7 @@ uint32_t group__ranges(struct moot_arena *arena, moot_group_id id, struct moot_r
 /* restate.c: a SNAPSHOT record of what is applied */
 void group__record_snapshot(struct moot_group *group);
 /* record.c: the group's record in the store */
+enum { GROUP_RECORD_VERSION = 1, GROUP_KIND_RECORD = 0 };
 void group__record_put(struct moot_group *group, struct moot_batch *batch);
 int group__record_load(struct moot_group *group, const struct moot_members *initial);
 void group__streams_put(struct moot_group *group, const struct moot_stream *stream);

@@ -58,7 +58,9 @@ struct moot_message {
         struct {
             enum moot_submit_kind kind;
             uint64_t incarnation, number;
-            int status; /* 0; MOOT_EINDOUBT: executed, the reply is no longer kept; MOOT_EINVALID */
+            /* 0; MOOT_EINDOUBT: executed, the reply is no longer kept; MOOT_EINVALID; MOOT_EAGAIN
+             * (READS): those replies that are empty come in another answer. */
+            int status;
             struct moot_slice replies; /* (size varint, bytes)* */
             moot_hlc_stamp stamp;      /* WRITES: of the entry: the arrival stamp of what waits */
         } answer;

@@ -6,7 +6,7 @@
 #include "database/group/entry.h"
 #include "database/group/group.h"
 
-enum { RECORD_VERSION = 1, KIND_RECORD = 0, KIND_STREAM = 's' };
+enum { RECORD_VERSION = GROUP_RECORD_VERSION, KIND_STREAM = 's' };
 
 void group__record_put(struct moot_group *group, struct moot_batch *batch)
 {
@@ -19,8 +19,8 @@ void group__record_put(struct moot_group *group, struct moot_batch *batch)
     moot_put_u64(out, group->chain);
     moot_put_u32(out, group->feature_level);
     moot_members_encode(&group->applied_members, out);
-    struct moot_slice key = moot_key_group(&group->context->outbox->arena, group->id, KIND_RECORD,
-                                           (struct moot_slice){NULL, 0});
+    struct moot_slice key = moot_key_group(&group->context->outbox->arena, group->id,
+                                           GROUP_KIND_RECORD, (struct moot_slice){NULL, 0});
     moot_batch_put(batch, key, moot_buffer_slice(out));
 }
 
@@ -119,8 +119,8 @@ int group__record_load(struct moot_group *group, const struct moot_members *init
     group->feature_level = 0;
     group->applied_members = *initial;
     group->stream_count = 0;
-    int status =
-        group__get_now(store, moot_key_group(arena, group->id, KIND_RECORD, none), arena, &value);
+    int status = group__get_now(store, moot_key_group(arena, group->id, GROUP_KIND_RECORD, none),
+                                arena, &value);
     if (status == 0) {
         status = decode_record(group, value);
     } else if (status == MOOT_ENOTFOUND) {

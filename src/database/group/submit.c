@@ -52,7 +52,7 @@ void group__answer(struct moot_group *group, moot_node_id edge, enum moot_submit
     group__post(group, edge, &message, replies);
 }
 
-static void nack(struct moot_group *group, moot_node_id edge, uint64_t incarnation, uint64_t epoch,
+void group__nack(struct moot_group *group, moot_node_id edge, uint64_t incarnation, uint64_t epoch,
                  int status)
 {
     struct moot_message message = {.kind = MOOT_MESSAGE_NACK, .group = group->id};
@@ -236,23 +236,30 @@ static int submit_writes(struct moot_group *group, struct moot_stream *stream,
 
 /* ---- reads ---- */
 
-static void submit_reads(struct moot_group *group, moot_node_id edge,
-                         const struct moot_submit *submit, struct moot_block *owner)
+void group__place_read(struct moot_group *group, const struct moot_placed_read *read)
 {
+    MOOT_ASSERT(group->read_count == 0 || group->reads[group->read_count - 1].place <= read->place);
     if (group->read_count == group->read_capacity) {
         group->read_capacity = group->read_capacity == 0 ? 64 : group->read_capacity * 2;
         group->reads = moot_realloc(group->reads, sizeof(*group->reads) * group->read_capacity);
     }
+    group->reads[group->read_count++] = *read;
+}
+
+static void submit_reads(struct moot_group *group, moot_node_id edge,
+                         const struct moot_submit *submit, struct moot_block *owner)
+{
     struct moot_block *block =
         owner != NULL ? moot_block_retain(owner) : moot_block_copy(submit->items);
-    group->reads[group->read_count++] =
-        (struct moot_placed_read){.edge = edge,
-                                  .incarnation = submit->incarnation,
-                                  .number = submit->number,
-                                  .owner = block,
-                                  .items = owner != NULL ? submit->items : moot_block_slice(block),
-                                  .place = moot_log_last(&group->log),
-                                  .round = MOOT_ROUND_NOT_ASKED};
+    struct moot_placed_read read = {.edge = edge,
+                                    .incarnation = submit->incarnation,
+                                    .number = submit->number,
+                                    .owner = block,
+                                    .items =
+                                        owner != NULL ? submit->items : moot_block_slice(block),
+                                    .place = moot_log_last(&group->log),
+                                    .round = MOOT_ROUND_NOT_ASKED};
+    group__place_read(group, &read);
 }
 
 /* Reads that have arrived join the next round. While one is out, later reads wait for it to come
@@ -354,7 +361,7 @@ void group__submit(struct moot_group *group, moot_node_id from, const struct moo
                    struct moot_block *owner)
 {
     if (!group__leads(group)) {
-        nack(group, from, submit->incarnation, submit->epoch, MOOT_ENOTLEADER);
+        group__nack(group, from, submit->incarnation, submit->epoch, MOOT_ENOTLEADER);
         return;
     }
     struct moot_stream *stream = group__stream(group, from);
@@ -370,7 +377,7 @@ void group__submit(struct moot_group *group, moot_node_id from, const struct moo
         status = submit_waiters(group, from, submit);
     }
     if (status != 0) {
-        nack(group, from, submit->incarnation, submit->epoch, status);
+        group__nack(group, from, submit->incarnation, submit->epoch, status);
     }
 }
 
@@ -411,7 +418,7 @@ void group__follow(struct moot_group *group)
 {
     for (size_t i = 0; i < group->read_count; i++) {
         struct moot_placed_read *read = &group->reads[i];
-        nack(group, read->edge, read->incarnation, UINT64_MAX, MOOT_ENOTLEADER);
+        group__nack(group, read->edge, read->incarnation, UINT64_MAX, MOOT_ENOTLEADER);
         moot_block_release(read->owner);
     }
     group->read_count = 0;
