@@ -1,14 +1,21 @@
 #include "base/codec.h"
 
+/* There mostly is room. */
+static inline uint8_t *room(struct moot_buffer *out, size_t size)
+{
+    return out->capacity - out->size >= size ? out->data + out->size
+                                             : moot_buffer_reserve(out, size);
+}
+
 void moot_put_u8(struct moot_buffer *out, uint8_t v)
 {
-    *moot_buffer_reserve(out, 1) = v;
+    *room(out, 1) = v;
     out->size += 1;
 }
 
 void moot_put_u16(struct moot_buffer *out, uint16_t v)
 {
-    uint8_t *at = moot_buffer_reserve(out, 2);
+    uint8_t *at = room(out, 2);
     at[0] = (uint8_t)v;
     at[1] = (uint8_t)(v >> 8);
     out->size += 2;
@@ -16,19 +23,19 @@ void moot_put_u16(struct moot_buffer *out, uint16_t v)
 
 void moot_put_u32(struct moot_buffer *out, uint32_t v)
 {
-    moot_store_le32(moot_buffer_reserve(out, 4), v);
+    moot_store_le32(room(out, 4), v);
     out->size += 4;
 }
 
 void moot_put_u64(struct moot_buffer *out, uint64_t v)
 {
-    moot_store_le64(moot_buffer_reserve(out, 8), v);
+    moot_store_le64(room(out, 8), v);
     out->size += 8;
 }
 
 void moot_put_varint(struct moot_buffer *out, uint64_t v)
 {
-    uint8_t *at = moot_buffer_reserve(out, 10);
+    uint8_t *at = room(out, 10);
     size_t size = 0;
     while (v >= 0x80) {
         at[size++] = (uint8_t)(v | 0x80);

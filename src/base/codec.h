@@ -8,17 +8,18 @@
 
 #include "base/buffer.h"
 
+/* Byte by byte and without loops: compilers make one instruction of it. */
 static inline void moot_store_le32(uint8_t *at, uint32_t v)
 {
-    for (int i = 0; i < 4; i++) {
-        at[i] = (uint8_t)(v >> (8 * i));
-    }
+    at[0] = (uint8_t)v;
+    at[1] = (uint8_t)(v >> 8);
+    at[2] = (uint8_t)(v >> 16);
+    at[3] = (uint8_t)(v >> 24);
 }
 static inline void moot_store_le64(uint8_t *at, uint64_t v)
 {
-    for (int i = 0; i < 8; i++) {
-        at[i] = (uint8_t)(v >> (8 * i));
-    }
+    moot_store_le32(at, (uint32_t)v);
+    moot_store_le32(at + 4, (uint32_t)(v >> 32));
 }
 static inline uint32_t moot_load_le32(const uint8_t *at)
 {
@@ -35,15 +36,15 @@ static inline void moot_store_be16(uint8_t *at, uint16_t v)
 }
 static inline void moot_store_be32(uint8_t *at, uint32_t v)
 {
-    for (int i = 0; i < 4; i++) {
-        at[i] = (uint8_t)(v >> (24 - 8 * i));
-    }
+    at[0] = (uint8_t)(v >> 24);
+    at[1] = (uint8_t)(v >> 16);
+    at[2] = (uint8_t)(v >> 8);
+    at[3] = (uint8_t)v;
 }
 static inline void moot_store_be64(uint8_t *at, uint64_t v)
 {
-    for (int i = 0; i < 8; i++) {
-        at[i] = (uint8_t)(v >> (56 - 8 * i));
-    }
+    moot_store_be32(at, (uint32_t)(v >> 32));
+    moot_store_be32(at + 4, (uint32_t)v);
 }
 static inline uint16_t moot_load_be16(const uint8_t *at)
 {

@@ -268,7 +268,7 @@ static bool settle(struct moot_node *node)
         for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
             again = moot_group_progress(node->groups[group]) || again;
         }
-        refresh_edge(node);
+        node__tell_leaders(node);
         moot_edge_flush(&node->edge);
         if (node->outbox.local_next == node->outbox.local_count) {
             return again;

@@ -59,6 +59,7 @@ void node__members_tick(struct moot_node *node);
 void node__directory(struct moot_node *node);
 size_t node__restate(void *context, const struct moot_record **out);
 void node__tell_peers(struct moot_node *node);
+void node__tell_leaders(struct moot_node *node);
 void node__rot_tick(struct moot_node *node);
 void node__stop_tick(struct moot_node *node);
 void node__health(struct moot_node *node, const struct moot_input *input);

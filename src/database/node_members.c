@@ -70,10 +70,12 @@ static void end_strangers(struct moot_node *node)
 {
     for (moot_node_id id = 1; id <= MOOT_NODES_MAX; id++) {
         struct moot_instant over = moot_instant_add(node->linked_at[id], moot_ms(MOOT_STRANGER_MS));
-        bool named = moot_directory_find(&node->directory, id) != NULL ||
-                     moot_members_has(&node->groups[MOOT_GROUP_SYSTEM]->members, id) ||
-                     moot_members_has(&node->groups[MOOT_GROUP_DB0]->members, id);
-        if (!node->links[id] || named || moot_instant_before(node->context.now.instant, over)) {
+        if (!node->links[id] || moot_instant_before(node->context.now.instant, over)) {
+            continue;
+        }
+        if (moot_directory_find(&node->directory, id) != NULL ||
+            moot_members_has(&node->groups[MOOT_GROUP_SYSTEM]->members, id) ||
+            moot_members_has(&node->groups[MOOT_GROUP_DB0]->members, id)) {
             continue;
         }
         MOOT_SOMETIMES(true, "the link of a node that nobody names was ended");
@@ -158,6 +160,20 @@ void node__members_tick(struct moot_node *node)
     for (uint32_t i = 0; i < node->directory.count;
          i++) { /* A removal that is complete ends the link. */
         node->peers_told = node->peers_told && node->directory.nodes[i].state == MOOT_NODE_MEMBER;
+    }
+}
+
+/* The edge sends to leaders in every round of a turn; the rest of what it knows of the groups only
+ * matters when commands are executed: then all of it is as it is now. */
+void node__tell_leaders(struct moot_node *node)
+{
+    for (moot_group_id id = 0; id < MOOT_GROUPS_MAX; id++) {
+        const struct moot_group *group = node->groups[id];
+        if (node->edge.pump_count > 0) {
+            moot_node_group(node, id, &node->edge.groups[id]);
+        } else {
+            node->edge.groups[id].leader = group->fenced ? 0 : moot_raft_leader(group->raft);
+        }
     }
 }
 

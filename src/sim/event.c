@@ -74,7 +74,13 @@ void sim_events_add(struct sim_events *events, const struct sim_event *event)
 void sim_events_set_deadline(struct sim_events *events, uint32_t machine, uint64_t at)
 {
     MOOT_ASSERT(machine < SIM_DEADLINES);
-    events->deadlines[machine] = (struct sim_event_key){at, next_order(events)};
+    struct sim_event_key deadline = {at, next_order(events)};
+    events->deadlines[machine] = deadline;
+    if (machine != events->first_deadline) {
+        bool is_first = comes_before(deadline, events->deadlines[events->first_deadline]);
+        events->first_deadline = is_first ? machine : events->first_deadline;
+        return;
+    }
     uint32_t first = 0;
     for (uint32_t i = 1; i < SIM_DEADLINES; i++) {
         first = comes_before(events->deadlines[i], events->deadlines[first]) ? i : first;

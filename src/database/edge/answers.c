@@ -572,6 +572,9 @@ void edge__time_outs(struct moot_edge *edge)
     for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
         struct moot_stream_edge *stream = &edge->streams[group];
         struct moot_submission *building[2] = {&stream->writes, &stream->reads};
+        if (stream->queued_commands == 0) {
+            continue; /* Nothing waits. */
+        }
         for (int i = 0; i < 2; i++) {
             if (building[i]->ref_count > 0 &&
                 !moot_instant_before(edge->now.instant,

@@ -64,7 +64,7 @@ static void add_ref(struct moot_submission *building, struct moot_ref ref, struc
         building->since = now;
     }
     if (building->ref_count == building->ref_capacity) {
-        building->ref_capacity = building->ref_capacity == 0 ? 64 : building->ref_capacity * 2;
+        building->ref_capacity = building->ref_capacity == 0 ? 16 : building->ref_capacity * 2;
         building->refs = moot_realloc(building->refs, sizeof(ref) * building->ref_capacity);
     }
     building->refs[building->ref_count++] = ref;

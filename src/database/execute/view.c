@@ -6,7 +6,7 @@
 #include "base/status.h"
 
 enum {
-    SLOTS_FIRST = 1024,
+    SLOTS_FIRST = 128,
     SLOTS_KEEP = 64 * 1024, /* Of a turn's overlay; more is given back at the flush. */
     OPS_KEEP = 64 * 1024,
     /* How far ahead memory is asked for while thousands of entries are remembered: each costs two

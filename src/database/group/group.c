@@ -505,22 +505,24 @@ static void wake_again(struct moot_group *group)
 
 static void flush_core(struct moot_group *group)
 {
-    struct moot_raft_event event = {.kind = MOOT_RAFT_EVENT_FLUSH};
-    int status = group__step(group, &event);
+    int status = group__step_plain(group, MOOT_RAFT_EVENT_FLUSH);
     MOOT_ASSERT(status == 0);
 }
 
 static void tell_applied(struct moot_group *group)
 {
+    if (group->applied_told == group->applied) {
+        return;
+    }
     struct moot_raft_status raft;
     moot_raft_status(group->raft, &raft);
     moot_index applied = moot_min_u64(group->applied, raft.commit);
     if (raft.applied < applied) {
-        struct moot_raft_event event = {.kind = MOOT_RAFT_EVENT_APPLIED};
-        event.applied = applied;
+        struct moot_raft_event event = {.kind = MOOT_RAFT_EVENT_APPLIED, .applied = applied};
         int status = group__step(group, &event);
         MOOT_ASSERT(status == 0);
     }
+    group->applied_told = applied;
 }
 
 bool group__knows_level(const struct moot_group *group, uint32_t level)
@@ -528,8 +530,7 @@ bool group__knows_level(const struct moot_group *group, uint32_t level)
     return MOOT_RULE(feature_level_known, level <= group->context->feature_level);
 }
 
-/* A group that is new has no level: its first leader gives it its own. A level that is there is
- * raised only on demand, when all replicas know the next one. */
+/* A new group has no level: its first leader gives it its own. Later it is raised on demand. */
 static void give_level(struct moot_group *group)
 {
     if (group->feature_level != 0 || group->feature_asked) {
@@ -551,8 +552,7 @@ bool moot_group_progress(struct moot_group *group)
     }
     moot_arena_reset(&group->arena);
     if (!moot_instant_before(group->context->now.instant, moot_raft_deadline(group->raft))) {
-        struct moot_raft_event tick = {.kind = MOOT_RAFT_EVENT_TICK};
-        int status = group__step(group, &tick);
+        int status = group__step_plain(group, MOOT_RAFT_EVENT_TICK);
         MOOT_ASSERT(status == 0);
     }
     if (group__leads(group)) {

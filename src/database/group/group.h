@@ -149,6 +149,7 @@ struct moot_group {
     struct moot_engine *engine;
     struct moot_hlc clock;
     moot_index applied;
+    moot_index applied_told; /* To the core. */
     moot_term applied_term;
     moot_hlc_stamp applied_stamp;
     uint64_t chain;
@@ -266,6 +267,8 @@ int moot_group_change_members(struct moot_group *group,
 
 /* ---- inside the room ---- */
 int group__step(struct moot_group *group, struct moot_raft_event *event);
+/* An event that has nothing but its kind. */
+int group__step_plain(struct moot_group *group, enum moot_raft_event_kind kind);
 /* As step, for the message being received, whose entries have these bytes. */
 int group__step_with(struct moot_group *group, struct moot_raft_event *event,
                      const struct moot_slice *bytes, struct moot_block *owner);

@@ -230,6 +230,13 @@ int group__step(struct moot_group *group, struct moot_raft_event *event)
     return group__step_with(group, event, NULL, NULL);
 }
 
+int group__step_plain(struct moot_group *group, enum moot_raft_event_kind kind)
+{
+    struct moot_raft_event event; /* Nobody reads more of it; every turn has several such steps. */
+    event.kind = kind;
+    return group__step(group, &event);
+}
+
 struct moot_block *group__entry_block(struct moot_group *group, enum moot_entry_kind kind,
                                       struct moot_slice body)
 {

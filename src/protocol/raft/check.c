@@ -35,8 +35,14 @@ static void check_members(const struct moot_raft *raft)
         MOOT_ASSERT(raft->pending[i].index <= raft->last);
         before = raft->pending[i].index;
     }
-    moot_node_id all[RAFT_PEERS_MAX];
-    size_t count = moot_members_all(raft__members(raft), all);
+    const struct moot_members *members = raft__members(raft);
+    moot_node_id several[RAFT_PEERS_MAX];
+    const moot_node_id *all = members->voters; /* Mostly these are all. */
+    size_t count = members->voter_count;
+    if (moot_members_is_joint(members) || members->learner_count > 0) {
+        count = moot_members_all(members, several);
+        all = several;
+    }
     uint32_t peer = 0;
     for (size_t i = 0; i < count; i++) {
         if (all[i] != raft->options.self) {

@@ -188,8 +188,11 @@ struct moot_instant moot_raft_deadline(const struct moot_raft *raft)
     return raft->transfer_to == 0 ? next : moot_instant_min(next, raft->transfer_deadline);
 }
 
+moot_node_id moot_raft_leader(const struct moot_raft *raft) { return raft->leader; }
+
 void moot_raft_status(const struct moot_raft *raft, struct moot_raft_status *out)
 {
+    const struct moot_members *members = raft__members(raft);
     *out = (struct moot_raft_status){
         .role = raft->role,
         .term = raft->term,
@@ -203,12 +206,11 @@ void moot_raft_status(const struct moot_raft *raft, struct moot_raft_status *out
         .round = raft->round_sent + 1,
         .leads_committed = raft__leads_committed(raft),
         .impaired = raft->impaired,
-        .changing =
-            raft__members_index(raft) > raft->commit || moot_members_is_joint(raft__members(raft)),
+        .changing = raft__members_index(raft) > raft->commit || moot_members_is_joint(members),
         .clock_is_wrong = raft->clock_is_wrong,
         .clock_is_agreed = raft__clock_is_agreed(raft),
         .transfer_to = raft->role == MOOT_RAFT_LEADER ? raft->transfer_to : 0,
-        .members = raft__members(raft),
+        .members = members,
     };
 }
 

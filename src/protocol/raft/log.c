@@ -32,8 +32,8 @@ uint32_t *raft__log_sizes(const struct moot_raft *raft)
 static struct raft_run *run_at(const struct moot_raft *raft, uint32_t at)
 {
     MOOT_ASSERT(at < raft->run_count);
-    uint64_t slot = ((uint64_t)raft->run_first + at) % raft->options.log_entries_max;
-    return raft__log_runs(raft) + slot;
+    uint64_t slot = (uint64_t)raft->run_first + at, max = raft->options.log_entries_max;
+    return raft__log_runs(raft) + (slot < max ? slot : slot - max); /* A division costs more. */
 }
 
 /* Number of the run that holds `index`. */
