@@ -387,7 +387,9 @@ static void slow_reader(struct sim_world *world)
     uint64_t length = how_long(world);
     bool is_hopeless = sim__one_in(world, 8);
     sim__count(world, SIM_FAULT_SLOW_READER);
-    client->slow_until = world->now + length;
+    /* What it is sent by then is on its way already: healing could not hasten it. */
+    client->slow_until = moot_max_u64(
+        world->now, moot_min_u64(world->now + length, world->swarm.faults_end_us * MOOT_USEC_NS));
     if (machine->running && machine->epoch == client->machine_epoch) {
         struct moot_input *input =
             sim__input(world, machine, MOOT_INPUT_CLIENT_SENT, (struct moot_slice){NULL, 0});
