@@ -60,6 +60,8 @@ enum {
     MOOT_REPLY_RING_BYTES = 8 * 1024 * 1024, /* Last replies kept by each replica of a group. */
     MOOT_REPLY_RING_BATCHES = 4096,
     MOOT_WAITERS_MAX = 10000,              /* Blocked clients of one group. */
+    MOOT_WAITERS_ASK_MS = 1000, /* So often a leader asks whether waiters are still there, */
+    MOOT_WAITERS_ASKED = 100,   /* about so many: about all that there may be in 100 s. */
     MOOT_IDS_BYTES_MAX = 16 * 1024 * 1024, /* `WITH ID` records of one group. */
     MOOT_ID_MAX = 128,                     /* Bytes of one client id. */
     MOOT_ID_RETENTION_MS = 10 * 60 * 1000,

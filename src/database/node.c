@@ -31,7 +31,7 @@ static void on_message(struct moot_node *node, moot_node_id from,
                        const struct moot_message *message, struct moot_block *owner)
 {
     if (message->kind == MOOT_MESSAGE_ANSWER || message->kind == MOOT_MESSAGE_NACK ||
-        message->kind == MOOT_MESSAGE_WAKE) {
+        message->kind == MOOT_MESSAGE_WAKE || message->kind == MOOT_MESSAGE_ASK) {
         moot_edge_receive(&node->edge, from, message);
     } else {
         moot_group_receive(node->groups[message->group], from, message, owner);

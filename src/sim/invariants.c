@@ -358,8 +358,8 @@ static const char *left_behind(const struct sim_machine *machine)
     }
     for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
         moot_node_group(machine->node, group, &view);
-        if (view.waiters > LEFT_MAX) { /* One whose end was lost stays: found-by-simulation. */
-            return "clients that wait, and are not there";
+        if (view.waiters > 0) {
+            return "a client that waits, and is not there";
         }
         if (view.log_bytes > LOG_BYTES_LEFT_MAX) {
             return "a log that is not compacted";

@@ -110,6 +110,9 @@ static const char *other_words(const struct moot_message *message, struct moot_b
     case MOOT_MESSAGE_DECLINE:
         number(out, "waiter ", message->wake.waiter);
         return "decline";
+    case MOOT_MESSAGE_ASK:
+        number(out, "waiter ", message->wake.waiter);
+        return "ask";
     case MOOT_MESSAGE_CHAIN:
         number(out, "at ", message->chain.index);
         return "chain";

@@ -246,6 +246,67 @@ static void a_full_disk_takes_elements_back(void **state)
     cluster_deinit(cluster);
 }
 
+static uint64_t waiters_at_leader(struct cluster *cluster)
+{
+    struct moot_group_view view;
+    moot_node_group(cluster->nodes[cluster_leader(cluster)].node, MOOT_GROUP_DB0, &view);
+    return view.waiters;
+}
+
+/* Goal: a leader keeps no waiter whose client has gone or has waited long enough, also when what
+ * says so is lost on a link that stays up. Method: the edge is cut off when its client goes, and
+ * when a time-out ends; too short for an election. */
+static void no_waiter_stays_behind(void **state)
+{
+    (void)state;
+    struct cluster *cluster = edge_cluster(3);
+    uint32_t id = edge_follower(cluster), leader = cluster_leader(cluster);
+    begin_to_wait(cluster, id, 2, "BLPOP l 0\r\n");
+    begin_to_wait(cluster, id, 4, "BLPOP m 0\r\n");
+    begin_to_wait(cluster, id, 3, "BLPOP l 0.25\r\n");
+    assert_int_equal(waiters_at_leader(cluster), 3);
+    cluster->nodes[id].cut = true;
+    edge_close(cluster, id, 2);
+    edge_run_ms(cluster, 100);
+    cluster->nodes[id].cut = false;
+    assert_string_equal(edge_text(cluster, id, 3), "*-1\r\n");
+    edge_run_ms(cluster, 10);
+    assert_int_equal(waiters_at_leader(cluster), 3);
+    edge_run_ms(cluster, MOOT_WAITERS_ASK_MS + 100);
+    assert_int_equal(waiters_at_leader(cluster), 1);
+    assert_int_equal(cluster_leader(cluster), leader);
+    edge_expect(cluster, leader, 1, "RPUSH m x\r\n", ":1\r\n");
+    edge_wait(cluster, id, 4, GOT("m", "x"));
+    edge_run_ms(cluster, 50);
+    assert_int_equal(waiters_at_leader(cluster), 0);
+    cluster_deinit(cluster);
+}
+
+/* Goal: a client that waits is known to the leader, whatever was lost on the way. Method: its edge
+ * is cut off for a moment at every turn after it asked; then nobody there asks anything else. */
+static void a_lost_registration_is_said_again(void **state)
+{
+    (void)state;
+    struct cluster *cluster = edge_cluster(3);
+    uint32_t id = edge_follower(cluster), leader = cluster_leader(cluster);
+    for (int turns = 0; turns < 12; turns++) {
+        edge_open(cluster, id, 2);
+        edge_send(cluster, id, 2, "BLPOP l 0\r\n");
+        edge_turns(cluster, turns);
+        cluster->nodes[id].cut = true;
+        edge_run_ms(cluster, 30);
+        cluster->nodes[id].cut = false;
+        edge_run_ms(cluster, 1500);
+        assert_int_equal(waiters_at_leader(cluster), 1);
+        edge_expect(cluster, leader, 1, "RPUSH l x\r\n", ":1\r\n");
+        edge_wait(cluster, id, 2, GOT("l", "x"));
+        edge_close(cluster, id, 2);
+        edge_run_ms(cluster, 50);
+    }
+    assert_int_equal(cluster_leader(cluster), leader);
+    cluster_deinit(cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +319,8 @@ int main(void)
         cmocka_unit_test(a_silent_node_is_passed_over),
         cmocka_unit_test(a_pop_in_doubt_is_resolved_first),
         cmocka_unit_test(a_full_disk_takes_elements_back),
+        cmocka_unit_test(no_waiter_stays_behind),
+        cmocka_unit_test(a_lost_registration_is_said_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

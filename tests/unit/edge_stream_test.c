@@ -86,7 +86,7 @@ static void a_turn_is_one_batch_of_each_kind(void **state)
     world_init(&world);
     add(&world, true, "a");
     assert_string_equal(flush(&world), ""); /* Nobody leads. */
-    moot_stream_edge_leader(&world.stream, SELF);
+    moot_stream_edge_leader(&world.stream, SELF, 1);
     add(&world, true, "bc");
     add(&world, false, "d");
     assert_string_equal(flush(&world), "r1 w1");
@@ -112,7 +112,7 @@ static void a_new_session_sends_all_again_in_order(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    moot_stream_edge_leader(&world.stream, SELF);
+    moot_stream_edge_leader(&world.stream, SELF, 1);
     for (int i = 0; i < 4; i++) {
         add(&world, true, "w");
         add(&world, false, "r");
@@ -127,11 +127,11 @@ static void a_new_session_sends_all_again_in_order(void **state)
     assert_int_equal(world.stream.resent, 6);
     assert_string_equal(flush(&world), "");
 
-    moot_stream_edge_leader(&world.stream, SELF); /* The same: nothing has changed. */
+    moot_stream_edge_leader(&world.stream, SELF, 1); /* The same: nothing has changed. */
     assert_string_equal(flush(&world), "");
-    moot_stream_edge_leader(&world.stream, 0);
+    moot_stream_edge_leader(&world.stream, 0, 1);
     assert_string_equal(flush(&world), "");
-    moot_stream_edge_leader(&world.stream, SELF);
+    moot_stream_edge_leader(&world.stream, SELF, 1);
     assert_string_equal(flush(&world), "r1 w2 r3 w3 r4 w4 w5");
     assert_int_equal(world.stream.epoch, 3);
 
@@ -153,7 +153,7 @@ static void silence_begins_a_new_session(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    moot_stream_edge_leader(&world.stream, SELF);
+    moot_stream_edge_leader(&world.stream, SELF, 1);
     flush(&world);
     world.now = moot_instant_add(world.now, moot_ms(10 * SILENCE_MS));
     assert_string_equal(flush(&world), "");
@@ -183,7 +183,7 @@ static void writes_in_flight_are_bounded(void **state)
     struct world world;
     char expected[16];
     world_init(&world);
-    moot_stream_edge_leader(&world.stream, SELF);
+    moot_stream_edge_leader(&world.stream, SELF, 1);
     for (int i = 1; i <= MOOT_EDGE_BATCHES_MAX; i++) {
         add(&world, true, "w");
         snprintf(expected, sizeof(expected), "w%d", i);
@@ -210,7 +210,7 @@ static void a_write_waits_for_reads_before_it(void **state)
     struct world world;
     uint64_t reads = 0;
     world_init(&world);
-    moot_stream_edge_leader(&world.stream, SELF);
+    moot_stream_edge_leader(&world.stream, SELF, 1);
     do {
         add(&world, false, "r");
         reads++;
@@ -234,13 +234,13 @@ static void a_given_up_batch_is_kept(void **state)
     (void)state;
     struct world world;
     world_init(&world);
-    moot_stream_edge_leader(&world.stream, SELF);
+    moot_stream_edge_leader(&world.stream, SELF, 1);
     add(&world, true, "a");
     flush(&world);
     moot_stream_edge_find(&world.stream, MOOT_SUBMIT_WRITES, 1)->given_up = true;
-    moot_stream_edge_leader(&world.stream, 0);
+    moot_stream_edge_leader(&world.stream, 0, 1);
     assert_true(moot_stream_edge_deadline(&world.stream).ns == MOOT_NEVER.ns);
-    moot_stream_edge_leader(&world.stream, SELF);
+    moot_stream_edge_leader(&world.stream, SELF, 1);
     add(&world, true, "b");
     assert_string_equal(flush(&world), "w1 w2");
     world_deinit(&world);
@@ -259,7 +259,7 @@ static void a_dropped_batch_leaves_no_hole(void **state)
     moot_stream_edge_drop_building(&world.stream.writes, &world.stream);
     assert_int_equal(world.stream.queued_bytes, 0);
     assert_int_equal(world.stream.queued_commands, 0);
-    moot_stream_edge_leader(&world.stream, SELF);
+    moot_stream_edge_leader(&world.stream, SELF, 1);
     assert_string_equal(flush(&world), "");
     add(&world, true, "b");
     assert_string_equal(flush(&world), "w1");
@@ -282,7 +282,7 @@ static void admission_is_bounded(void **state)
         add(&world, true, "");
     }
     assert_false(moot_stream_edge_admits(&world.stream, 0));
-    moot_stream_edge_leader(&world.stream, SELF);
+    moot_stream_edge_leader(&world.stream, SELF, 1);
     flush(&world);
     answer(&world, MOOT_SUBMIT_WRITES, 1);
     assert_true(moot_stream_edge_admits(&world.stream, MOOT_EDGE_QUEUE_BYTES_MAX));
@@ -298,7 +298,7 @@ static void waiters_go_in_sequence(void **state)
     world_init(&world);
     assert_false(
         moot_stream_edge_send_waiters(&world.stream, &world.outbox, MOOT_SLICE_LITERAL("x")));
-    moot_stream_edge_leader(&world.stream, SELF);
+    moot_stream_edge_leader(&world.stream, SELF, 1);
     assert_false(
         moot_stream_edge_send_waiters(&world.stream, &world.outbox, MOOT_SLICE_LITERAL("x")));
     add(&world, true, "a");
@@ -310,6 +310,52 @@ static void waiters_go_in_sequence(void **state)
     add(&world, true, "b");
     flush(&world);
     assert_int_equal(world.outbox.local[0].message.submit.sequence, 2);
+    world_deinit(&world);
+}
+
+/* Goal: a registration that was lost is noticed, though nothing else is asked. Method: silence with
+ * and without its answer. */
+static void lost_registrations_begin_a_new_session(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    moot_stream_edge_leader(&world.stream, SELF, 1);
+    flush(&world);
+    assert_true(
+        moot_stream_edge_send_waiters(&world.stream, &world.outbox, MOOT_SLICE_LITERAL("x")));
+    uint64_t number = world.outbox.local[0].message.submit.number;
+    struct moot_instant due = moot_instant_add(world.now, moot_ms(SILENCE_MS));
+    assert_true(moot_stream_edge_deadline(&world.stream).ns == due.ns);
+    moot_stream_edge_waiters_answered(&world.stream, number);
+    assert_true(moot_stream_edge_deadline(&world.stream).ns == MOOT_NEVER.ns);
+    world.now = moot_instant_add(world.now, moot_ms(10 * SILENCE_MS));
+    flush(&world);
+    assert_int_equal(world.stream.sessions, 1);
+    assert_true(
+        moot_stream_edge_send_waiters(&world.stream, &world.outbox, MOOT_SLICE_LITERAL("y")));
+    moot_stream_edge_waiters_answered(&world.stream, number); /* An old answer says nothing. */
+    world.now = moot_instant_add(world.now, moot_ms(SILENCE_MS));
+    assert_true(moot_stream_edge_flush(&world.stream, &world.outbox, world.now));
+    assert_int_equal(world.stream.sessions, 2);
+    world_deinit(&world);
+}
+
+/* Goal: a leader that lost its office and has it again holds nothing of before. Method: the same
+ * node, a later term, and no moment without it. */
+static void a_later_term_is_a_new_session(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    moot_stream_edge_leader(&world.stream, SELF, 3);
+    add(&world, true, "w");
+    assert_string_equal(flush(&world), "w1");
+    moot_stream_edge_leader(&world.stream, SELF, 3);
+    assert_string_equal(flush(&world), "");
+    moot_stream_edge_leader(&world.stream, SELF, 5);
+    assert_string_equal(flush(&world), "w1");
+    assert_int_equal(world.stream.sessions, 2);
     world_deinit(&world);
 }
 
@@ -325,6 +371,8 @@ int main(void)
         cmocka_unit_test(a_dropped_batch_leaves_no_hole),
         cmocka_unit_test(admission_is_bounded),
         cmocka_unit_test(waiters_go_in_sequence),
+        cmocka_unit_test(lost_registrations_begin_a_new_session),
+        cmocka_unit_test(a_later_term_is_a_new_session),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

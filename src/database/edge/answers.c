@@ -16,14 +16,19 @@ enum { BLOCK_SECONDS_MAX = 1000000000 };
 
 /* ---- replies ---- */
 
+/* They stand in order of their ids. */
 static struct moot_blocked *find_blocked(struct moot_edge *edge, uint64_t id)
 {
-    for (size_t i = 0; i < edge->blocked_count; i++) {
-        if (edge->blocked[i].id == id) {
-            return &edge->blocked[i];
+    size_t low = 0, high = edge->blocked_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (edge->blocked[middle].id < id) {
+            low = middle + 1;
+        } else {
+            high = middle;
         }
     }
-    return NULL;
+    return low < edge->blocked_count && edge->blocked[low].id == id ? &edge->blocked[low] : NULL;
 }
 
 static void remove_blocked(struct moot_edge *edge, struct moot_blocked *blocked)
@@ -34,18 +39,24 @@ static void remove_blocked(struct moot_edge *edge, struct moot_blocked *blocked)
     memmove(blocked, blocked + 1, sizeof(*blocked) * (edge->blocked_count - at));
 }
 
-/* The leader need not keep the waiter, and may wake the next. */
+static void decline_to(struct moot_edge *edge, moot_node_id leader, uint64_t incarnation,
+                       uint64_t id)
+{
+    struct moot_message message = {.kind = MOOT_MESSAGE_DECLINE, .group = MOOT_GROUP_DB0};
+    message.wake.incarnation = incarnation;
+    message.wake.waiter = id;
+    struct moot_post post = {.to = leader, .message = &message};
+    moot_outbox_post(edge->outbox, &post);
+}
+
+/* The leader need not keep the waiter, and may wake the next. Said once: should it be lost, the
+ * leader asks. */
 static void decline(struct moot_edge *edge, uint64_t id)
 {
-    struct moot_stream_edge *stream = &edge->streams[MOOT_GROUP_DB0];
-    if (stream->leader == 0) {
-        return;
+    moot_node_id leader = edge->streams[MOOT_GROUP_DB0].leader;
+    if (leader != 0) {
+        decline_to(edge, leader, edge->incarnation, id);
     }
-    struct moot_message message = {.kind = MOOT_MESSAGE_DECLINE, .group = MOOT_GROUP_DB0};
-    message.wake.incarnation = edge->incarnation;
-    message.wake.waiter = id;
-    struct moot_post post = {.to = stream->leader, .message = &message};
-    moot_outbox_post(edge->outbox, &post);
 }
 
 /* An element came for a client that is gone: back to the end it was popped from. */
@@ -103,6 +114,7 @@ static void retry_done(struct moot_edge *edge, uint64_t id, struct moot_slice re
 
 static void add_blocked(struct moot_edge *edge, const struct moot_blocked *made)
 {
+    MOOT_ASSERT(edge->blocked_count == 0 || edge->blocked[edge->blocked_count - 1].id < made->id);
     if (edge->blocked_count == edge->blocked_capacity) {
         edge->blocked_capacity = edge->blocked_capacity == 0 ? 16 : edge->blocked_capacity * 2;
         edge->blocked =
@@ -321,6 +333,10 @@ static void on_answer(struct moot_edge *edge, struct moot_stream_edge *stream,
                       const struct moot_message *message)
 {
     stream->heard = edge->now.instant;
+    if (message->answer.kind == MOOT_SUBMIT_WAITERS) {
+        moot_stream_edge_waiters_answered(stream, message->answer.number);
+        return;
+    }
     struct moot_submission *done =
         moot_stream_edge_find(stream, message->answer.kind, message->answer.number);
     if (done == NULL) {
@@ -366,11 +382,21 @@ static void on_nack(struct moot_edge *edge, struct moot_stream_edge *stream, moo
     MOOT_SOMETIMES(true, "a session was refused and begun again");
 }
 
-static void on_wake(struct moot_edge *edge, uint64_t id)
+/* Also of a process that was here before: its clients went with it. */
+static void on_ask(struct moot_edge *edge, moot_node_id from, const struct moot_message *message)
+{
+    uint64_t incarnation = message->wake.incarnation, id = message->wake.waiter;
+    if (incarnation != edge->incarnation || find_blocked(edge, id) == NULL) {
+        MOOT_SOMETIMES(true, "a leader asked after a waiter that had gone");
+        decline_to(edge, from, incarnation, id);
+    }
+}
+
+static void on_wake(struct moot_edge *edge, moot_node_id from, uint64_t id)
 {
     struct moot_blocked *blocked = find_blocked(edge, id);
     if (blocked == NULL) {
-        decline(edge, id);
+        decline_to(edge, from, edge->incarnation, id);
         return;
     }
     if (blocked->retrying || !blocked->registered) {
@@ -394,6 +420,10 @@ void moot_edge_receive(struct moot_edge *edge, moot_node_id from,
                        const struct moot_message *message)
 {
     struct moot_stream_edge *stream = &edge->streams[message->group];
+    if (message->kind == MOOT_MESSAGE_ASK) {
+        on_ask(edge, from, message);
+        return;
+    }
     uint64_t incarnation = message->kind == MOOT_MESSAGE_ANSWER ? message->answer.incarnation
                            : message->kind == MOOT_MESSAGE_NACK ? message->nack.incarnation
                                                                 : message->wake.incarnation;
@@ -405,7 +435,7 @@ void moot_edge_receive(struct moot_edge *edge, moot_node_id from,
     } else if (message->kind == MOOT_MESSAGE_NACK) {
         on_nack(edge, stream, from, message);
     } else if (message->group == MOOT_GROUP_DB0) {
-        on_wake(edge, message->wake.waiter);
+        on_wake(edge, from, message->wake.waiter);
     }
 }
 

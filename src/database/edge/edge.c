@@ -668,7 +668,8 @@ void moot_edge_flush(struct moot_edge *edge)
     pump_all(edge);
     edge__blocked_tick(edge);
     for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
-        moot_stream_edge_leader(&edge->streams[group], edge->groups[group].leader);
+        moot_stream_edge_leader(&edge->streams[group], edge->groups[group].leader,
+                                edge->groups[group].term);
         bool renewed =
             moot_stream_edge_flush(&edge->streams[group], edge->outbox, edge->now.instant);
         if (group == MOOT_GROUP_DB0) {

@@ -120,7 +120,7 @@ void moot_edge_bytes(struct moot_edge *edge, moot_connection_id id, struct moot_
 void moot_edge_ended(struct moot_edge *edge, moot_connection_id id);
 void moot_edge_sent(struct moot_edge *edge, moot_connection_id id, uint64_t unsent);
 void moot_edge_closed(struct moot_edge *edge, moot_connection_id id);
-/* ANSWER, NACK, WAKE from a group's leader. */
+/* ANSWER, NACK, WAKE, ASK from a group's leader. */
 void moot_edge_receive(struct moot_edge *edge, moot_node_id from,
                        const struct moot_message *message);
 void moot_edge_peer_changed(struct moot_edge *edge, moot_node_id node);

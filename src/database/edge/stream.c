@@ -143,10 +143,11 @@ void moot_stream_edge_added(struct moot_stream_edge *stream, size_t bytes)
     }
 }
 
-void moot_stream_edge_leader(struct moot_stream_edge *stream, moot_node_id leader)
+void moot_stream_edge_leader(struct moot_stream_edge *stream, moot_node_id leader, moot_term term)
 {
-    if (stream->leader != leader) {
+    if (stream->leader != leader || stream->term != term) {
         stream->leader = leader;
+        stream->term = term;
         stream->broken = true;
         stream->not_before = (struct moot_instant){0};
     }
@@ -191,6 +192,7 @@ static bool begin_session(struct moot_stream_edge *stream, struct moot_instant n
     stream->epoch++;
     stream->sequence = 0;
     stream->heard = now;
+    stream->waiters_answered = stream->waiters_sent; /* They will be registered anew. */
     stream->sessions++;
     return true;
 }
@@ -247,6 +249,11 @@ static void send_what_may_go(struct moot_stream_edge *stream, struct moot_outbox
     }
 }
 
+static bool awaits_answer(const struct moot_stream_edge *stream)
+{
+    return stream->sent_count > 0 || stream->waiters_answered < stream->waiters_sent;
+}
+
 bool moot_stream_edge_flush(struct moot_stream_edge *stream, struct moot_outbox *outbox,
                             struct moot_instant now)
 {
@@ -254,12 +261,12 @@ bool moot_stream_edge_flush(struct moot_stream_edge *stream, struct moot_outbox 
         return false;
     }
     struct moot_instant patience = moot_instant_add(stream->heard, moot_ms(SILENCE_MS));
-    if (stream->sent_count > 0 && !moot_instant_before(now, patience)) {
+    if (awaits_answer(stream) && !moot_instant_before(now, patience)) {
         MOOT_SOMETIMES(true, "a silent leader was sent everything again");
         stream->broken = true;
     }
     bool renewed = begin_session(stream, now);
-    if (stream->sent_count == 0) {
+    if (!awaits_answer(stream)) {
         stream->heard = now;
     }
     send_what_may_go(stream, outbox);
@@ -279,6 +286,7 @@ bool moot_stream_edge_send_waiters(struct moot_stream_edge *stream, struct moot_
                                           .incarnation = stream->incarnation,
                                           .epoch = stream->epoch,
                                           .sequence = stream->sequence++,
+                                          .number = ++stream->waiters_sent,
                                           .items = wishes};
     struct moot_block *block = moot_block_copy(wishes);
     message.submit.items = moot_block_slice(block);
@@ -286,6 +294,13 @@ bool moot_stream_edge_send_waiters(struct moot_stream_edge *stream, struct moot_
     moot_outbox_post(outbox, &post);
     moot_block_release(block);
     return true;
+}
+
+void moot_stream_edge_waiters_answered(struct moot_stream_edge *stream, uint64_t number)
+{
+    if (number <= stream->waiters_sent) {
+        stream->waiters_answered = moot_max_u64(stream->waiters_answered, number);
+    }
 }
 
 struct moot_submission *moot_stream_edge_find(struct moot_stream_edge *stream,
@@ -353,7 +368,7 @@ struct moot_instant moot_stream_edge_deadline(const struct moot_stream_edge *str
         }
     }
     bool waits =
-        stream->sent_count > 0 || stream->writes.ref_count > 0 || stream->reads.ref_count > 0;
+        awaits_answer(stream) || stream->writes.ref_count > 0 || stream->reads.ref_count > 0;
     if (stream->leader != 0 && waits) {
         struct moot_instant again = stream->broken
                                         ? stream->not_before

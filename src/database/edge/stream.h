@@ -50,10 +50,12 @@ struct moot_stream_edge {
     uint64_t incarnation;
     /* the session */
     moot_node_id leader; /* 0: none is known */
+    moot_term term;      /* Its term of office: what it held in an earlier one is lost. */
     uint64_t epoch, sequence;
     bool broken;                    /* Begin a new session at the next flush. */
     struct moot_instant not_before; /* After a NACK: wait a little. */
     struct moot_instant heard;      /* Last answer, or the session's start. */
+    uint64_t waiters_sent, waiters_answered; /* Registrations, by number. */
     /* batches */
     uint64_t next_write, next_read;
     uint64_t generation, read_generation; /* Of the batches under construction. */
@@ -81,16 +83,17 @@ void moot_stream_edge_added(struct moot_stream_edge *stream, size_t bytes);
  * become items of the write batch: they go into the log. Only if it has room for them as it is. */
 bool moot_stream_edge_move_reads(struct moot_stream_edge *stream, uint32_t ref, size_t from);
 /* The node's view of who leads has changed, or the link to the leader broke. */
-void moot_stream_edge_leader(struct moot_stream_edge *stream, moot_node_id leader);
+void moot_stream_edge_leader(struct moot_stream_edge *stream, moot_node_id leader, moot_term term);
 void moot_stream_edge_break(struct moot_stream_edge *stream, struct moot_instant not_before);
 /* Sends what can be sent. True when a new session has begun with this call: waiters must be
  * registered again. */
 bool moot_stream_edge_flush(struct moot_stream_edge *stream, struct moot_outbox *outbox,
                             struct moot_instant now);
-/* Sends waiter registrations in the session; lost ones are registered again with the next session.
- * False without a leader. */
+/* Sends waiter registrations in the session; all are registered again with the next one, which
+ * begins also when these are not answered. False without a leader. */
 bool moot_stream_edge_send_waiters(struct moot_stream_edge *stream, struct moot_outbox *outbox,
                                    struct moot_slice wishes);
+void moot_stream_edge_waiters_answered(struct moot_stream_edge *stream, uint64_t number);
 /* The submission of that number, or NULL; take it out with remove. */
 struct moot_submission *moot_stream_edge_find(struct moot_stream_edge *stream,
                                               enum moot_submit_kind kind, uint64_t number);

@@ -9,6 +9,7 @@
 enum {
     EXPIRE_EVERY_MS = 100,
     CHAIN_EVERY_MS = 1000,
+    WAKE_LOOK_MS = 10,   /* Between looks at all waiters. */
     WAKE_AGAIN_MS = 200, /* A woken waiter of which nothing was heard. */
     WAKE_PATIENCE_MS =
         1000, /* Then it holds up those behind it no more: its node may be stopped. */
@@ -346,6 +347,7 @@ void moot_group_receive(struct moot_group *group, moot_node_id from,
     case MOOT_MESSAGE_ANSWER:
     case MOOT_MESSAGE_NACK:
     case MOOT_MESSAGE_WAKE:
+    case MOOT_MESSAGE_ASK:
         break; /* For the edge. */
     }
     MOOT_UNREACHABLE();
@@ -478,9 +480,22 @@ static void send_chain(struct moot_group *group)
     }
 }
 
+static void tell_waiter(struct moot_group *group, const struct moot_waiter *waiter,
+                        enum moot_message_kind kind)
+{
+    struct moot_message message = {.kind = kind, .group = group->id};
+    message.wake.incarnation = waiter->incarnation;
+    message.wake.waiter = waiter->id;
+    group__post(group, waiter->edge, &message, NULL);
+}
+
 /* A wake or its answer may have been lost: say it again. */
 static void wake_again(struct moot_group *group)
 {
+    if (moot_instant_before(group->context->now.instant, group->wake_next)) {
+        return;
+    }
+    group->wake_next = moot_instant_add(group->context->now.instant, moot_ms(WAKE_LOOK_MS));
     for (uint32_t i = 0; i < group->waiters.count; i++) {
         struct moot_waiter *waiter = &group->waiters.items[i];
         struct moot_instant due = moot_instant_add(waiter->woken_at, moot_ms(WAKE_AGAIN_MS));
@@ -493,10 +508,29 @@ static void wake_again(struct moot_group *group)
         }
         if (waiter->woken && !moot_instant_before(group->context->now.instant, due)) {
             waiter->woken_at = group->context->now.instant;
-            struct moot_message message = {.kind = MOOT_MESSAGE_WAKE, .group = group->id};
-            message.wake.incarnation = waiter->incarnation;
-            message.wake.waiter = waiter->id;
-            group__post(group, waiter->edge, &message, NULL);
+            tell_waiter(group, waiter, MOOT_MESSAGE_WAKE);
+        }
+    }
+}
+
+/* What ends a waiter that nobody wakes (its time is over, its client has gone) is said once, and may
+ * be lost on a link that stays up, or find its edge without a leader: so the leader asks. */
+static void ask_waiters(struct moot_group *group)
+{
+    struct moot_instant now = group->context->now.instant;
+    if (group->waiters.count == 0) {
+        group->ask_next = moot_instant_add(now, moot_ms(MOOT_WAITERS_ASK_MS));
+    }
+    if (moot_instant_before(now, group->ask_next)) {
+        return;
+    }
+    group->ask_next = moot_instant_add(now, moot_ms(MOOT_WAITERS_ASK_MS));
+    uint64_t count = moot_min_u64(group->waiters.count, MOOT_WAITERS_ASKED);
+    for (uint64_t i = 0; i < count; i++) {
+        group->asked_last = (group->asked_last + 1) % group->waiters.count;
+        const struct moot_waiter *waiter = &group->waiters.items[group->asked_last];
+        if (!waiter->woken) { /* Else it is told again and again as it is. */
+            tell_waiter(group, waiter, MOOT_MESSAGE_ASK);
         }
     }
 }
@@ -560,6 +594,7 @@ bool moot_group_progress(struct moot_group *group)
         expire(group);
         send_chain(group);
         wake_again(group);
+        ask_waiters(group);
     }
     group__snapshot_tick(group);
     group__apply(group, &again);

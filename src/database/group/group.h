@@ -171,6 +171,8 @@ struct moot_group {
     size_t read_count, read_capacity;
     struct moot_long_reads long_reads; /* They outlive the office. */
     struct moot_waiters waiters;
+    struct moot_instant wake_next, ask_next; /* When they are looked at again. */
+    uint32_t asked_last;                     /* Where asking got to. */
     bool feature_asked;        /* A FEATURE_LEVEL entry under way. */
     moot_index expire_pending; /* An EXPIRE entry under way. */
     struct moot_instant expire_next;

@@ -240,6 +240,7 @@ void moot_message_encode(const struct moot_message *message, struct moot_buffer 
         return;
     case MOOT_MESSAGE_WAKE:
     case MOOT_MESSAGE_DECLINE:
+    case MOOT_MESSAGE_ASK:
         moot_put_u64(out, message->wake.incarnation);
         moot_put_u64(out, message->wake.waiter);
         return;
@@ -312,6 +313,7 @@ static bool decode_body(struct moot_reader *reader, struct moot_arena *arena,
         return decode_status(reader, &out->nack.status);
     case MOOT_MESSAGE_WAKE:
     case MOOT_MESSAGE_DECLINE:
+    case MOOT_MESSAGE_ASK:
         out->wake.incarnation = moot_get_u64(reader);
         out->wake.waiter = moot_get_u64(reader);
         return true;
@@ -347,7 +349,7 @@ int moot_message_decode(struct moot_slice bytes, struct moot_arena *arena, struc
         return MOOT_FAIL(MOOT_EVERSION);
     }
     uint8_t kind = moot_get_u8(&reader);
-    if (kind < MOOT_MESSAGE_RAFT || kind > MOOT_MESSAGE_TRANSFER) {
+    if (kind < MOOT_MESSAGE_RAFT || kind > MOOT_MESSAGE_ASK) {
         return MOOT_FAIL(MOOT_EVERSION);
     }
     out->kind = (enum moot_message_kind)kind;

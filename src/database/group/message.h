@@ -29,6 +29,7 @@ enum moot_message_kind {
     MOOT_MESSAGE_SNAPSHOT_CHUNK = 8, /* leader -> follower */
     MOOT_MESSAGE_SNAPSHOT_ACK = 9,   /* follower -> leader: go on, or failed */
     MOOT_MESSAGE_TRANSFER = 10,      /* any node -> leader: hand leadership over */
+    MOOT_MESSAGE_ASK = 11, /* leader -> edge: does this waiter still wait? If not: DECLINE */
 };
 
 enum moot_submit_kind { MOOT_SUBMIT_WRITES = 1, MOOT_SUBMIT_READS = 2, MOOT_SUBMIT_WAITERS = 3 };
@@ -63,6 +64,7 @@ struct moot_message {
             int status;
             struct moot_slice replies; /* (size varint, bytes)* */
             moot_hlc_stamp stamp;      /* WRITES: of the entry: the arrival stamp of what waits */
+                                       /* WAITERS: nothing but that they are registered */
         } answer;
         struct {
             uint64_t incarnation, epoch;
@@ -71,7 +73,7 @@ struct moot_message {
         } nack;
         struct {
             uint64_t incarnation, waiter;
-        } wake; /* WAKE, DECLINE */
+        } wake; /* WAKE, DECLINE, ASK */
         struct {
             moot_index index;
             uint64_t chain;

@@ -375,6 +375,10 @@ void group__submit(struct moot_group *group, moot_node_id from, const struct moo
         submit_reads(group, from, submit, owner);
     } else if (status == 0) {
         status = submit_waiters(group, from, submit);
+        if (status == 0) {
+            group__answer(group, from, submit->kind, submit->incarnation, submit->number, 0, 0,
+                          NULL);
+        }
     }
     if (status != 0) {
         group__nack(group, from, submit->incarnation, submit->epoch, status);
