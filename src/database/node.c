@@ -64,6 +64,9 @@ static void on_peer(struct moot_node *node, const struct moot_input *input)
             moot_group_peer_down(node->groups[group], input->node, input->status == 0);
         }
     }
+    if (!up && input->status == MOOT_EREFUSED) {
+        node__refused_by(node, input->node);
+    }
     moot_edge_peer_changed(&node->edge, input->node);
 }
 

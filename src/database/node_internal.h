@@ -28,7 +28,8 @@ struct moot_node {
     bool rotten;                  /* The journal was opened with rot that is not repaired yet. */
     bool flushing;
     moot_ticket flush_ticket;
-    bool peers_told; /* The driver knows the directory's addresses. */
+    bool peers_told;   /* The driver knows the directory's addresses. */
+    bool told_removed; /* A member said that this node is none any more. */
     /* As the driver was told last, by node id. */
     bool peer_wanted[MOOT_NODES_MAX + 1], peer_known[MOOT_NODES_MAX + 1];
     bool links[MOOT_NODES_MAX + 1];                    /* By node id: a link is up. */
@@ -57,6 +58,7 @@ struct moot_node {
 void node__fail(struct moot_node *node, int status, const char *text);
 void node__members_tick(struct moot_node *node);
 void node__directory(struct moot_node *node);
+void node__refused_by(struct moot_node *node, moot_node_id peer);
 size_t node__restate(void *context, const struct moot_record **out);
 void node__tell_peers(struct moot_node *node);
 void node__tell_leaders(struct moot_node *node);

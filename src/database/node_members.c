@@ -7,6 +7,33 @@
 
 enum { RECONCILE_EVERY_MS = 50, FORM_EVERY_MS = 500, CAUGHT_UP_ENTRIES = 64 };
 
+/* Ids are never used again: who was removed stays it. */
+static void find_removed(struct moot_node *node)
+{
+    const struct moot_directory_node *self =
+        moot_directory_find(&node->directory, node->identity.node);
+    bool removed = node->told_removed || (self != NULL && self->state == MOOT_NODE_REMOVED);
+    if (removed && !node->edge.is_removed) {
+        moot_outbox_log(&node->outbox, MOOT_LOG_WARN,
+                        MOOT_SLICE_LITERAL("this node was removed from the cluster: it serves no "
+                                           "clients any more, and can be stopped"));
+        node->edge.is_removed = true;
+    }
+}
+
+/* The removal may have been committed while this node was cut off: then others have ended its
+ * links, and nothing but their word tells it. They have proved the secret, and go by a committed
+ * entry. */
+void node__refused_by(struct moot_node *node, moot_node_id peer)
+{
+    const struct moot_directory_node *known = moot_directory_find(&node->directory, peer);
+    if (known == NULL || known->state == MOOT_NODE_MEMBER) { /* Else it is the one that was. */
+        MOOT_SOMETIMES(!node->edge.is_removed, "a node was told that it is no member any more");
+        node->told_removed = true;
+        find_removed(node);
+    }
+}
+
 /* The directory follows what the system group has applied. */
 void node__directory(struct moot_node *node)
 {
@@ -27,6 +54,7 @@ void node__directory(struct moot_node *node)
     }
     system->directory_changed = false;
     node->peers_told = false;
+    find_removed(node);
 }
 
 /* A removed node may still have to be told so: its link ends only when no group has it any more. */
@@ -60,6 +88,7 @@ void node__tell_peers(struct moot_node *node)
         effect->peer.node = id;
         effect->peer.address =
             wanted ? moot_slice_text(peer->address.peer) : (struct moot_slice){NULL, 0};
+        effect->peer.is_removed = !wanted;
     }
 }
 
@@ -83,6 +112,7 @@ static void end_strangers(struct moot_node *node)
         struct moot_effect *effect = moot_outbox_effect(&node->outbox, MOOT_EFFECT_PEER);
         effect->peer.node = id;
         effect->peer.address = (struct moot_slice){NULL, 0};
+        effect->peer.is_removed = false;
     }
 }
 

@@ -41,20 +41,21 @@ enum moot_input_kind {
     MOOT_INPUT_CLIENT_SENT,   /* connection, amount: bytes of its replies still unsent */
     MOOT_INPUT_CLIENT_CLOSED, /* connection: by the other side, or after CLIENT_CLOSE */
     MOOT_INPUT_PEER_UP,       /* node, amount: its incarnation. The handshake proved who it is. */
-    MOOT_INPUT_PEER_DOWN, /* node, status: 0 when its kernel closed the link (it may have died) */
-    MOOT_INPUT_PEER_MESSAGE, /* node, bytes: one whole message. Received: validated, never trusted.
-                              */
-    MOOT_INPUT_DURABLE,      /* ticket: the journal batch of that number is on disk */
-    MOOT_INPUT_FETCHED,      /* ticket, status: what a FETCH asked for is in memory */
-    MOOT_INPUT_FLUSHED,      /* ticket, status: what the store held at FLUSH is durable */
-    MOOT_INPUT_CHUNK,        /* ticket, status, bytes: what a PIN_READ asked for (encoded:
-                                storage/snapshot.h) */
-    MOOT_INPUT_INGESTED,     /* ticket, status: an INGEST effect is done */
-    MOOT_INPUT_LONG_READ,    /* ticket, status, amount, bytes: what moot_long_read_run (group/
-                                long_read.h) made of a LONG_READ effect */
-    MOOT_INPUT_SPACE,        /* amount: free bytes on the data disk, ticket: of how many (or 0) */
-    MOOT_INPUT_HEALTH,       /* node, status: enum moot_health, amount: phi in thousandths, round
-                                trips: what the driver's failure detectors think. Advice. */
+    MOOT_INPUT_PEER_DOWN,     /* node, status: 0 when its kernel closed the link (it may have died);
+                                 MOOT_EREFUSED: it says that this node was removed */
+    MOOT_INPUT_PEER_MESSAGE,  /* node, bytes: one whole message. Received: validated, never trusted.
+                               */
+    MOOT_INPUT_DURABLE,       /* ticket: the journal batch of that number is on disk */
+    MOOT_INPUT_FETCHED,       /* ticket, status: what a FETCH asked for is in memory */
+    MOOT_INPUT_FLUSHED,       /* ticket, status: what the store held at FLUSH is durable */
+    MOOT_INPUT_CHUNK,         /* ticket, status, bytes: what a PIN_READ asked for (encoded:
+                                 storage/snapshot.h) */
+    MOOT_INPUT_INGESTED,      /* ticket, status: an INGEST effect is done */
+    MOOT_INPUT_LONG_READ,     /* ticket, status, amount, bytes: what moot_long_read_run (group/
+                                 long_read.h) made of a LONG_READ effect */
+    MOOT_INPUT_SPACE,         /* amount: free bytes on the data disk, ticket: of how many (or 0) */
+    MOOT_INPUT_HEALTH,        /* node, status: enum moot_health, amount: phi in thousandths, round
+                                 trips: what the driver's failure detectors think. Advice. */
     MOOT_INPUT_STOP, /* Hand over leadership, finish what can be finished, then effect STOP. */
     MOOT_INPUT_KINDS,
 };
@@ -180,6 +181,7 @@ struct moot_effect {
         struct {
             moot_node_id node;
             struct moot_slice address; /* host:port */
+            bool is_removed;           /* Without an address: tell it that it was removed. */
         } peer;
         struct {
             moot_connection_id connection;

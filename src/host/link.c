@@ -64,6 +64,8 @@ static void fail(struct link *link, int status, const char *why)
     }
 }
 
+void link__refused(struct link *link, const char *why) { fail(link, MOOT_EREFUSED, why); }
+
 /* A kernel that closes or resets a link lives; its process may not. */
 static void fail_uv(struct link *link, int error)
 {
@@ -230,6 +232,9 @@ static void receive_frames(struct link *link, struct moot_slice bytes)
             return;
         }
         if (receive_beat(link, message.block)) {
+            if (link->state == LINK_CLOSED) {
+                return;
+            }
             continue;
         }
         loop__keep_block(loop, message.block);

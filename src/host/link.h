@@ -47,6 +47,8 @@ void link__send(struct link *link, const struct moot_effect *effect);
 /* The link's own: see wire/beat.h. */
 void link__send_beat(struct link *link, const struct moot_beat *beat);
 void link__flush(struct link *link);
+/* The other side does not want it: as when it had ended by itself. */
+void link__refused(struct link *link, const char *why);
 /* Ends the link without a word to peers.c. */
 void link__close(struct link *link);
 

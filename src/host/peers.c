@@ -27,7 +27,8 @@ struct peer {
     struct moot_loop *loop;
     moot_node_id node;
     char address[MOOT_ADDRESS_MAX]; /* Empty: not to be dialed. */
-    bool refused;                   /* The brain wants no link to it. */
+    bool refused;                   /* The brain wants no link to it, */
+    bool removed;                   /* because it was removed: it is told so. */
     uint64_t incarnation;           /* Greatest seen in this process. */
     struct link *up, *dialing;
     uint64_t up_since_ns;
@@ -115,6 +116,13 @@ static void tell_up(struct peer *peer)
 
 /* ---- what links tell ---- */
 
+/* It may have missed its removal, and would try for ever. */
+static void say_removed(struct link *link)
+{
+    struct moot_beat beat = {MOOT_BEAT_REMOVED, 0, 0};
+    link__send_beat(link, &beat);
+}
+
 bool peers__link_up(struct moot_loop *loop, struct link *link)
 {
     const struct moot_peer_identity *who = &link->identity;
@@ -124,6 +132,9 @@ bool peers__link_up(struct moot_loop *loop, struct link *link)
     struct peer *peer = link->peer != NULL ? link->peer : find_peer(loop, who->node);
     if (peer == NULL) {
         peer = add_peer(loop, who->node); /* It proved the secret; the brain will know it soon. */
+    }
+    if (peer != NULL && peer->removed) {
+        say_removed(link);
     }
     if (peer == NULL || peer->refused) {
         return false;
@@ -205,6 +216,8 @@ void peers__link_heard(struct link *link, const struct moot_beat *beat)
         link__send_beat(link, &echo);
     } else if (beat != NULL && beat->kind == MOOT_BEAT_LEAVE) {
         peer->pulse.left = true;
+    } else if (beat != NULL && beat->kind == MOOT_BEAT_REMOVED) {
+        link__refused(link, "this node was removed from the cluster");
     } else if (beat != NULL) {
         (void)pulse__echo(&peer->pulse, beat, now);
     }
@@ -276,10 +289,13 @@ static void end_links(struct peer *peer)
         link__close(peer->dialing);
         peer->dialing = NULL;
     }
+    if (peer->up != NULL && peer->removed) {
+        say_removed(peer->up); /* Which may end the link itself. */
+    }
     if (peer->up != NULL) {
         link__close(peer->up);
         peer->up = NULL;
-        tell_down(peer, MOOT_EREFUSED);
+        tell_down(peer, MOOT_ENOTFOUND);
     }
     uv_timer_stop(&peer->redial);
 }
@@ -302,6 +318,7 @@ void peers__effect_peer(struct moot_loop *loop, const struct moot_effect *effect
     memcpy(peer->address, address.data == NULL ? (const uint8_t *)"" : address.data, address.size);
     peer->address[address.size] = '\0';
     peer->refused = address.size == 0;
+    peer->removed = peer->refused && effect->peer.is_removed;
     swim_udp__member(loop->swim, peer->node, peer->address);
     if (peer->refused) {
         end_links(peer);

@@ -110,10 +110,7 @@ static void connect(struct sim_world *world, struct sim_client *client)
         slot = sim__machine_of(world, sim__leader(world, MOOT_GROUP_DB0))->slot;
     }
     struct sim_machine *machine = world->machines[slot];
-    bool faulty = world->phase == SIM_PHASE_FAULTS; /* Else nobody asks one that was removed. */
-    if (machine == NULL || !machine->running || machine->removed ||
-        (!faulty && !sim__is_member(world, machine)) ||
-        machine->connection_count == SIM_CONNECTIONS_MAX) {
+    if (machine == NULL || !machine->running || machine->connection_count == SIM_CONNECTIONS_MAX) {
         sim__client_wake(world, client, sim__around(world, 10 * 1000)); /* Refused. */
         return;
     }
@@ -171,9 +168,7 @@ void sim__client_break(struct sim_world *world, struct sim_client *client)
 
 void sim__client_give_up(struct sim_world *world, struct sim_client *client)
 {
-    const struct sim_machine *machine = world->machines[client->machine];
-    bool is_there = machine->running && sim__is_member(world, machine);
-    if (world->phase != SIM_PHASE_FAULTS && is_there &&
+    if (world->phase != SIM_PHASE_FAULTS && world->machines[client->machine]->running &&
         world->now - world->phase_since > 15 * MOOT_SEC_NS) {
         sim__violation(world, "liveness: client %u got no answer from m%u in 15 s without faults",
                        client->number, client->machine);

@@ -76,13 +76,34 @@ static uint64_t delay_ns(struct sim_world *world)
     return delay * 50;
 }
 
+static void tell(struct sim_world *world, uint32_t to, uint32_t about, enum moot_input_kind kind,
+                 int status);
+
+/* Who was removed and does not know dials, and is told by those that do. */
+static void dial_in_vain(struct sim_world *world, uint32_t from, uint32_t to)
+{
+    bool refused = is_running(world, from) && is_running(world, to) &&
+                   world->links[from][to].wish == SIM_WISH_LINK &&
+                   world->links[to][from].says_removed;
+    if (refused && (world->links[from][to].cuts > 0 || world->links[to][from].cuts > 0)) {
+        dial_later(world, from, to, 100 * 1000);
+    } else if (refused) {
+        tell(world, from, to, MOOT_INPUT_PEER_DOWN, MOOT_EREFUSED);
+    }
+}
+
 void sim__dial(struct sim_world *world, const struct sim_event *event)
 {
     uint32_t a = event->machine, b = event->other;
     struct sim_link *pair = pair_of(world, a, b);
     pair->dial_at = 0;
-    if (pair->up || !wants_link(world, a, b)) {
-        return; /* Whoever starts, or is told an address, dials again. */
+    if (pair->up) {
+        return;
+    }
+    if (!wants_link(world, a, b)) { /* Whoever starts, or is told an address, dials again. */
+        dial_in_vain(world, a, b);
+        dial_in_vain(world, b, a);
+        return;
     }
     if (wish_of(world, a, b, true) != SIM_WISH_LINK && event->number == 0) {
         /* The lower id should dial; after a while the other one does. */
@@ -188,6 +209,7 @@ void sim__machine_gone(struct sim_world *world, struct sim_machine *machine, boo
         struct sim_link *mine = &world->links[machine->slot][other];
         mine->told = 0;
         mine->wish = SIM_WISH_NONE;
+        mine->says_removed = false;
         if (is_quiet) {
             sim__link_break(world, machine->slot, other, MOOT_EIO, 2000 * 1000);
         } else {
@@ -219,11 +241,11 @@ void sim__peer(struct sim_world *world, struct sim_machine *machine,
     uint32_t slot = wanted ? slot_of(effect->peer.address) : peer->slot;
     MOOT_ASSERT(peer == NULL || slot == peer->slot);
     world->links[machine->slot][slot].wish = wanted ? SIM_WISH_LINK : SIM_WISH_REFUSE;
-    if (wanted) {
-        dial_later(world, machine->slot, slot, 500);
-    } else {
-        sim__link_break(world, machine->slot, slot, MOOT_EREFUSED, 100);
+    world->links[machine->slot][slot].says_removed = !wanted && effect->peer.is_removed;
+    if (!wanted) { /* The other one is told why when it dials. */
+        sim__link_break(world, machine->slot, slot, MOOT_ENOTFOUND, 100);
     }
+    dial_later(world, machine->slot, slot, 500);
 }
 
 /* ---- messages ---- */

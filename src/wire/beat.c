@@ -5,7 +5,7 @@
 
 void moot_beat_encode(const struct moot_beat *beat, uint8_t out[MOOT_BEAT_BYTES])
 {
-    MOOT_ASSERT(beat->kind >= MOOT_BEAT_ASK && beat->kind <= MOOT_BEAT_LEAVE);
+    MOOT_ASSERT(beat->kind >= MOOT_BEAT_ASK && beat->kind <= MOOT_BEAT_REMOVED);
     out[0] = MOOT_BEAT_MARK;
     out[1] = MOOT_BEAT_VERSION;
     out[2] = (uint8_t)beat->kind;
@@ -17,7 +17,7 @@ bool moot_beat_decode(struct moot_slice message, struct moot_beat *out)
 {
     if (message.size != MOOT_BEAT_BYTES || message.data[0] != MOOT_BEAT_MARK ||
         message.data[1] != MOOT_BEAT_VERSION || message.data[2] < MOOT_BEAT_ASK ||
-        message.data[2] > MOOT_BEAT_LEAVE) {
+        message.data[2] > MOOT_BEAT_REMOVED) {
         return false;
     }
     out->kind = (enum moot_beat_kind)message.data[2];

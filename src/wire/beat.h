@@ -9,7 +9,8 @@
  *
  *     mark u8 (0xFF), version u8, kind u8, number u64, others_us u32
  *
- * LEAVE says goodbye before a stop that was asked for: until the next handshake.
+ * LEAVE says goodbye before a stop that was asked for: until the next handshake. REMOVED tells the
+ * other side why its link is ended: the cluster has removed it.
  *
  * The number is the asker's own clock; an ECHO carries it back, so that nobody remembers it. */
 #ifndef MOOT_WIRE_BEAT_H
@@ -18,7 +19,12 @@
 #include "base/slice.h"
 
 enum { MOOT_BEAT_MARK = 0xFF, MOOT_BEAT_VERSION = 1, MOOT_BEAT_BYTES = 15 };
-enum moot_beat_kind { MOOT_BEAT_ASK = 1, MOOT_BEAT_ECHO = 2, MOOT_BEAT_LEAVE = 3 };
+enum moot_beat_kind {
+    MOOT_BEAT_ASK = 1,
+    MOOT_BEAT_ECHO = 2,
+    MOOT_BEAT_LEAVE = 3,
+    MOOT_BEAT_REMOVED = 4
+};
 
 struct moot_beat {
     enum moot_beat_kind kind;

@@ -220,6 +220,10 @@ static void command(struct moot_node *node, moot_connection_id connection, char 
     } else if (strcmp(line, "peer") == 0) {
         say(node, connection, "%llu %llu %llu\n", (unsigned long long)node->peer_ups,
             (unsigned long long)node->peer_downs, (unsigned long long)node->down_status);
+    } else if (strcmp(line, "refuse") == 0) {
+        struct moot_effect *peer = effect(node, MOOT_EFFECT_PEER);
+        peer->peer.node = node->peer.node;
+        peer->peer.is_removed = true;
     } else if (strcmp(line, "fetch") == 0) {
         command_work(node, MOOT_EFFECT_FETCH, connection);
     } else if (strcmp(line, "flush") == 0) {
@@ -842,6 +846,38 @@ static void two_nodes_link_and_link_again(void **state)
     close(port_holder);
 }
 
+/* Goal: a node that was removed is told so, now and whenever it dials again. Method: the second of
+ * two nodes ends the link; the first one, which dials, hears why each time. */
+static void a_removed_node_is_told(void **state)
+{
+    (void)state;
+    int port_one = 0, port_two = 0;
+    int port_holder = bind_to(&port_two);
+    struct server *one = peer_make(1, 2, &port_one, port_two);
+    struct server *two = peer_make(2, 1, &port_two, port_one);
+    server_start(one);
+    server_start(two);
+    int fd_one = dial(one);
+    int fd_two = dial(two);
+    await(fd_one, "peer\n", "1 0 0");
+    await(fd_two, "peer\n", "1 0 0");
+    put(fd_two, "refuse\n");
+    unsigned ups = 0, downs = 0, status = 0;
+    for (int i = 0; i < 1000000 && (downs < 3 || status != -MOOT_EREFUSED); i++) {
+        assert_int_equal(sscanf(ask(fd_one, "peer\n"), "%u %u %u", &ups, &downs, &status), 3);
+    }
+    assert_true(downs >= 3);
+    assert_int_equal(status, -MOOT_EREFUSED);
+    await(fd_two, "peer\n", "1 1 1"); /* Its own wish. */
+    close(fd_one);
+    close(fd_two);
+    server_stop(one);
+    server_stop(two);
+    server_free(one);
+    server_free(two);
+    close(port_holder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -856,6 +892,7 @@ int main(void)
         cmocka_unit_test(work_for_the_store_is_answered),
         cmocka_unit_test(a_failed_write_ends_the_process),
         cmocka_unit_test(two_nodes_link_and_link_again),
+        cmocka_unit_test(a_removed_node_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* What comes back from groups: replies to their clients, sessions that broke, and clients that wait
- * for a list to grow.
+ * for a list to grow. What does not come back: late.c.
  *
  * A blocked client is a command that answered "waits" and is registered with the leader under its
  * arrival stamp. When the leader wakes it, the edge tries the same command again as an ordinary
@@ -186,7 +186,7 @@ static void begin_wait(struct moot_edge *edge, const struct moot_ref *ref, struc
     add_blocked(edge, &made);
 }
 
-static void deliver(struct moot_edge *edge, const struct moot_ref *ref, struct moot_slice reply)
+void edge__deliver(struct moot_edge *edge, const struct moot_ref *ref, struct moot_slice reply)
 {
     if (ref->kind == MOOT_REF_NONE) {
         return;
@@ -239,16 +239,16 @@ static void deliver_all(struct moot_edge *edge, struct moot_submission *done,
         size_t end = items.size - moot_reader_left(&walk);
         const struct moot_ref *ref = &done->refs[i];
         if (reader.failed) {
-            deliver(edge, ref,
-                    MOOT_SLICE_LITERAL(
-                        "-INDOUBT the reply was damaged; it may have been executed\r\n"));
+            edge__deliver(edge, ref,
+                          MOOT_SLICE_LITERAL(
+                              "-INDOUBT the reply was damaged; it may have been executed\r\n"));
         } else if (ref->kind == MOOT_REF_BLOCK && reply.size == 0) {
             begin_wait(edge, ref, moot_slice_make(items.data + at, end - at),
                        (struct moot_stamp){stamp, i});
         } else if (ref->kind == MOOT_REF_BLOCK && edge__find(edge, ref->connection) == NULL) {
             give_back(edge, body_pops_left(item.body), item.database, reply);
         } else {
-            deliver(edge, ref, reply);
+            edge__deliver(edge, ref, reply);
         }
     }
 }
@@ -257,35 +257,7 @@ static void deliver_error(struct moot_edge *edge, struct moot_submission *done,
                           struct moot_slice error)
 {
     for (uint32_t i = 0; i < done->ref_count; i++) {
-        deliver(edge, &done->refs[i], error);
-    }
-}
-
-/* The batch never left: a waiter's new try goes back to its place. */
-static void deliver_not_done(struct moot_edge *edge, struct moot_submission *unsent,
-                             struct moot_slice error)
-{
-    for (uint32_t i = 0; i < unsent->ref_count; i++) {
-        bool waits = unsent->refs[i].kind == MOOT_REF_RETRY;
-        edge->counts.timed_out += !waits;
-        deliver(edge, &unsent->refs[i], waits ? (struct moot_slice){NULL, 0} : error);
-    }
-}
-
-/* Tells the clients of a batch that has no answer, *count of them; but not those that may get an
- * element: who was told INDOUBT would not take it, and it would be lost when the pop runs after
- * all. They are prepared to wait, and wait until it is known. */
-static void deliver_late(struct moot_edge *edge, struct moot_submission *sent,
-                         struct moot_slice error, uint64_t *count)
-{
-    for (uint32_t i = 0; i < sent->ref_count; i++) {
-        struct moot_ref told = sent->refs[i];
-        bool pops = told.kind == MOOT_REF_RETRY || told.kind == MOOT_REF_BLOCK;
-        if (MOOT_RULE(edge_pop_resolved_before_answer, !pops)) {
-            sent->refs[i].kind = MOOT_REF_NONE;
-            *count += told.kind != MOOT_REF_NONE;
-            deliver(edge, &told, error);
-        }
+        edge__deliver(edge, &done->refs[i], error);
     }
 }
 
@@ -320,7 +292,7 @@ static void on_part(struct moot_edge *edge, struct moot_stream_edge *stream,
         }
         MOOT_ASSERT(told.kind == MOOT_REF_REPLY || told.kind == MOOT_REF_WATCH);
         sent->refs[i].kind = MOOT_REF_NONE;
-        deliver(edge, &told, reply);
+        edge__deliver(edge, &told, reply);
     }
     sent->is_long = true;
     sent->since = edge->now.instant;
@@ -500,6 +472,32 @@ bool edge__unblock(struct moot_edge *edge, struct moot_connection *connection,
     return false;
 }
 
+void edge__end_waits(struct moot_edge *edge, struct moot_slice reply)
+{
+    for (size_t i = edge->blocked_count; i > 0; i--) {
+        struct moot_blocked *blocked = &edge->blocked[i - 1];
+        struct moot_connection *connection = edge__find(edge, blocked->connection);
+        if (!blocked->retrying) {
+            MOOT_ASSERT(connection != NULL); /* edge__client_gone takes care of that. */
+            edge__reply(edge, connection, blocked->slot, reply);
+            decline(edge, blocked->id);
+            remove_blocked(edge, blocked);
+        }
+    }
+}
+
+bool edge__leave_try(struct moot_edge *edge, uint64_t id, struct moot_slice reply)
+{
+    struct moot_blocked *blocked = find_blocked(edge, id);
+    MOOT_ASSERT(blocked != NULL && blocked->retrying);
+    struct moot_connection *connection = edge__find(edge, blocked->connection);
+    blocked->connection = EDGE_NOBODY;
+    if (connection != NULL) {
+        edge__reply(edge, connection, blocked->slot, reply);
+    }
+    return connection != NULL;
+}
+
 void edge__blocked_tick(struct moot_edge *edge)
 {
     for (size_t i = edge->blocked_count; i > 0; i--) {
@@ -546,88 +544,6 @@ void edge__register_waiters(struct moot_edge *edge, bool all)
                                                    moot_buffer_slice(&edge->scratch))) {
         for (size_t i = 0; i < edge->blocked_count; i++) {
             edge->blocked[i].registered = edge->blocked[i].registered || !edge->blocked[i].retrying;
-        }
-    }
-}
-
-/* ---- time-outs ---- */
-
-#define NOT_DONE                                                                                   \
-    "-CLUSTERDOWN no leader could be reached in time; surely not done, safe to retry\r\n"
-
-/* A batch that never left is surely not done. */
-static void give_up_building(struct moot_edge *edge, struct moot_stream_edge *stream,
-                             struct moot_submission *building)
-{
-    struct moot_submission taken = *building;
-    building->refs = NULL;
-    building->ref_capacity = 0;
-    moot_stream_edge_drop_building(building, stream);
-    deliver_not_done(edge, &taken, MOOT_SLICE_LITERAL(NOT_DONE));
-    moot_free(taken.refs);
-}
-
-/* Also one that is full, but has waited for a leader or for its turn. */
-static void give_up_unsent(struct moot_edge *edge, struct moot_stream_edge *stream,
-                           struct moot_submission *unsent)
-{
-    struct moot_submission taken = *unsent;
-    unsent->refs = NULL;
-    moot_stream_edge_remove(stream, unsent);
-    deliver_not_done(edge, &taken, MOOT_SLICE_LITERAL(NOT_DONE));
-    moot_free(taken.refs);
-}
-
-static void give_up_sent(struct moot_edge *edge, struct moot_submission *sent)
-{
-    if (sent->kind == MOOT_SUBMIT_READS) {
-        deliver_late(
-            edge, sent,
-            MOOT_SLICE_LITERAL(
-                "-TRYAGAIN no answer from the leader in time; surely not done, safe to retry\r\n"),
-            &edge->counts.timed_out);
-    } else {
-        deliver_late(
-            edge, sent,
-            MOOT_SLICE_LITERAL(
-                "-INDOUBT no answer from the leader in time; it may have been executed, or may "
-                "yet be; read before you retry\r\n"),
-            &edge->counts.in_doubt);
-    }
-}
-
-void edge__time_outs(struct moot_edge *edge)
-{
-    struct moot_duration limit = moot_ms(MOOT_REQUEST_TIMEOUT_MS);
-    for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
-        struct moot_stream_edge *stream = &edge->streams[group];
-        struct moot_submission *building[2] = {&stream->writes, &stream->reads};
-        if (stream->queued_commands == 0) {
-            continue; /* Nothing waits. */
-        }
-        for (int i = 0; i < 2; i++) {
-            if (building[i]->ref_count > 0 &&
-                !moot_instant_before(edge->now.instant,
-                                     moot_instant_add(building[i]->since, limit))) {
-                give_up_building(edge, stream, building[i]);
-            }
-        }
-        for (size_t i = 0; i < stream->sent_count; i++) {
-            struct moot_submission *sent = &stream->sent[i];
-            bool over = !moot_instant_before(edge->now.instant, moot_submission_over(sent));
-            if (!over || sent->given_up) {
-                continue;
-            }
-            if (sent->number == 0) {
-                give_up_unsent(edge, stream, sent);
-                i--;
-                continue;
-            }
-            /* The numbers of a stream have no holes: the batch stays, and is executed once, or
-             * never if this edge dies. */
-            sent->given_up = true;
-            struct moot_submission told = *sent;
-            give_up_sent(edge, &told);
         }
     }
 }

@@ -152,6 +152,7 @@ void moot_edge_deinit(struct moot_edge *edge)
 
 void moot_edge_opened(struct moot_edge *edge, moot_connection_id id, struct moot_slice address)
 {
+    MOOT_ASSERT(id != EDGE_NOBODY);
     if ((edge->connection_count + 1) * 2 > edge->table_capacity) {
         table_grow(edge);
     }
@@ -231,6 +232,14 @@ void edge__error(struct moot_edge *edge, struct moot_connection *connection, con
 static bool admit(struct moot_edge *edge, struct moot_connection *connection, moot_group_id group,
                   size_t bytes)
 {
+    if (edge->is_removed) {
+        if (connection != NULL) {
+            moot_buffer_reset(&edge->scratch, 4096);
+            edge__refuse_removed(edge, &edge->scratch);
+            edge__reply_scratch(edge, connection);
+        }
+        return false;
+    }
     if (MOOT_RULE(edge_admission_bounded, moot_stream_edge_admits(&edge->streams[group], bytes))) {
         return true;
     }
@@ -677,6 +686,9 @@ void moot_edge_flush(struct moot_edge *edge)
         }
     }
     edge__time_outs(edge);
+    if (edge->is_removed) {
+        edge__removed_tick(edge);
+    }
 }
 
 void moot_edge_reply(struct moot_edge *edge)

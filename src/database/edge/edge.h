@@ -14,6 +14,7 @@
  *
  *   edge.c       connections, parsing, dispatch, time-outs
  *   answers.c    what comes back from groups; blocked clients
+ *   late.c       what does not come back: time-outs, and a node that is no member any more
  *   multi.c      MULTI, EXEC, WATCH
  *   local.c      commands that the edge answers itself
  *   client.c     CLIENT: who is connected
@@ -30,6 +31,8 @@
 #include "database/node.h"
 #include "database/system/directory.h"
 #include "wire/admission.h"
+
+#define EDGE_NOBODY UINT64_C(0) /* No connection has this id. */
 
 /* A client that waits for a list to grow. */
 struct moot_blocked {
@@ -89,6 +92,7 @@ struct moot_edge {
     struct moot_edge_hand_overs hand_overs;
     struct moot_edge_counts counts;
     bool refuse_growth, is_stopping;
+    bool is_removed;                 /* This node is no member any more: it serves nobody. */
     struct moot_admission admission; /* Whom to take in. */
     uint64_t nonces_given;
     uint64_t key_counts[MOOT_DATABASES]; /* For INFO; as of a moment ago. */
@@ -171,7 +175,19 @@ void edge__block(struct moot_edge *edge, struct moot_connection *connection,
 void edge__client_gone(struct moot_edge *edge, struct moot_connection *connection);
 void edge__blocked_tick(struct moot_edge *edge);
 void edge__register_waiters(struct moot_edge *edge, bool all);
+/* Hands one reply, or an error, to whoever asked. */
+void edge__deliver(struct moot_edge *edge, const struct moot_ref *ref, struct moot_slice reply);
+/* Ends the wait of all clients that wait, but for those that just get their element. */
+void edge__end_waits(struct moot_edge *edge, struct moot_slice reply);
+/* The client of a waiter that tries is told this; should an element come, it is given back. False:
+ * it has gone, or was told. */
+bool edge__leave_try(struct moot_edge *edge, uint64_t id, struct moot_slice reply);
+/* late.c */
 void edge__time_outs(struct moot_edge *edge);
+/* To be called as long as the node is no member. */
+void edge__removed_tick(struct moot_edge *edge);
+/* What its clients are told: a whole RESP error. */
+void edge__refuse_removed(const struct moot_edge *edge, struct moot_buffer *out);
 /* Ends the wait of a connection with this reply; false when it does not wait, or just gets its
  * element. */
 bool edge__unblock(struct moot_edge *edge, struct moot_connection *connection,

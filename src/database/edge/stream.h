@@ -52,9 +52,9 @@ struct moot_stream_edge {
     moot_node_id leader; /* 0: none is known */
     moot_term term;      /* Its term of office: what it held in an earlier one is lost. */
     uint64_t epoch, sequence;
-    bool broken;                    /* Begin a new session at the next flush. */
-    struct moot_instant not_before; /* After a NACK: wait a little. */
-    struct moot_instant heard;      /* Last answer, or the session's start. */
+    bool broken;                             /* Begin a new session at the next flush. */
+    struct moot_instant not_before;          /* After a NACK: wait a little. */
+    struct moot_instant heard;               /* Last answer, or the session's start. */
     uint64_t waiters_sent, waiters_answered; /* Registrations, by number. */
     /* batches */
     uint64_t next_write, next_read;

@@ -513,8 +513,8 @@ static void wake_again(struct moot_group *group)
     }
 }
 
-/* What ends a waiter that nobody wakes (its time is over, its client has gone) is said once, and may
- * be lost on a link that stays up, or find its edge without a leader: so the leader asks. */
+/* What ends a waiter that nobody wakes (its time is over, its client has gone) is said once, and
+ * may be lost on a link that stays up, or find its edge without a leader: so the leader asks. */
 static void ask_waiters(struct moot_group *group)
 {
     struct moot_instant now = group->context->now.instant;

@@ -173,8 +173,8 @@ struct moot_group {
     struct moot_waiters waiters;
     struct moot_instant wake_next, ask_next; /* When they are looked at again. */
     uint32_t asked_last;                     /* Where asking got to. */
-    bool feature_asked;        /* A FEATURE_LEVEL entry under way. */
-    moot_index expire_pending; /* An EXPIRE entry under way. */
+    bool feature_asked;                      /* A FEATURE_LEVEL entry under way. */
+    moot_index expire_pending;               /* An EXPIRE entry under way. */
     struct moot_instant expire_next;
     struct moot_instant chain_next;
     moot_index transfer_target_done;
