@@ -33,6 +33,13 @@ enum {
         64 * 1024, /* Unparsed, of a connection whose write waits; then reading pauses. */
     MOOT_OUTPUT_SOFT = 1 * 1024 * 1024, /* Unsent output at which a connection is no longer read. */
     MOOT_OUTPUT_HARD = 64 * 1024 * 1024, /* Unsent output at which it is closed. */
+    /* Buffers of all clients together. Past the first, who holds more than the average is not read;
+     * past the second, or if that lasts, the greediest are closed. The largest command and the
+     * largest output of one client fit, and about 13 KiB each of as many clients as there may be.
+     */
+    MOOT_CLIENTS_SOFT_BYTES = 128 * 1024 * 1024,
+    MOOT_CLIENTS_BYTES_MAX = 256 * 1024 * 1024,
+    MOOT_CLIENTS_PATIENCE_MS = 10 * 1000,
 
     MOOT_TURN_READ_BYTES = 16 * 1024 * 1024, /* Read from all sockets for one turn. */
     MOOT_LINGER_MS = 5000, /* A connection being closed may rest so long before it takes more. */
@@ -220,6 +227,10 @@ _Static_assert(MOOT_DISK_HUNG_MS >= 2 * MOOT_ELECTION_MS,
                "a transfer must have had time before a hung disk is given a second one");
 _Static_assert(MOOT_HEALTH_STALE_MS >= 4 * MOOT_LINK_BEAT_MS,
                "a few lost beats must not make a node unknown");
+_Static_assert(MOOT_CLIENTS_SOFT_BYTES >= MOOT_OUTPUT_HARD + 2 * MOOT_QUERY_MAX,
+               "one client with the largest command and output must not stop others");
+_Static_assert(MOOT_CLIENTS_BYTES_MAX >= MOOT_CLIENTS_SOFT_BYTES + MOOT_REPLIES_HERE_BYTES_MAX,
+               "the replies of one run must fit above the soft limit");
 _Static_assert(MOOT_OUTPUT_HARD >= 2 * MOOT_VALUE_MAX,
                "the largest reply must fit the output buffer");
 

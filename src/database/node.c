@@ -507,6 +507,7 @@ bool moot_node_stream(const struct moot_node *node, moot_group_id id, size_t num
 
 void moot_node_check(const struct moot_node *node)
 {
+    moot_edge_check(&node->edge);
     for (moot_group_id id = 0; id < MOOT_GROUPS_MAX; id++) {
         const struct moot_group *group = node->groups[id];
         moot_raft_check(group->raft);

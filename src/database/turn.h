@@ -111,7 +111,8 @@ enum moot_effect_kind {
     /* Clients */
     MOOT_EFFECT_REPLY,        /* Bytes to a client. */
     MOOT_EFFECT_CLIENT_PAUSE, /* Read no more from it (client.on), or go on. */
-    MOOT_EFFECT_CLIENT_CLOSE, /* Send what is unsent, then close; answer CLIENT_CLOSED. */
+    MOOT_EFFECT_CLIENT_CLOSE, /* Send what is unsent, then close; answer CLIENT_CLOSED. At once, and
+                                 drop what is unsent: client.on. */
     /* People */
     MOOT_EFFECT_LOG,  /* A line for people: text. */
     MOOT_EFFECT_STOP, /* End the process: status 0 when asked for, else why, with text. */
@@ -186,7 +187,7 @@ struct moot_effect {
         struct {
             moot_connection_id connection;
             struct moot_slice bytes; /* REPLY */
-            bool on;                 /* CLIENT_PAUSE */
+            bool on;                 /* CLIENT_PAUSE, CLIENT_CLOSE */
         } client;
         struct {
             enum moot_log_level level;

@@ -24,8 +24,7 @@
 
 enum {
     PIECE_BYTES = 1024 * 1024,
-    KEEP_BYTES = 16 * 1024,
-    LEVEL_BYTES = MOOT_OUTPUT_SOFT / 4, /* Unsent output is told in steps of this. */
+    STEP_BYTES = 4 * 1024, /* Unsent output is told when it has changed by this, or is none. */
     BACKLOG = 1024,
     SLOTS = 1 << 14,
 };
@@ -42,7 +41,7 @@ struct client {
     struct moot_buffer pending; /* Replies that wait behind `writing`. */
     struct moot_buffer writing; /* Given to libuv piece by piece; `written` are sent. */
     size_t written;
-    uint64_t level;     /* What the brain knows of unsent output, in steps. */
+    uint64_t told;      /* What the brain knows of unsent output. */
     uint64_t linger_ns; /* When to close no matter what; 0: not closing. */
     bool write_active, dirty;
     bool told_closed; /* CLIENT_CLOSED was pushed: the brain knows it no more. */
@@ -128,14 +127,33 @@ static void linger(struct client *client)
     client->linger_ns = loop__now_ns() + MOOT_LINGER_MS * MOOT_MSEC_NS;
 }
 
-static void tell_level(struct client *client)
+/* The brain counts what is held for each client. While nothing is, which is nearly always, there is
+ * nothing to tell. */
+static void tell_unsent(struct client *client)
 {
-    uint64_t level = (unsent(client) + LEVEL_BYTES - 1) / LEVEL_BYTES;
-    if (level != client->level && !client->told_closed) {
-        client->level = level;
+    uint64_t bytes = unsent(client), told = client->told;
+    uint64_t change = bytes > told ? bytes - told : told - bytes;
+    bool matters = change >= STEP_BYTES || (bytes == 0) != (told == 0);
+    if (matters && !client->told_closed) {
+        client->told = bytes;
         struct moot_input *input = loop__input(client->loop, MOOT_INPUT_CLIENT_SENT);
         input->connection = client->id;
-        input->amount = unsent(client);
+        input->amount = bytes;
+    }
+}
+
+/* What is sent does not stay beside what is not: a slow reader takes at most twice what it is owed.
+ */
+static void give_back(struct client *client)
+{
+    size_t rest = client->writing.size - client->written;
+    if (client->written >= PIECE_BYTES && rest > 0 && rest <= client->written) {
+        struct moot_buffer kept;
+        moot_buffer_init(&kept);
+        moot_buffer_append(&kept, client->writing.data + client->written, rest);
+        moot_buffer_deinit(&client->writing);
+        client->writing = kept;
+        client->written = 0;
     }
 }
 
@@ -156,8 +174,9 @@ static void on_written(uv_write_t *write, int status)
     if (client->linger_ns != 0) {
         linger(client);
     }
+    give_back(client);
     write_piece(client);
-    tell_level(client);
+    tell_unsent(client);
     shut_when_sent(client);
 }
 
@@ -168,12 +187,12 @@ static void write_piece(struct client *client)
         struct moot_buffer empty = client->writing;
         client->writing = client->pending;
         client->pending = empty;
-        moot_buffer_reset(&client->pending, KEEP_BYTES);
+        moot_buffer_reset(&client->pending, 0);
         client->written = 0;
     }
     size_t size = moot_min_u64(client->writing.size - client->written, PIECE_BYTES);
     if (size == 0) {
-        moot_buffer_reset(&client->writing, KEEP_BYTES);
+        moot_buffer_reset(&client->writing, 0);
         return;
     }
     uv_buf_t buf = uv_buf_init((char *)client->writing.data + client->written, (unsigned)size);
@@ -190,7 +209,7 @@ static void flush_client(struct client *client)
     if (uv_is_closing((uv_handle_t *)&client->tcp) || client->write_active) {
         moot_buffer_append_slice(&client->pending, client->direct);
         client->direct = (struct moot_slice){0};
-        tell_level(client);
+        tell_unsent(client);
         return;
     }
     MOOT_ASSERT(client->writing.size == 0);
@@ -205,14 +224,14 @@ static void flush_client(struct client *client)
     size_t taken = sent < 0 ? 0 : (size_t)sent;
     client->direct = (struct moot_slice){0};
     if (taken == bytes.size) {
-        moot_buffer_reset(&client->pending, KEEP_BYTES);
+        moot_buffer_reset(&client->pending, 0);
     } else if (from_node) {
         moot_buffer_append(&client->pending, bytes.data + taken, bytes.size - taken);
     } else {
         moot_buffer_consume(&client->pending, taken);
     }
     write_piece(client);
-    tell_level(client);
+    tell_unsent(client);
     shut_when_sent(client);
 }
 
@@ -283,9 +302,10 @@ static void reply(struct client *client, struct moot_slice bytes)
     mark_dirty(client);
 }
 
-static void close_by_brain(struct client *client)
+static void close_by_brain(struct client *client, bool at_once)
 {
-    if (unsent(client) > MOOT_OUTPUT_HARD) { /* It does not read: waiting for it is in vain. */
+    if (at_once ||
+        unsent(client) > MOOT_OUTPUT_HARD) { /* It does not read: waiting for it is in vain. */
         drop(client);
         return;
     }
@@ -312,7 +332,7 @@ void clients__effect(struct moot_loop *loop, const struct moot_effect *effect)
         }
         break;
     case MOOT_EFFECT_CLIENT_CLOSE:
-        close_by_brain(client);
+        close_by_brain(client, effect->client.on);
         break;
     default:
         MOOT_UNREACHABLE();

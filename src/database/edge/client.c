@@ -95,6 +95,7 @@ static void describe(const struct client *client, const struct moot_connection *
     put_number(out, " watch=", connection->watch_count);
     put_number(out, " qbuf=", connection->in.size);
     put_number(out, " obl=", connection->unsent);
+    put_number(out, " tot-mem=", connection->held);
     put_text(out, " cmd=", connection->command == NULL ? "NULL" : connection->command);
     put_text(out, " user=default redir=-1 resp=", connection->protocol == 3 ? "3" : "2");
     put_text(out, " lib-name=", connection->library);
@@ -348,7 +349,8 @@ static void unblock(const struct client *client)
 
 /* ---- what changes nothing here ---- */
 
-/* Nothing is evicted, and no access time is kept. */
+/* No access time is kept, and nobody is spared when all clients hold too much: a limit that clients
+ * could lift would be none. */
 static void on_or_off(const struct client *client)
 {
     if (!is(client, 2, "on") && !is(client, 2, "off")) {

@@ -37,6 +37,35 @@ void moot_connection_destroy(struct moot_connection *connection)
     moot_free(connection);
 }
 
+size_t moot_connection_bytes(const struct moot_connection *connection)
+{
+    const struct moot_resp_parser *parser = &connection->parser;
+    return sizeof(*connection) + connection->in.capacity + connection->out.capacity +
+           connection->queue.capacity + connection->unsent + connection->slot_bytes +
+           connection->slot_capacity * sizeof(*connection->slots) + connection->watch_bytes +
+           connection->watch_capacity * sizeof(*connection->watches) +
+           parser->arg_capacity * sizeof(*parser->args) + parser->inline_text.capacity;
+}
+
+void moot_connection_trim(struct moot_connection *connection)
+{
+    if (connection->in.size == 0) {
+        moot_buffer_reset(&connection->in, 0);
+    }
+    if (connection->out.size == 0) {
+        moot_buffer_reset(&connection->out, 0);
+    }
+    if (connection->queue.size == 0) {
+        moot_buffer_reset(&connection->queue, 0);
+    }
+    if (connection->slot_count == 0 && connection->slot_capacity > SLOTS_FIRST) {
+        moot_free(connection->slots);
+        connection->slots = moot_alloc_zero(sizeof(*connection->slots) * SLOTS_FIRST);
+        connection->slot_capacity = SLOTS_FIRST;
+        connection->slot_head = 0;
+    }
+}
+
 static struct moot_slot *slot_at(struct moot_connection *connection, uint32_t place)
 {
     MOOT_ASSERT(place < connection->slot_count);
@@ -71,6 +100,7 @@ static void pop_ready(struct moot_connection *connection)
         if (slot->bytes != NULL) {
             moot_buffer_append(&connection->out, slot->bytes, slot->size);
             moot_free(slot->bytes);
+            connection->slot_bytes -= slot->size;
         }
         connection->slot_head = (connection->slot_head + 1) & (connection->slot_capacity - 1);
         connection->slot_first++;
@@ -91,6 +121,7 @@ void moot_connection_answer(struct moot_connection *connection, uint64_t sequenc
         pop_ready(connection);
         return;
     }
+    connection->slot_bytes += reply.size;
     slot->size = reply.size;
     slot->bytes = moot_alloc(reply.size);
     if (reply.size > 0) {
@@ -104,6 +135,7 @@ void moot_connection_forget_watches(struct moot_connection *connection)
         moot_block_release(connection->watches[i].key);
     }
     connection->watch_count = 0;
+    connection->watch_bytes = 0;
 }
 
 void moot_connection_end_multi(struct moot_connection *connection)

@@ -46,6 +46,9 @@ struct moot_connection {
     struct moot_buffer in;
     struct moot_buffer out; /* Replies of this turn. */
     size_t unsent;          /* What the driver holds. */
+    size_t held;            /* moot_connection_bytes when it was last counted; see budget.c. */
+    size_t slot_bytes;      /* Of replies in slots that wait for earlier ones. */
+    size_t watch_bytes;     /* Of watched keys. */
     uint8_t protocol, database;
     bool is_dirty;   /* In the edge's list of connections with output. */
     bool is_paused;  /* The driver was told not to read. */
@@ -81,6 +84,10 @@ struct moot_connection {
 
 struct moot_connection *moot_connection_make(moot_connection_id id, struct moot_slice address);
 void moot_connection_destroy(struct moot_connection *connection);
+/* All memory that it takes, here and in the driver. */
+size_t moot_connection_bytes(const struct moot_connection *connection);
+/* Gives back what is kept for later and is empty now. */
+void moot_connection_trim(struct moot_connection *connection);
 /* A new slot, not ready; returns its sequence. */
 uint64_t moot_connection_slot(struct moot_connection *connection);
 /* The slot's reply. Replies that are first in order go to `out`. */

@@ -120,6 +120,7 @@ void moot_edge_init(struct moot_edge *edge, struct moot_outbox *outbox,
                                .table_capacity = 256,
                                .next_client = 1,
                                .next_waiter = 1,
+                               .clients_over = MOOT_NEVER,
                                .free_bytes = UINT64_MAX};
     edge->table = moot_alloc_zero(sizeof(*edge->table) * edge->table_capacity);
     for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
@@ -160,6 +161,7 @@ void moot_edge_opened(struct moot_edge *edge, moot_connection_id id, struct moot
     connection->number = edge->next_client++;
     connection->opened = connection->active = edge->now.instant;
     table_put(edge, connection);
+    edge__count(edge, connection);
     edge->connection_count++;
     edge->counts.connections++;
     if (edge->connection_count > MOOT_CLIENTS_MAX) {
@@ -183,6 +185,7 @@ void moot_edge_closed(struct moot_edge *edge, moot_connection_id id)
     list_remove(edge->pump, &edge->pump_count, connection);
     table_remove(edge, id);
     edge->connection_count--;
+    edge->clients_bytes -= connection->held;
     moot_connection_destroy(connection);
 }
 
@@ -192,6 +195,8 @@ void edge__reply(struct moot_edge *edge, struct moot_connection *connection, uin
                  struct moot_slice reply)
 {
     moot_connection_answer(connection, slot, reply);
+    connection->held += reply.size; /* Nearly; at the end of the turn it is counted. */
+    edge->clients_bytes += reply.size;
     edge__mark(edge, connection);
     if (connection->slot_count == 0 && connection->barrier) {
         connection->barrier = connection->waits = false;
@@ -533,11 +538,12 @@ static void one_command(struct moot_edge *edge, struct moot_connection *connecti
 
 /* ---- parsing ---- */
 
-static bool may_parse(const struct moot_connection *connection)
+static bool may_parse(const struct moot_edge *edge, const struct moot_connection *connection)
 {
     return !connection->barrier && !connection->is_closing && !connection->is_held &&
            connection->slot_count < MOOT_PIPELINE_MAX &&
-           connection->unsent + connection->out.size < MOOT_OUTPUT_SOFT;
+           connection->unsent + connection->out.size < MOOT_OUTPUT_SOFT &&
+           !edge__is_greedy(edge, connection);
 }
 
 static void protocol_error(struct moot_edge *edge, struct moot_connection *connection)
@@ -550,7 +556,7 @@ static void protocol_error(struct moot_edge *edge, struct moot_connection *conne
 /* It sends no more, and what it has sent is all parsed: it is closed when it has its replies. */
 static void close_if_ended(struct moot_edge *edge, struct moot_connection *connection)
 {
-    if (connection->has_ended && may_parse(connection)) {
+    if (connection->has_ended && may_parse(edge, connection)) {
         connection->is_closing = true;
         edge__mark(edge, connection);
     }
@@ -570,7 +576,7 @@ static void pump(struct moot_edge *edge, struct moot_connection *connection)
 {
     size_t done = 0;
     connection->is_held = false;
-    while (may_parse(connection) && done < connection->in.size) {
+    while (may_parse(edge, connection) && done < connection->in.size) {
         struct moot_slice bytes = {connection->in.data + done, connection->in.size - done};
         size_t consumed = 0;
         int status = moot_resp_parse(&connection->parser, bytes, &consumed);
@@ -601,8 +607,9 @@ static void pump(struct moot_edge *edge, struct moot_connection *connection)
         moot_buffer_reset(&connection->in, 64 * 1024);
     }
     close_if_ended(edge, connection);
+    edge__count(edge, connection);
     /* What cannot be parsed now must not pile up: the kernel's buffers hold the rest. */
-    bool full = !may_parse(connection) && connection->in.size > 0 &&
+    bool full = !may_parse(edge, connection) && connection->in.size > 0 &&
                 (!connection->is_held || connection->in.size > MOOT_HELD_BYTES);
     pause(edge, connection, full || connection->is_closing);
 }
@@ -649,6 +656,7 @@ void moot_edge_sent(struct moot_edge *edge, moot_connection_id id, uint64_t unse
     struct moot_connection *connection = edge__find(edge, id);
     if (connection != NULL) {
         connection->unsent = unsent;
+        edge__count(edge, connection);
         edge__want_pump(edge, connection);
         if (unsent > MOOT_OUTPUT_HARD) {
             edge__mark(edge, connection); /* To be closed, also without another reply. */
@@ -693,6 +701,7 @@ void moot_edge_flush(struct moot_edge *edge)
 
 void moot_edge_reply(struct moot_edge *edge)
 {
+    edge__bound_clients(edge);
     for (size_t i = 0; i < edge->dirty_count; i++) {
         struct moot_connection *connection = edge->dirty[i];
         connection->is_dirty = false;
@@ -701,6 +710,7 @@ void moot_edge_reply(struct moot_edge *edge)
             edge->counts.bytes_out += connection->out.size;
         }
         moot_buffer_reset(&connection->out, 64 * 1024);
+        edge__count(edge, connection);
         if (connection->unsent > MOOT_OUTPUT_HARD) {
             MOOT_SOMETIMES(true, "a slow reader was closed");
             close_connection(edge, connection);
@@ -715,6 +725,9 @@ void moot_edge_reply(struct moot_edge *edge)
 struct moot_instant moot_edge_deadline(const struct moot_edge *edge)
 {
     struct moot_instant deadline = edge->pump_count > 0 ? edge->now.instant : MOOT_NEVER;
+    if (edge->clients_over.ns != MOOT_NEVER.ns) {
+        deadline = moot_instant_min(deadline, edge->clients_look);
+    }
     for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
         deadline = moot_instant_min(deadline, moot_stream_edge_deadline(&edge->streams[group]));
     }

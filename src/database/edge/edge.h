@@ -15,6 +15,7 @@
  *   edge.c       connections, parsing, dispatch, time-outs
  *   answers.c    what comes back from groups; blocked clients
  *   late.c       what does not come back: time-outs, and a node that is no member any more
+ *   budget.c     what the buffers of all clients may take together
  *   multi.c      MULTI, EXEC, WATCH
  *   local.c      commands that the edge answers itself
  *   client.c     CLIENT: who is connected
@@ -52,7 +53,7 @@ struct moot_blocked {
 
 struct moot_edge_counts {
     uint64_t connections, rejected, commands, reads, writes, in_doubt, overloaded, timed_out,
-        bytes_in, bytes_out;
+        bytes_in, bytes_out, evicted;
 };
 
 struct moot_edge_peer {
@@ -101,6 +102,8 @@ struct moot_edge {
     struct moot_connection **table; /* private: open addressing by id */
     size_t table_capacity, connection_count;
     uint64_t next_client;
+    uint64_t clients_bytes;                         /* What all connections hold: budget.c. */
+    struct moot_instant clients_over, clients_look; /* Too much since then; the next look. */
     struct moot_connection **dirty;
     size_t dirty_count, dirty_capacity;
     struct moot_connection **pump;
@@ -134,6 +137,8 @@ void moot_edge_flush(struct moot_edge *edge);
 /* The end of the turn: replies and closings as effects. */
 void moot_edge_reply(struct moot_edge *edge);
 struct moot_instant moot_edge_deadline(const struct moot_edge *edge);
+/* What clients hold is counted right, and bounded; aborts by assertion. Between turns. */
+void moot_edge_check(const struct moot_edge *edge);
 /* A command of the node itself, to the system group; nobody gets its reply. */
 void moot_edge_own_command(struct moot_edge *edge, moot_group_id group,
                            const struct moot_slice *args, uint32_t argc);
@@ -169,6 +174,16 @@ bool edge__multi(struct moot_edge *edge, struct moot_connection *connection,
 void edge__watched(struct moot_edge *edge, struct moot_connection *connection, uint64_t slot,
                    struct moot_slice stamps);
 void edge__exec_done(struct moot_connection *connection, uint64_t slot, struct moot_slice reply);
+/* budget.c: the connection's buffers may have changed. */
+void edge__count(struct moot_edge *edge, struct moot_connection *connection);
+void edge__bound_clients(struct moot_edge *edge);
+/* All hold too much, and this one more than the average: nothing more of it is taken in. */
+static inline bool edge__is_greedy(const struct moot_edge *edge,
+                                   const struct moot_connection *connection)
+{
+    return edge->clients_bytes > MOOT_CLIENTS_SOFT_BYTES &&
+           connection->held * edge->connection_count > edge->clients_bytes;
+}
 /* answers.c */
 void edge__block(struct moot_edge *edge, struct moot_connection *connection,
                  const struct moot_command *command, const struct moot_slice *args, uint32_t argc);

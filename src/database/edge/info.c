@@ -81,25 +81,11 @@ static void field_human(struct moot_buffer *out, const char *name, uint64_t byte
     moot_buffer_append_text(out, "\r\n");
 }
 
-static uint64_t clients_memory(const struct moot_edge *edge)
-{
-    uint64_t bytes = edge->table_capacity * sizeof(edge->table[0]);
-    for (size_t i = 0; i < edge->table_capacity; i++) {
-        const struct moot_connection *connection = edge->table[i];
-        if (connection != NULL) {
-            bytes += sizeof(*connection) + connection->in.capacity + connection->out.capacity +
-                     connection->queue.capacity + connection->unsent +
-                     connection->slot_capacity * sizeof(connection->slots[0]);
-        }
-    }
-    return bytes;
-}
-
 /* What the node counts itself; what its process takes of the machine is not known in here. */
 static void info_memory(const struct moot_edge *edge, struct moot_buffer *out)
 {
     uint64_t log = 0, unstored = 0, recent = 0, replies = 0;
-    uint64_t clients = clients_memory(edge);
+    uint64_t clients = edge->clients_bytes + edge->table_capacity * sizeof(edge->table[0]);
     for (moot_group_id id = 0; id < MOOT_GROUPS_MAX; id++) {
         log += edge->groups[id].log_bytes;
         unstored += edge->groups[id].unstored_bytes;
@@ -115,6 +101,8 @@ static void info_memory(const struct moot_edge *edge, struct moot_buffer *out)
     field(out, "moot_memory_recent_replies", replies);
     field(out, "moot_memory_clients", clients);
     field_text(out, "moot_memory_not_counted", "store,libraries,code");
+    field(out, "mem_clients_normal", edge->clients_bytes);
+    field(out, "maxmemory_clients", MOOT_CLIENTS_BYTES_MAX);
     field_text(out, "maxmemory", "0");
     field_text(out, "maxmemory_human", "0B");
     field_text(out, "maxmemory_policy", "noeviction");
@@ -135,6 +123,7 @@ static void info_stats(const struct moot_edge *edge, struct moot_buffer *out)
     field(out, "total_connections_received", counts->connections);
     field(out, "total_commands_processed", counts->commands);
     field(out, "rejected_connections", counts->rejected);
+    field(out, "evicted_clients", counts->evicted);
     field(out, "total_net_input_bytes", counts->bytes_in);
     field(out, "total_net_output_bytes", counts->bytes_out);
     field(out, "moot_reads", counts->reads);

@@ -191,12 +191,15 @@ static const struct {
     {"databases", "16"},
     {"maxclients", "10000"},
     {"maxmemory", "0"},
+    {"maxmemory-clients", "268435456"}, /* Checked below. */
     {"maxmemory-policy", "noeviction"},
     {"notify-keyspace-events", ""},
     {"proto-max-bulk-len", "8388608"},
     {"save", ""},
     {"timeout", "0"},
 };
+
+_Static_assert(MOOT_CLIENTS_BYTES_MAX == 268435456, "maxmemory-clients says what is so");
 
 static void config(const struct local *local)
 {

@@ -110,6 +110,7 @@ static void watch(struct moot_edge *edge, struct moot_connection *connection,
             (struct moot_watch){.database = connection->database,
                                 .key = moot_block_copy(args[i]),
                                 .stamp = {.time = UINT64_MAX}}; /* Until it is known: no EXEC. */
+        connection->watch_bytes += sizeof(struct moot_block) + args[i].size;
     }
 }
 

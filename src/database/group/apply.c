@@ -272,6 +272,7 @@ static bool serve_read(struct moot_group *group)
     struct moot_block *replies = moot_block_copy(moot_buffer_slice(&group->scratch));
     group__answer(group, read->edge, MOOT_SUBMIT_READS, read->incarnation, read->number,
                   aside.count > 0 ? MOOT_EAGAIN : 0, group->applied_stamp, replies);
+    group->read_bytes += replies->size;
     moot_block_release(replies);
     if (aside.count > 0) {
         group__long_reads_begin(group, read, &run);
@@ -287,6 +288,10 @@ void group__apply(struct moot_group *group, bool *again)
         bool waits = group->read_count > 0 && group->reads[0].place <= group->applied;
         bool confirmed = waits && MOOT_RULE(read_round_confirmed,
                                             group->reads[0].round <= group->round_confirmed);
+        if (waits && confirmed && group->read_bytes >= MOOT_REPLIES_HERE_BYTES_MAX) {
+            *again = true; /* First these leave; or their clients are closed. */
+            return;
+        }
         if (waits && confirmed) {
             moot_index place = group->reads[0].place;
             if (!serve_read(group) && group->read_count > 0 && group->reads[0].place == place) {

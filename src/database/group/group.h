@@ -170,6 +170,7 @@ struct moot_group {
     struct moot_placed_read *reads; /* FIFO */
     size_t read_count, read_capacity;
     struct moot_long_reads long_reads; /* They outlive the office. */
+    uint64_t read_bytes;               /* Replies to them in this turn. */
     struct moot_waiters waiters;
     struct moot_instant wake_next, ask_next; /* When they are looked at again. */
     uint32_t asked_last;                     /* Where asking got to. */

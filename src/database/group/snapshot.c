@@ -438,6 +438,7 @@ void group__snapshot_tick(struct moot_group *group)
 void moot_group_end_turn(struct moot_group *group)
 {
     group__long_reads_pin(group);
+    group->read_bytes = 0;
     if (group->send.node == 0 && group->snapshot_wanted_count > 0 && group__leads(group)) {
         begin_sending(group);
     }
