@@ -530,5 +530,12 @@ void sim__heal(struct sim_world *world)
             }
         }
     }
+    for (uint32_t i = 0; i < world->swarm.clients; i++) { /* Who would read much later goes. */
+        struct sim_client *client = &world->clients[i];
+        uint64_t until = moot_max_u64(client->slow_until, client->to_client_at);
+        if (client->connected && until > world->now + MOOT_SEC_NS) {
+            sim__client_break(world, client);
+        }
+    }
     world->admin_wish = SIM_FAULTS;
 }
