@@ -13,7 +13,7 @@ static bool is_member(const struct cluster *cluster, uint32_t asked, uint32_t no
     for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
         struct moot_group_view view;
         moot_node_group(cluster->nodes[asked].node, group, &view);
-        is = is || moot_members_has(&view.members, node);
+        is = is || moot_members_has(view.members, node);
     }
     return is;
 }
