@@ -326,6 +326,7 @@ struct moot_raft_status {
 };
 void moot_raft_status(const struct moot_raft *raft, struct moot_raft_status *out);
 moot_node_id moot_raft_leader(const struct moot_raft *raft); /* Of the status alone; 0: none. */
+moot_term moot_raft_term(const struct moot_raft *raft);      /* The same. */
 /* Leader's view of one follower; false when it has none. */
 struct moot_raft_progress {
     moot_index match, next, applied;

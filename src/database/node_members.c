@@ -203,6 +203,7 @@ void node__tell_leaders(struct moot_node *node)
             moot_node_group(node, id, &node->edge.groups[id]);
         } else {
             node->edge.groups[id].leader = group->fenced ? 0 : moot_raft_leader(group->raft);
+            node->edge.groups[id].term = moot_raft_term(group->raft);
         }
     }
 }

@@ -189,6 +189,7 @@ struct moot_instant moot_raft_deadline(const struct moot_raft *raft)
 }
 
 moot_node_id moot_raft_leader(const struct moot_raft *raft) { return raft->leader; }
+moot_term moot_raft_term(const struct moot_raft *raft) { return raft->term; }
 
 void moot_raft_status(const struct moot_raft *raft, struct moot_raft_status *out)
 {
