@@ -19,7 +19,7 @@ static inline uint64_t moot_judged_end(const struct moot_operation *operation)
     return operation->outcome == MOOT_OUTCOME_OK ? operation->returned.ns : MOOT_NEVER.ns;
 }
 
-/* By zones. False when they do not apply to this key; then nothing was written. Otherwise
+/* By zones. False when they do not apply to this key, or do not decide it. Otherwise
  * verdict->judgement, and for a violation its words. */
 bool moot_zones_judge(const struct moot_judged_key *key, struct moot_verdict *verdict);
 

@@ -22,8 +22,10 @@
  * - A state that came from one operation alone is not left before all who found it are placed: with
  *   different values the search hardly ever goes back, compare-and-set and deletes included.
  *
- * Registers of reads and writes whose written values are all different are decided without a search
- * in O(n log n), by zones (Gibbons and Korach 1997, section 4).
+ * Registers of reads, writes and deletes whose written values are all different are decided without
+ * a search in O(n log n), by zones (Gibbons and Korach 1997, section 4). Without deletes always;
+ * with them, unless several open at once leave a choice that cannot be seen through (zones.c says
+ * when): such a key is searched, so that the verdict is exact in any case.
  *
  * The time is exponential in the worst case, so there is a budget, and `unknown` when it ends: so
  * many configurations, and MOOT_CHECK_COMPARISONS comparisons between them for each. */
