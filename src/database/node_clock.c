@@ -11,6 +11,7 @@
  * forgotten, or it is none any more), and when it comes back. What was found wrong before it jumped
  * is believed at once: somebody has put it right. */
 #include "base/assert.h"
+#include "base/rule.h"
 #include "database/node_internal.h"
 
 enum { AGREE_ELECTIONS = 5 }; /* What a node heard is forgotten after four: raft/clock.c. */
@@ -66,7 +67,8 @@ static bool is_believed(struct moot_node *node, int64_t moved_ms)
     if (node->wall_last_doubt.ns == MOOT_NEVER.ns || wrong || !agreed) {
         node->wall_last_doubt = now;
     }
-    return moot_instant_since(now, node->wall_last_doubt).ns >= node->wall_agree_ns;
+    uint64_t agreed_ns = moot_instant_since(now, node->wall_last_doubt).ns;
+    return MOOT_RULE(node_leap_is_agreed, agreed_ns >= node->wall_agree_ns);
 }
 
 void node__clock_init(struct moot_node *node, uint64_t election_ms)
