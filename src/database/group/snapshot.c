@@ -98,6 +98,11 @@ static void begin_sending(struct moot_group *group)
     moot_node_id node = group->snapshot_wanted[0]; /* First come, first served: nobody starves. */
     memmove(group->snapshot_wanted, group->snapshot_wanted + 1,
             sizeof(group->snapshot_wanted[0]) * --group->snapshot_wanted_count);
+    struct moot_raft_progress progress;
+    if (moot_raft_progress(group->raft, node, &progress) && !progress.wants_snapshot) {
+        MOOT_SOMETIMES(true, "a follower that waited for a snapshot caught up without it");
+        return;
+    }
     struct moot_message message = {.kind = MOOT_MESSAGE_RAFT, .group = group->id};
     int status = moot_raft_snapshot_message(group->raft, node, group->applied, group->applied_term,
                                             &group->applied_members, &message.raft.message);
@@ -224,6 +229,19 @@ static void acknowledge(struct moot_group *group, uint64_t sequence, int status)
     group__post(group, group->install.from, &message, NULL);
 }
 
+/* Who sends what is not expected would go on until it is out of patience, and others wait for their
+ * turn meanwhile: it should look again at what is needed. */
+static void refuse_chunk(struct moot_group *group, moot_node_id from,
+                         const struct moot_message *chunk)
+{
+    struct moot_message message = {.kind = MOOT_MESSAGE_SNAPSHOT_ACK, .group = group->id};
+    message.chunk_ack.index = chunk->chunk.index;
+    message.chunk_ack.session = chunk->chunk.session;
+    message.chunk_ack.sequence = chunk->chunk.sequence;
+    message.chunk_ack.status = MOOT_EREFUSED;
+    group__post(group, from, &message, NULL);
+}
+
 static struct moot_effect *ingest(struct moot_group *group, enum moot_ingest_step step)
 {
     struct moot_effect *effect = moot_outbox_effect(group->context->outbox, MOOT_EFFECT_INGEST);
@@ -279,6 +297,11 @@ void group__snapshot_chunk(struct moot_group *group, moot_node_id from,
     bool ours = install->active && install->from == from &&
                 install->index == message->chunk.index &&
                 install->session == message->chunk.session;
+    if (!install->active) {
+        MOOT_SOMETIMES(true, "a chunk of a snapshot that nobody expects was refused");
+        refuse_chunk(group, from, message);
+        return;
+    }
     if (!ours || install->committing || install->step != 0) {
         return;
     }
