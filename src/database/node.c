@@ -293,13 +293,14 @@ static bool wants_flush(struct moot_node *node)
     }
     bool wanted = node->outbox.journal_bytes >= node->flush_bytes ||
                   moot_journal_bytes(node->journal) > node->journal_bytes_max ||
-                  node->journal_is_full || MOOT_RARELY(&node->chance);
+                  node->journal_is_full || node->directory_unflushed || MOOT_RARELY(&node->chance);
     return !node->flushing && anything && wanted;
 }
 
 static void flush(struct moot_node *node)
 {
     node->flushing = true;
+    node->directory_unflushed = false;
     node->flush_ticket = ++node->context.next_ticket;
     node->outbox.journal_bytes = 0;
     moot_outbox_effect(&node->outbox, MOOT_EFFECT_FLUSH)->ticket = node->flush_ticket;

@@ -28,8 +28,9 @@ struct moot_node {
     bool rotten;                  /* The journal was opened with rot that is not repaired yet. */
     bool flushing;
     moot_ticket flush_ticket;
-    bool peers_told;   /* The driver knows the directory's addresses. */
-    bool told_removed; /* A member said that this node is none any more. */
+    bool peers_told;          /* The driver knows the directory's addresses. */
+    bool directory_unflushed; /* It has changed since the last flush began. */
+    bool told_removed;        /* A member said that this node is none any more. */
     /* As the driver was told last, by node id. */
     bool peer_wanted[MOOT_NODES_MAX + 1], peer_known[MOOT_NODES_MAX + 1];
     bool links[MOOT_NODES_MAX + 1];                    /* By node id: a link is up. */

@@ -34,13 +34,29 @@ void node__refused_by(struct moot_node *node, moot_node_id peer)
     }
 }
 
-/* The directory follows what the system group has applied. */
+/* A node's address never changes, so that is all there is. */
+static bool differs(const struct moot_directory *directory, const struct moot_directory *before)
+{
+    bool differs = directory->count != before->count;
+    for (uint32_t i = 0; i < directory->count && !differs; i++) {
+        differs = directory->nodes[i].address.node != before->nodes[i].address.node ||
+                  directory->nodes[i].state != before->nodes[i].state;
+    }
+    return differs;
+}
+
+/* The directory follows what the system group has applied.
+ *
+ * A change is flushed soon: after a restart nothing is committed before a majority has met, and to
+ * meet they need each other's addresses. Those of the first members stand in every identity; those
+ * of later ones only here. */
 void node__directory(struct moot_node *node)
 {
     struct moot_group *system = node->groups[MOOT_GROUP_SYSTEM];
     if (!system->directory_changed || system->fenced || system->install.active) {
         return;
     }
+    const struct moot_directory before = node->directory;
     int status = moot_directory_load(&node->directory, moot_engine_view(system->engine));
     if (status == MOOT_EWOULDBLOCK) {
         if (!system->stuck) {
@@ -53,6 +69,7 @@ void node__directory(struct moot_node *node)
         return;
     }
     system->directory_changed = false;
+    node->directory_unflushed |= differs(&node->directory, &before);
     node->peers_told = false;
     find_removed(node);
 }

@@ -57,6 +57,7 @@ struct cluster_node {
     int64_t wall_offset_ms; /* How far its wall clock is off. */
     struct moot_input long_reads[LONG_READS_MAX]; /* Done, and kept back. */
     uint32_t long_read_count;
+    uint64_t told_peers; /* A bit for each node whose address the driver was told. */
 };
 
 struct cluster {
@@ -171,6 +172,7 @@ static inline void cluster_open(struct cluster *cluster, uint32_t id, uint32_t w
     }
     at->dead = at->stopped = false;
     at->input_count = 0;
+    at->told_peers = 0;
     at->deadline = cluster->now.instant;
     moot_buffer_init(&at->replies);
     cluster_links(cluster, id, MOOT_INPUT_PEER_UP);
@@ -392,6 +394,9 @@ static inline void cluster_perform(struct cluster *cluster, struct cluster_node 
         return;
     case MOOT_EFFECT_LONG_READ:
         cluster_long_read(cluster, at, effect);
+        return;
+    case MOOT_EFFECT_PEER:
+        at->told_peers |= effect->peer.address.size > 0 ? UINT64_C(1) << effect->peer.node : 0;
         return;
     case MOOT_EFFECT_STOP:
         at->stopped = true;

@@ -222,6 +222,33 @@ static void a_fourth_node_joins(void **state)
     cluster_deinit(cluster);
 }
 
+/* Goal: who joined finds who else joined, also when all have lost power and nothing can be
+ * committed before they meet. Method: two nodes join three; all crash; only those two come back. */
+static void late_members_know_each_other(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make(3, 0); /* No flush by chance. */
+    for (uint32_t id = 4; id <= 5; id++) {
+        join(cluster);
+        for (int i = 0; i < 100000 && !votes(cluster, id, id); i++) {
+            cluster_step(cluster);
+        }
+        assert_true(votes(cluster, id, id));
+    }
+    agree(cluster);
+    steps(cluster, 2000);
+    for (uint32_t id = 1; id <= 5; id++) {
+        cluster_kill(cluster, id);
+    }
+    for (uint32_t id = 4; id <= 5; id++) {
+        cluster_open(cluster, id, 3);
+    }
+    steps(cluster, 500);
+    assert_int_equal(cluster->nodes[4].told_peers, 0x2e); /* 1, 2, 3 and 5. */
+    assert_int_equal(cluster->nodes[5].told_peers, 0x1e);
+    cluster_deinit(cluster);
+}
+
 /* Goal: a node is taken out of both groups, also the leader, and what it held stays. Method: remove
  * the leader of three, then go on with two. */
 static void the_leader_is_removed(void **state)
@@ -352,6 +379,7 @@ int main(void)
         cmocka_unit_test(one_node_comes_back),
         cmocka_unit_test(a_snapshot_brings_a_follower_back),
         cmocka_unit_test(a_fourth_node_joins),
+        cmocka_unit_test(late_members_know_each_other),
         cmocka_unit_test(the_leader_is_removed),
         cmocka_unit_test(an_unsafe_removal_is_refused),
         cmocka_unit_test(wrong_disks_are_refused),
