@@ -87,6 +87,8 @@ enum {
     /* Elements that one read may touch within a turn; a longer one goes on beside turns, on a
      * pinned snapshot, up to ... */
     MOOT_READ_ELEMENTS_MAX = 16 * 1024,
+    MOOT_READ_BATCH_TIMES =
+        8, /* A batch of reads: so many times that; its rest goes the same way. */
     MOOT_LONG_READ_ELEMENTS_MAX = 48 * 1024 * 1024, /* ... this: half a minute of one thread. */
     MOOT_LONG_READS_MAX = 32,    /* Long reads of one group at a time; then -OVERLOADED. */
     MOOT_ELEMENT_NS = 2000,      /* What an element costs on a slow machine; most cost a third. */
@@ -211,6 +213,9 @@ _Static_assert(MOOT_FETCH_ENTRIES_MAX >= 2 * MOOT_READ_ELEMENTS_MAX,
 _Static_assert(1LL * MOOT_READ_ELEMENTS_MAX * MOOT_ELEMENT_NS * 10 <=
                    1000LL * 1000 * MOOT_ELECTION_MS,
                "one read within a turn must be far shorter than an election time-out");
+_Static_assert(1LL * MOOT_READ_ELEMENTS_MAX * (MOOT_READ_BATCH_TIMES + 1) * MOOT_ELEMENT_NS * 2 <=
+                   1000LL * 1000 * MOOT_ELECTION_MS,
+               "and all reads of a batch shorter");
 _Static_assert(1LL * MOOT_WRITE_ELEMENTS_MAX * MOOT_ELEMENT_NS * 3 <=
                    1000LL * 1000 * MOOT_ELECTION_MS,
                "one write must be shorter than an election time-out");

@@ -135,6 +135,7 @@ struct moot_long_read {
     struct moot_slice batch; /* execute/engine.h */
     const uint32_t *items;   /* Which of the batch's, counted from 0; ascending. */
     uint32_t item_count;
+    bool rest; /* And all behind the last of these. */
 };
 
 enum moot_ingest_step { MOOT_INGEST_BEGIN, MOOT_INGEST_ADD, MOOT_INGEST_COMMIT, MOOT_INGEST_ABORT };

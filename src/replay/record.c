@@ -331,6 +331,7 @@ static uint64_t mix_long_read(uint64_t hash, const struct moot_effect *effect)
     hash = moot_hash_mix(hash, read->now_ms);
     hash = moot_hash_mix(hash, read->seed);
     hash = moot_hash_mix(hash, read->replies_max);
+    hash = moot_hash_mix(hash, read->rest);
     for (uint32_t i = 0; i < read->item_count; i++) {
         hash = moot_hash_mix(hash, read->items[i]);
     }

@@ -256,17 +256,17 @@ static void its_leader_dies(void **state)
 }
 
 /* Goal: there are only so many at a time; what is beyond is refused at once, and may be asked
- * again. Method: many connections in one turn, and one more later. */
+ * again. Method: many connections, one after the other, and one more. */
 static void they_are_bounded(void **state)
 {
     (void)state;
     struct cluster *cluster = make_with_list(1);
     enum { FIRST = 10, COUNT = MOOT_LONG_READS_MAX };
-    for (uint64_t i = 0; i < COUNT; i++) {
+    for (uint32_t i = 0; i < COUNT; i++) {
         edge_open(cluster, 1, FIRST + i);
         edge_send(cluster, 1, FIRST + i, "LRANGE l 0 -1\r\n");
+        wait_until_kept(cluster, 1, i + 1);
     }
-    wait_until_kept(cluster, 1, 1); /* One batch. */
     assert_int_equal(db0_of(cluster, 1).long_reads, COUNT);
     edge_expect(cluster, 1, 2, "LRANGE l 0 -1\r\nLLEN l\r\n",
                 "-OVERLOADED as many long reads are under way as may be; nothing was done, retry "
@@ -279,6 +279,42 @@ static void they_are_bounded(void **state)
     wait_until_kept(cluster, 1, 1);
     cluster_long_reads(cluster, 1);
     edge_wait(cluster, 1, 2, LIST);
+    cluster_deinit(cluster);
+}
+
+/* Goal: no batch of reads holds up the others, however many its reads: when it has touched enough,
+ * its rest goes on beside turns, with WATCH and what is not there, and all is answered in order.
+ * Method: a pipeline of small reads, longer than a batch may be here. */
+static void the_rest_of_a_batch(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make_with_list(3);
+    uint32_t leader = cluster_leader(cluster);
+    enum { COUNT = 3 * MOOT_READ_BATCH_TIMES + 5 }; /* A read may touch 3 elements. */
+    struct moot_buffer line, expected;
+    moot_buffer_init(&line);
+    moot_buffer_init(&expected);
+    for (int i = 0; i < COUNT; i++) {
+        moot_buffer_append_text(&line, i % 4 == 3 ? "LLEN l\r\n" : "GET ready\r\n");
+        moot_buffer_append_text(&expected, i % 4 == 3 ? ":5\r\n" : ONE);
+    }
+    static const char last[] = "GET none\r\nLRANGE l 0 -1\r\nLLEN l\r\nWATCH l\r\n";
+    static const char last_replies[] = "$-1\r\n" LIST ":5\r\n+OK\r\n";
+    moot_buffer_append(&line, last, sizeof(last)); /* With its end. */
+    moot_buffer_append(&expected, last_replies, sizeof(last_replies));
+    edge_send(cluster, leader, 2, (const char *)line.data);
+    edge_expect(cluster, leader, 3, "RPUSH l x\r\n", ":6\r\n");
+    wait_until_kept(cluster, leader, 1);
+    assert_int_equal(db0_of(cluster, leader).long_reads, 1); /* As one. */
+    edge_expect(cluster, leader, 3, "LLEN l\r\n", ":6\r\n");
+    assert_true(strlen(edge_text(cluster, leader, 2)) > 4 * MOOT_READ_BATCH_TIMES);
+    assert_null(strstr(edge_text(cluster, leader, 2), "$-1"));
+    cluster_long_reads(cluster, leader);
+    edge_wait(cluster, leader, 2, (const char *)expected.data);
+    /* What WATCH remembered is of its place: the push came after. */
+    edge_expect(cluster, leader, 2, "MULTI\r\nDEL l\r\nEXEC\r\n", "+OK\r\n+QUEUED\r\n*-1\r\n");
+    moot_buffer_deinit(&line);
+    moot_buffer_deinit(&expected);
     cluster_deinit(cluster);
 }
 
@@ -355,6 +391,7 @@ int main(void)
         cmocka_unit_test(its_leader_steps_down),
         cmocka_unit_test(its_leader_dies),
         cmocka_unit_test(they_are_bounded),
+        cmocka_unit_test(the_rest_of_a_batch),
         cmocka_unit_test(it_expires_what_is_due),
         cmocka_unit_test(exec_is_never_long),
         cmocka_unit_test(behind_a_write),

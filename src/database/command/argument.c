@@ -140,7 +140,7 @@ int moot_call_reply_fits(const struct moot_call *call, size_t start)
 
 int moot_call_will_touch(const struct moot_call *call, uint64_t elements)
 {
-    bool fits = !call->is_read || moot_view_affords(call->view, elements);
+    bool fits = !call->is_read || elements <= moot_view_left(call->view);
     return fits ? 0 : MOOT_FAIL(MOOT_EBUDGET);
 }
 

@@ -114,6 +114,7 @@ struct engine_pass engine__begin(struct moot_engine *engine, const struct moot_e
     forget_signals(engine);
     if (run->aside != NULL) {
         run->aside->count = 0;
+        run->aside->rest = false;
     }
     return (struct engine_pass){.engine = engine,
                                 .run = run,
@@ -258,9 +259,35 @@ static bool is_wanted(struct engine_pass *pass)
     if (run->only == NULL) {
         return true;
     }
-    bool wanted = pass->only_next < run->only_count && run->only[pass->only_next] == pass->item;
+    if (pass->only_next == run->only_count) {
+        return run->only_rest;
+    }
+    bool wanted = run->only[pass->only_next] == pass->item;
     pass->only_next += wanted;
     return wanted;
+}
+
+/* Have the items before this one touched what a batch may within a turn? */
+static bool is_rest(struct engine_pass *pass)
+{
+    struct moot_engine_aside *aside = pass->run->aside;
+    if (aside == NULL || aside->rest) {
+        return aside != NULL;
+    }
+    if (pass->touched < elements_max(pass->run) * MOOT_READ_BATCH_TIMES ||
+        !engine__set_aside(pass)) {
+        return false;
+    }
+    MOOT_SOMETIMES(true, "the rest of a batch of reads went on beside turns");
+    aside->rest = true;
+    return true;
+}
+
+static void count_touched(struct engine_pass *pass, const struct moot_item *item)
+{
+    if (pass->run->is_read && (item->flags & MOOT_ITEM_STAMP) == 0) {
+        pass->touched += elements_max(pass->run) - moot_view_left(pass->engine->view);
+    }
 }
 
 static int run_item(struct engine_pass *pass, const struct moot_item *item)
@@ -270,8 +297,9 @@ static int run_item(struct engine_pass *pass, const struct moot_item *item)
     moot_put_u8(replies, 0);
     pass->item_reply = start + 1;
     int status = MOOT_CALL_WAITS;
-    if ((item->flags & MOOT_ITEM_DEFER) == 0 && is_wanted(pass)) {
+    if ((item->flags & MOOT_ITEM_DEFER) == 0 && is_wanted(pass) && !is_rest(pass)) {
         status = run_remembered(pass, item, start + 1);
+        count_touched(pass, item);
     }
     moot_arena_reset(&pass->engine->item_arena);
     if (status < 0 || pass->is_blocked) {

@@ -65,11 +65,13 @@ void moot_engine_reset(struct moot_engine *engine);
 int moot_engine_status(const struct moot_engine *engine) MOOT_MUST_USE;
 
 /* Commands of a batch of reads that touch more elements than one may within a turn: they are left
- * for later, with an empty reply. Never those within EXEC. */
+ * for later, with an empty reply. Never those within EXEC. When those before have touched many
+ * times that, all the rest of the batch is, as one. */
 struct moot_engine_aside {
     bool all;       /* in: every command, as long as there is room, whatever it touches */
     uint32_t room;  /* in: so many at most; what is beyond is refused */
     uint32_t count; /* out */
+    bool rest;      /* out: also all items behind the last of these */
     uint32_t items[MOOT_LONG_READS_MAX]; /* out: which of the batch's, counted from 0 */
 };
 
@@ -87,6 +89,7 @@ struct moot_engine_run {
     struct moot_engine_aside *aside; /* READ; NULL: what touches more is refused. */
     const uint32_t *only; /* READ; NULL, or: run these items, ascending; others get no reply. */
     uint32_t only_count;
+    bool only_rest; /* And all behind the last of them. */
     struct moot_slice batch;
     struct moot_buffer *replies; /* Appended; restored to its size when the run does not finish. */
 };

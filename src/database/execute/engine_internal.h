@@ -49,6 +49,7 @@ struct engine_pass {
     uint32_t ids_seen;
     uint32_t item;      /* The one under way, counted from 0. */
     uint32_t only_next; /* Of run->only. */
+    uint64_t touched;   /* Elements, by the items before. */
     size_t first_reply; /* Where the run's replies begin, if it has any, ... */
     size_t item_reply;  /* ... and that of the item under way. */
 };
@@ -77,6 +78,8 @@ int engine__refuse_reply(struct engine_pass *pass, size_t start);
 int engine__command(struct engine_pass *pass, uint8_t flags, uint8_t *database, bool in_exec,
                     const struct moot_slice *args, uint32_t argc);
 int engine__exec(struct engine_pass *pass, const struct moot_item *item);
+/* Leaves the item under way for later; false when there is no room. */
+bool engine__set_aside(struct engine_pass *pass);
 
 /* engine_edge.c: commands that need no data, when they were queued by MULTI. */
 int engine__edge_command(struct moot_call *call, uint8_t *database);

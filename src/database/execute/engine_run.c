@@ -107,7 +107,7 @@ static int answer_failure(struct moot_call *call, int status)
 
 /* ---- reads that take too long for a turn ---- */
 
-static bool set_aside(struct engine_pass *pass)
+bool engine__set_aside(struct engine_pass *pass)
 {
     struct moot_engine_aside *aside = pass->run->aside;
     MOOT_ASSERT(pass->run->is_read && aside->room <= MOOT_LONG_READS_MAX);
@@ -121,7 +121,7 @@ static bool set_aside(struct engine_pass *pass)
 /* It touches more than a turn has time for. */
 static int leave_for_later(struct engine_pass *pass, struct moot_call *call)
 {
-    if (set_aside(pass)) {
+    if (engine__set_aside(pass)) {
         return ENGINE_ASIDE;
     }
     MOOT_SOMETIMES(true, "a long read was refused: too many are under way");
@@ -175,7 +175,8 @@ int engine__command(struct engine_pass *pass, uint8_t flags, uint8_t *database, 
                          : refuse(&call, "ERR this command is not for a log");
     } else if (status == MOOT_OK) {
         bool later = pass->run->aside != NULL && pass->run->aside->all && !in_exec;
-        status = later && set_aside(pass) ? ENGINE_ASIDE : run_handler(pass, &call, in_exec);
+        status =
+            later && engine__set_aside(pass) ? ENGINE_ASIDE : run_handler(pass, &call, in_exec);
     }
     if (in_exec && status == MOOT_CALL_WAITS) {
         moot_resp_null_array(&call.reply); /* Inside EXEC nothing waits. */

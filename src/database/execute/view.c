@@ -282,10 +282,7 @@ enum view_state view__state_at(const struct moot_view *view, const struct view_e
 
 void moot_view_budget(struct moot_view *view, uint64_t elements) { view->budget = elements; }
 
-bool moot_view_affords(const struct moot_view *view, uint64_t elements)
-{
-    return elements <= view->budget;
-}
+uint64_t moot_view_left(const struct moot_view *view) { return view->budget; }
 
 bool view__spend(struct moot_view *view)
 {

@@ -86,8 +86,7 @@ void moot_view_iterate_end(struct moot_view_iterator *iterator);
 /* From here on, `elements` touches are allowed (get, put, delete, step of an iterator); then
  * MOOT_EBUDGET. */
 void moot_view_budget(struct moot_view *view, uint64_t elements);
-/* Is so much left? For who knows beforehand what it will touch. */
-bool moot_view_affords(const struct moot_view *view, uint64_t elements);
+uint64_t moot_view_left(const struct moot_view *view);
 
 /* ---- what was missing ---- */
 struct moot_view_misses {

@@ -47,6 +47,7 @@ static int run_on(struct moot_engine *engine, const struct moot_long_read *read,
                                   .elements = MOOT_LONG_READ_ELEMENTS_MAX,
                                   .only = read->items,
                                   .only_count = read->item_count,
+                                  .only_rest = read->rest,
                                   .batch = read->batch,
                                   .replies = out};
     int status = moot_engine_run(engine, &run);

@@ -1,11 +1,12 @@
 /* A driver's half of long reads: commands of a batch of reads, run on a pin of the store.
  *
  * A read that touches more elements than one may within a turn (MOOT_READ_ELEMENTS_MAX) is set
- * aside at its place in the log. At the end of that turn the group hands over what it has executed
- * to the store, so that the store is exactly at that place, pins it, and gives the command out as a
- * LONG_READ effect (long_reads.c). The driver runs it with moot_long_read_run, on any thread, for
- * as long as it takes, and gives back what that said as a LONG_READ input. Meanwhile the group
- * executes entries, serves reads, and takes part in elections.
+ * aside at its place in the log, and so are all reads of a batch behind those that have touched
+ * many times that. At the end of that turn the group hands over what it has executed to the store,
+ * so that the store is exactly at that place, pins it, and gives the command out as a LONG_READ
+ * effect (long_reads.c). The driver runs it with moot_long_read_run, on any thread, for as long as
+ * it takes, and gives back what that said as a LONG_READ input. Meanwhile the group executes
+ * entries, serves reads, and takes part in elections.
  *
  * The commands are the same code as within turns: an engine on a store that is a pin
  * (storage/store_pinned.h). Only the budget differs (MOOT_LONG_READ_ELEMENTS_MAX); replies are

@@ -74,7 +74,8 @@ static void hand_out(struct moot_group *group, struct moot_long_job *job, moot_t
                                                               : MOOT_REPLIES_BYTES_MAX,
         .batch = job->read.items,
         .items = job->aside.items,
-        .item_count = job->aside.count};
+        .item_count = job->aside.count,
+        .rest = job->aside.rest};
 }
 
 void group__long_reads_pin(struct moot_group *group)
