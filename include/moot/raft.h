@@ -318,15 +318,16 @@ struct moot_raft_status {
     bool leads_committed; /* Leader, and an entry of its own term is committed: reads may be served.
                            */
     bool impaired;
-    bool changing;        /* A membership change is under way. */
-    bool clock_is_wrong;  /* A majority of voters shows a time that is off on the same side; */
-    bool clock_is_agreed; /* a majority, this node with it, shows a time within the bound. */
+    bool changing;       /* A membership change is under way. */
+    bool clock_is_wrong; /* A majority of voters shows a time that is off on the same side. */
     moot_node_id transfer_to;
     const struct moot_members *members; /* The core's: valid until its next step. */
 };
 void moot_raft_status(const struct moot_raft *raft, struct moot_raft_status *out);
 moot_node_id moot_raft_leader(const struct moot_raft *raft); /* Of the status alone; 0: none. */
 moot_term moot_raft_term(const struct moot_raft *raft);      /* The same. */
+/* A majority, this node with it, shows a time within the bound. */
+bool moot_raft_clock_is_agreed(const struct moot_raft *raft);
 /* Leader's view of one follower; false when it has none. */
 struct moot_raft_progress {
     moot_index match, next, applied;

@@ -35,23 +35,31 @@ static void tell(struct moot_node *node, const char *text, int64_t moved_ms)
 }
 
 /* What the groups have heard: a follower hears few, so one group that knows is enough. */
-static void hear(const struct moot_node *node, bool *wrong, bool *agreed)
+static bool is_found_wrong(const struct moot_node *node)
 {
-    *wrong = *agreed = false;
+    bool wrong = false;
     for (moot_group_id id = 0; id < MOOT_GROUPS_MAX; id++) {
         struct moot_raft_status raft;
         moot_raft_status(node->groups[id]->raft, &raft);
-        *wrong = *wrong || raft.clock_is_wrong;
-        *agreed = *agreed || raft.clock_is_agreed;
+        wrong = wrong || raft.clock_is_wrong;
     }
+    return wrong;
+}
+
+static bool is_agreed(const struct moot_node *node)
+{
+    bool agreed = false;
+    for (moot_group_id id = 0; id < MOOT_GROUPS_MAX; id++) {
+        agreed = agreed || moot_raft_clock_is_agreed(node->groups[id]->raft);
+    }
+    return agreed;
 }
 
 /* Whether a clock that has moved so far is believed now. */
 static bool is_believed(struct moot_node *node, int64_t moved_ms)
 {
     struct moot_instant now = node->context.now.instant;
-    bool wrong, agreed;
-    hear(node, &wrong, &agreed);
+    bool wrong = is_found_wrong(node);
     if (moved_ms <= MOOT_CLOCK_BOUND_MS && moved_ms >= -MOOT_CLOCK_BOUND_MS) {
         node->wall_was_wrong = wrong;
         return true;
@@ -64,7 +72,7 @@ static bool is_believed(struct moot_node *node, int64_t moved_ms)
         tell(node, "the wall clock jumped, and is not believed before others agree; it moved by ",
              moved_ms);
     }
-    if (node->wall_last_doubt.ns == MOOT_NEVER.ns || wrong || !agreed) {
+    if (node->wall_last_doubt.ns == MOOT_NEVER.ns || wrong || !is_agreed(node)) {
         node->wall_last_doubt = now;
     }
     uint64_t agreed_ns = moot_instant_since(now, node->wall_last_doubt).ns;

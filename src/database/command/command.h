@@ -112,15 +112,15 @@ struct moot_call_shared {
     /* Keys whose lists grew, for waiters, copied into signal_arena. The leader reads it after each
      * entry. */
     struct moot_arena *signal_arena;
-    struct {
-        moot_keyspace keyspace;
-        struct moot_slice key;
-    } signals[MOOT_SIGNALS_MAX];
     uint32_t signal_count;
     bool signals_lost; /* More than fit: look at every waiter. */
     /* READ, after MOOT_EDUE: what to expire; in signal_arena. */
     moot_keyspace due_keyspace;
     struct moot_slice due_key;
+    struct { /* Last, so that nobody clears them: there are many. */
+        moot_keyspace keyspace;
+        struct moot_slice key;
+    } signals[MOOT_SIGNALS_MAX];
 };
 
 /* ---- what every handler uses (command/object.c) ---- */

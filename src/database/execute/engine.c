@@ -29,8 +29,9 @@ void engine__restore(struct moot_engine *engine, const struct engine_state *stat
 
 static void load(struct moot_engine *engine)
 {
-    engine->shared =
-        (struct moot_call_shared){.signal_arena = &engine->signal_arena, .group = engine->group};
+    memset(&engine->shared, 0, offsetof(struct moot_call_shared, signals));
+    engine->shared.signal_arena = &engine->signal_arena;
+    engine->shared.group = engine->group;
     for (moot_keyspace i = 0; i < MOOT_DATABASES; i++) {
         engine->shared.keyspace_of[i] = i;
     }
@@ -48,7 +49,8 @@ struct moot_engine *moot_engine_make(struct moot_store *store, moot_group_id gro
 struct moot_engine *moot_engine_make_sized(struct moot_store *store, moot_group_id group,
                                            size_t recent_bytes)
 {
-    struct moot_engine *engine = moot_alloc_zero(sizeof(*engine));
+    struct moot_engine *engine = moot_alloc(sizeof(*engine));
+    memset(engine, 0, offsetof(struct moot_engine, shared.signals));
     engine->store = store;
     engine->group = group;
     engine->view = moot_view_make(store);

@@ -34,9 +34,9 @@ struct moot_engine {
     struct moot_arena arena;      /* Of one command. */
     struct moot_arena item_arena; /* Of one item: outlives its commands. */
     struct moot_arena signal_arena;
-    struct moot_call_shared shared;
     uint64_t ids_bytes, ids_next_ms;
     struct engine_state saved; /* As the view has it. */
+    struct moot_call_shared shared;
 };
 
 /* One run under way. */

@@ -111,7 +111,7 @@ void raft__clock_judge_self(struct moot_raft *raft)
     }
 }
 
-bool raft__clock_is_agreed(const struct moot_raft *raft)
+bool moot_raft_clock_is_agreed(const struct moot_raft *raft)
 {
     int64_t bound = bound_of(raft);
     uint32_t voters = raft__is_voter(raft) ? 1 : 0;

@@ -209,7 +209,6 @@ void moot_raft_status(const struct moot_raft *raft, struct moot_raft_status *out
         .impaired = raft->impaired,
         .changing = raft__members_index(raft) > raft->commit || moot_members_is_joint(members),
         .clock_is_wrong = raft->clock_is_wrong,
-        .clock_is_agreed = raft__clock_is_agreed(raft),
         .transfer_to = raft->role == MOOT_RAFT_LEADER ? raft->transfer_to : 0,
         .members = members,
     };

@@ -272,7 +272,6 @@ void raft__tell_to_campaign(struct moot_raft *raft, struct raft_peer *peer);
 void raft__clock_seen(struct moot_raft *raft, const struct moot_raft_message *message,
                       uint64_t asked_wall_ms);
 void raft__clock_judge_self(struct moot_raft *raft);
-bool raft__clock_is_agreed(const struct moot_raft *raft);
 bool raft__clock_accuses(const struct moot_raft *raft, const struct moot_raft_message *message);
 
 /* ---- receive.c ---- */
