@@ -31,13 +31,19 @@ void sim_events_init(struct sim_events *events)
 
 void sim_events_deinit(struct sim_events *events)
 {
-    for (size_t i = 0; i < events->count; i++) {
+    for (size_t i = 0; i < events->heap_count; i++) {
         moot_block_release(events->items[place_of(events->heap[i])].block);
     }
     moot_free(events->heap);
+    moot_free(events->queue);
     moot_free(events->items);
     moot_free(events->unused);
     *events = (struct sim_events){0};
+}
+
+static struct sim_event_key *queue_at(const struct sim_events *events, size_t number)
+{
+    return &events->queue[(events->queue_first + number) & (events->capacity - 1)];
 }
 
 static void grow(struct sim_events *events)
@@ -46,6 +52,13 @@ static void grow(struct sim_events *events)
     size_t capacity = before == 0 ? (size_t)CAPACITY_FIRST : before * 2;
     MOOT_ASSERT(events->unused_count == 0);
     MOOT_ASSERT(capacity <= (size_t)1 << PLACE_BITS);
+    struct sim_event_key *queue = moot_alloc(sizeof(*queue) * capacity);
+    for (size_t i = 0; i < events->queue_count; i++) {
+        queue[i] = *queue_at(events, i);
+    }
+    moot_free(events->queue);
+    events->queue = queue;
+    events->queue_first = 0;
     events->heap = moot_realloc(events->heap, sizeof(*events->heap) * capacity);
     events->items = moot_realloc(events->items, sizeof(*events->items) * capacity);
     events->unused = moot_realloc(events->unused, sizeof(*events->unused) * capacity);
@@ -55,15 +68,32 @@ static void grow(struct sim_events *events)
     events->capacity = capacity;
 }
 
+/* False: it would not be the last. */
+static bool add_to_queue(struct sim_events *events, struct sim_event_key added)
+{
+    if (events->queue_count > 0 &&
+        comes_before(added, *queue_at(events, events->queue_count - 1))) {
+        return false;
+    }
+    events->queue_count++;
+    *queue_at(events, events->queue_count - 1) = added;
+    return true;
+}
+
 void sim_events_add(struct sim_events *events, const struct sim_event *event)
 {
     if (events->count == events->capacity) {
         grow(events);
     }
+    events->count++;
     uint32_t place = events->unused[--events->unused_count];
     events->items[place] = *event;
     struct sim_event_key added = {event->at, next_order(events) | place};
-    size_t at = events->count++;
+    if (event->kind == SIM_CLIENT_GIVEUP && add_to_queue(events, added)) {
+        MOOT_ASSERT(event->block == NULL);
+        return;
+    }
+    size_t at = events->heap_count++;
     while (at > 0 && comes_before(added, events->heap[(at - 1) / CHILDREN])) {
         events->heap[at] = events->heap[(at - 1) / CHILDREN];
         at = (at - 1) / CHILDREN;
@@ -88,26 +118,29 @@ void sim_events_set_deadline(struct sim_events *events, uint32_t machine, uint64
     events->first_deadline = first;
 }
 
-static bool is_deadline_next(const struct sim_events *events)
+/* What comes first of heap and queue; `at` UINT64_MAX when both are empty. */
+static struct sim_event_key first_event(const struct sim_events *events)
 {
-    struct sim_event_key deadline = events->deadlines[events->first_deadline];
-    return deadline.at != UINT64_MAX &&
-           (events->count == 0 || comes_before(deadline, events->heap[0]));
+    struct sim_event_key first = {UINT64_MAX, UINT64_MAX};
+    if (events->heap_count > 0) {
+        first = events->heap[0];
+    }
+    if (events->queue_count > 0 && comes_before(*queue_at(events, 0), first)) {
+        first = *queue_at(events, 0);
+    }
+    return first;
 }
 
 uint64_t sim_events_next(const struct sim_events *events)
 {
-    if (is_deadline_next(events)) {
-        return events->deadlines[events->first_deadline].at;
-    }
-    return events->count == 0 ? UINT64_MAX : events->heap[0].at;
+    return moot_min_u64(first_event(events).at, events->deadlines[events->first_deadline].at);
 }
 
 /* The last key goes to the gap at the top, or to where that one sinks. */
 static void close_gap(struct sim_events *events)
 {
-    struct sim_event_key *heap = events->heap, last = heap[--events->count];
-    size_t count = events->count, at = 0;
+    struct sim_event_key *heap = events->heap, last = heap[--events->heap_count];
+    size_t count = events->heap_count, at = 0;
     for (size_t child = 1; child < count; child = at * CHILDREN + 1) {
         size_t end = child + CHILDREN < count ? child + CHILDREN : count, least = child;
         for (size_t other = child + 1; other < end; other++) {
@@ -124,19 +157,26 @@ static void close_gap(struct sim_events *events)
 
 bool sim_events_take(struct sim_events *events, struct sim_event *event)
 {
-    if (is_deadline_next(events)) {
+    struct sim_event_key first = first_event(events);
+    struct sim_event_key deadline = events->deadlines[events->first_deadline];
+    if (deadline.at != UINT64_MAX && comes_before(deadline, first)) {
         uint32_t machine = events->first_deadline;
-        *event = (struct sim_event){
-            .at = events->deadlines[machine].at, .kind = SIM_TICK, .machine = machine};
+        *event = (struct sim_event){.at = deadline.at, .kind = SIM_TICK, .machine = machine};
         sim_events_set_deadline(events, machine, UINT64_MAX);
         return true;
     }
     if (events->count == 0) {
         return false;
     }
-    uint32_t place = place_of(events->heap[0]);
+    uint32_t place = place_of(first);
     *event = events->items[place];
     events->unused[events->unused_count++] = place;
-    close_gap(events);
+    events->count--;
+    if (events->queue_count > 0 && queue_at(events, 0)->order == first.order) {
+        events->queue_first++;
+        events->queue_count--;
+    } else {
+        close_gap(events);
+    }
     return true;
 }

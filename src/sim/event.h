@@ -48,10 +48,14 @@ enum { SIM_DEADLINES = 16 };
 
 /* Thousands of events wait at a time, and few of them are looked at: the heap is of keys alone,
  * four of them a cache line, and each has four children. A machine's deadline is set anew by each
- * of its turns, and nearly always before it comes: deadlines lie beside the heap, one a machine. */
+ * of its turns, and nearly always before it comes: deadlines lie beside the heap, one a machine.
+ * Clients are all patient for the same time, so the ends of their patience come in the order in
+ * which they are decided: they, which would be most of the heap, stand in a queue. */
 struct sim_events {
     struct sim_event_key *heap;
-    size_t count, capacity;
+    struct sim_event_key *queue; /* A ring: rising. */
+    size_t heap_count, queue_first, queue_count;
+    size_t count, capacity; /* Of both together; a power of two. */
     struct sim_event *items;
     uint32_t *unused; /* Places in `items`. */
     size_t unused_count;
