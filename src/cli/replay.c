@@ -22,7 +22,7 @@
 #include "host/recorder.h"
 #include "replay/player.h"
 
-enum { FOLDERS_MAX = 16, KEY_UNTIL = 256, KEY_FROM, KEY_BREAK, KEY_HTML, KEY_PRINT };
+enum { FOLDERS_MAX = 16, KEY_UNTIL = 256, KEY_FROM, KEY_LAST, KEY_BREAK, KEY_HTML, KEY_PRINT };
 
 /* A turn's number, or a time since the node was opened: "1234", "2.5s". */
 struct point {
@@ -34,7 +34,8 @@ struct point {
 struct options {
     const char *paths[FOLDERS_MAX];
     size_t path_count;
-    struct point from, until, break_at;
+    struct point from, until, break_at, last;
+    uint64_t last_ms; /* Of --last: the wall time it begins at. */
     const char *html;
     bool print;
 };
@@ -51,8 +52,11 @@ struct replay {
 static const struct argp_option table[] = {
     {"until", KEY_UNTIL, "T", 0, "stop after turn T, or at a time since the start: 2.5s", 0},
     {"from", KEY_FROM, "T", 0, "print and draw only what is from there on", 0},
+    {"last", KEY_LAST, "T", 0, "print and draw the last part before all end, by the wall clock: 5s",
+     0},
     {"break-at", KEY_BREAK, "T", 0, "raise SIGTRAP before turn T or time T: for a debugger", 0},
-    {"html", KEY_HTML, "FILE", 0, "draw what happened; several recordings become one picture", 0},
+    {"trace", KEY_HTML, "FILE", 0, "draw what happened; several recordings become one picture", 0},
+    {"html", 0, NULL, OPTION_ALIAS, NULL, 0},
     {"print", KEY_PRINT, NULL, 0, "print each turn: its inputs and effects", 0},
     {0},
 };
@@ -86,6 +90,12 @@ static error_t parse(int key, char *text, struct argp_state *state)
         return 0;
     case KEY_FROM:
         options->from = parse_point("--from", text);
+        return 0;
+    case KEY_LAST:
+        options->last = parse_point("--last", text);
+        if (!options->last.is_time) {
+            argp_error(state, "--last: '%s' is no time like 5s", text);
+        }
         return 0;
     case KEY_BREAK:
         options->break_at = parse_point("--break-at", text);
@@ -152,6 +162,8 @@ static const char *const INPUTS[MOOT_INPUT_KINDS] = {
     [MOOT_INPUT_SPACE] = "space",
     [MOOT_INPUT_HEALTH] = "health",
     [MOOT_INPUT_STOP] = "stop",
+    [MOOT_INPUT_REOPEN] = "reopen",
+    [MOOT_INPUT_CLIENT_KEPT] = "client kept",
 };
 
 static const char *const EFFECTS[MOOT_EFFECT_KINDS] = {
@@ -171,6 +183,7 @@ static const char *const EFFECTS[MOOT_EFFECT_KINDS] = {
     [MOOT_EFFECT_CLIENT_CLOSE] = "client close",
     [MOOT_EFFECT_LOG] = "log",
     [MOOT_EFFECT_STOP] = "stop",
+    [MOOT_EFFECT_CLIENT_KEEP] = "client keep",
 };
 
 static void print_input(const struct moot_input *input)
@@ -228,7 +241,8 @@ static void on_after(void *context, const struct moot_player_turn *turn,
                      const struct moot_node *node, const struct moot_effects *effects)
 {
     struct replay *replay = context;
-    if (replay->options->from.given && !reached(&replay->options->from, turn)) {
+    if ((replay->options->from.given && !reached(&replay->options->from, turn)) ||
+        turn->now.wall_ms < replay->options->last_ms) {
         return;
     }
     if (replay->options->print) {
@@ -319,25 +333,83 @@ static int replay_bytes(struct replay *replay, struct moot_slice bytes)
     return exit_status;
 }
 
-static int replay_file(const struct options *options, struct replay_picture *picture,
-                       const char *path)
+/* A whole file in memory; false after saying why not. */
+static bool map_file(const char *path, struct moot_slice *out)
 {
-    struct replay replay = {.options = options, .path = path, .picture = picture};
     struct stat stat;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
+    void *bytes = NULL;
     if (fd < 0 || fstat(fd, &stat) != 0) {
-        return cli_fail("%s cannot be read: %s", path, strerror(errno));
+        bytes = MAP_FAILED;
+    } else if (stat.st_size > 0) {
+        bytes = mmap(NULL, (size_t)stat.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     }
-    size_t size = (size_t)stat.st_size;
-    void *bytes = size == 0 ? NULL : mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
-    close(fd);
     if (bytes == MAP_FAILED) {
-        return cli_fail("%s cannot be read: %s", path, strerror(errno));
+        cli_fail("%s cannot be read: %s", path, strerror(errno));
     }
-    int status = replay_bytes(&replay, moot_slice_make(bytes, size));
-    if (bytes != NULL) {
-        munmap(bytes, size);
+    if (fd >= 0) {
+        close(fd);
     }
+    *out =
+        (struct moot_slice){bytes, bytes == NULL || bytes == MAP_FAILED ? 0 : (size_t)stat.st_size};
+    return bytes != MAP_FAILED;
+}
+
+static void unmap_file(struct moot_slice file)
+{
+    if (file.data != NULL) {
+        munmap((void *)file.data, file.size);
+    }
+}
+
+/* The wall time of the last turn; 0: there is none. No brain is needed for that. */
+static uint64_t last_wall_ms(struct moot_slice file)
+{
+    struct moot_replay_stream stream;
+    struct moot_replay_record record;
+    uint64_t last_ms = 0;
+    if (moot_replay_stream_open(&stream, file) == MOOT_OK) {
+        while (moot_replay_stream_next(&stream, &record)) {
+            last_ms = record.kind == MOOT_REPLAY_TURN ? record.turn.now.wall_ms : last_ms;
+        }
+        moot_replay_stream_close(&stream);
+    }
+    return last_ms;
+}
+
+/* What is done with each file that was named. */
+struct visit {
+    const struct options *options;
+    struct replay_picture *picture; /* NULL: none is wanted. */
+    uint64_t last_ms;               /* look_at_end: of all files. */
+    int (*file)(struct visit *visit, const char *path);
+};
+
+static int look_at_end(struct visit *visit, const char *path)
+{
+    struct moot_slice file;
+    if (!map_file(path, &file)) {
+        return CLI_FAILED;
+    }
+    visit->last_ms = moot_max_u64(visit->last_ms, last_wall_ms(file));
+    unmap_file(file);
+    return CLI_OK;
+}
+
+static int replay_file(struct visit *visit, const char *path)
+{
+    struct replay replay = {.options = visit->options, .path = path, .picture = visit->picture};
+    struct moot_slice file;
+    if (!map_file(path, &file)) {
+        return CLI_FAILED;
+    }
+    int status = CLI_OK;
+    if (visit->options->last.given && last_wall_ms(file) < visit->options->last_ms) {
+        printf("%s: ends before that: left out\n", path);
+    } else {
+        status = replay_bytes(&replay, file);
+    }
+    unmap_file(file);
     fflush(stdout);
     return status;
 }
@@ -348,13 +420,12 @@ static int is_recording(const struct dirent *entry)
     return size > 8 && strcmp(entry->d_name + size - 8, ".mootrec") == 0;
 }
 
-/* A file, or all of a folder: one for each start of the node. */
-static int replay_path(const struct options *options, struct replay_picture *picture,
-                       const char *path)
+/* A file, or all of a folder, in the order they were made. */
+static int visit_path(struct visit *visit, const char *path)
 {
     struct stat stat_of;
     if (stat(path, &stat_of) == 0 && !S_ISDIR(stat_of.st_mode)) {
-        return replay_file(options, picture, path);
+        return visit->file(visit, path);
     }
     struct dirent **names;
     int count = scandir(path, &names, is_recording, alphasort);
@@ -365,7 +436,7 @@ static int replay_path(const struct options *options, struct replay_picture *pic
     for (int i = 0; i < count; i++) {
         char file[CLI_PATH_BYTES];
         snprintf(file, sizeof(file), "%s/%s", path, names[i]->d_name);
-        int one = replay_file(options, picture, file);
+        int one = visit->file(visit, file);
         status = one != CLI_OK ? one : status;
         free(names[i]);
     }
@@ -373,17 +444,33 @@ static int replay_path(const struct options *options, struct replay_picture *pic
     return status;
 }
 
+static int visit_all(struct visit *visit)
+{
+    int status = CLI_OK;
+    for (size_t i = 0; i < visit->options->path_count; i++) {
+        int one = visit_path(visit, visit->options->paths[i]);
+        status = one != CLI_OK ? one : status;
+    }
+    return status;
+}
+
 int moot_cli_replay(int argc, char **argv)
 {
     struct options options = {0};
     argp_parse(&argp, argc, argv, 0, NULL, &options);
-    struct replay_picture *picture = options.html == NULL ? NULL : replay_picture_make();
-    int status = CLI_OK;
-    for (size_t i = 0; i < options.path_count; i++) {
-        int one = replay_path(&options, picture, options.paths[i]);
-        status = one != CLI_OK ? one : status;
+    struct visit visit = {.options = &options, .file = look_at_end};
+    if (options.last.given) {
+        int status = visit_all(&visit);
+        if (status != CLI_OK) {
+            return status;
+        }
+        uint64_t span_ms = options.last.age.ns / MOOT_MSEC_NS;
+        options.last_ms = visit.last_ms > span_ms ? visit.last_ms - span_ms : 0;
     }
-    if (picture != NULL && !replay_picture_write(picture, options.html)) {
+    visit.file = replay_file;
+    visit.picture = options.html == NULL ? NULL : replay_picture_make(options.last_ms);
+    int status = visit_all(&visit);
+    if (visit.picture != NULL && !replay_picture_write(visit.picture, options.html)) {
         status = CLI_FAILED;
     }
     return status;

@@ -13,7 +13,7 @@
 #include "picture/picture.h"
 #include "sim/record_words.h"
 
-enum { WORDS_MAX = 512, SAME_CLOCK_MS = 50 };
+enum { WORDS_MAX = 512, SAME_CLOCK_MS = 20, CLOCKS_MAX = 256, STRAYS = 3 };
 
 /* The groups as the page shows them: data first. */
 static const struct {
@@ -41,19 +41,25 @@ struct replay_picture {
     struct ends sent, received;
     struct moot_buffer texts, words;
     struct moot_arena arena;
-    uint64_t zero_ns, last_ns; /* Wall time of the first start. */
-    uint64_t first_ahead_ns;   /* Of the first recording. */
+    uint64_t zero_ns, last_ns; /* Wall time at which the picture begins. */
+    uint64_t begin_ms;         /* As it was asked for; 0: it was not. */
     bool has_zero;
+    uint64_t clocks[CLOCKS_MAX]; /* What wall clocks were ahead of monotonic ones. */
+    uint32_t clock_count;
 
     /* The recording under way. */
     moot_node_id node;
     uint64_t opened_ns;
     uint64_t ahead_ns; /* What its wall clock is ahead of its monotonic one, modulo 2^64. */
+    uint32_t strays;   /* Turns in a row that say otherwise. */
 };
 
-struct replay_picture *replay_picture_make(void)
+struct replay_picture *replay_picture_make(uint64_t begin_ms)
 {
     struct replay_picture *replay = moot_alloc_zero(sizeof(*replay));
+    replay->begin_ms = begin_ms;
+    replay->zero_ns = begin_ms * MOOT_MSEC_NS;
+    replay->has_zero = begin_ms > 0;
     replay->picture = moot_picture_make(&(struct moot_picture_options){
         .title = MOOT_SLICE_LITERAL("moot replay"),
         .subtitle = MOOT_SLICE_LITERAL("recorded by moot server --record"),
@@ -130,19 +136,43 @@ static void look_at(struct replay_picture *replay, const struct moot_node *node,
     }
 }
 
+static bool is_near(uint64_t ahead, uint64_t other)
+{
+    uint64_t near = SAME_CLOCK_MS * MOOT_MSEC_NS;
+    return ahead - other + near <= 2 * near;
+}
+
 /* Recordings of one machine have the same monotonic clock, which is finer than the wall clock's
- * milliseconds; those of others, and of a machine that was started again, only the wall clock. */
-static void lay_over(struct replay_picture *replay, struct moot_now now)
+ * milliseconds, and the same steps of the wall clock: what is nearly the same is the same. Those of
+ * others, and of a machine that was started again, only have the wall clock. */
+static void set_clock(struct replay_picture *replay, uint64_t ahead)
+{
+    replay->strays = 0;
+    replay->ahead_ns = ahead;
+    for (uint32_t i = 0; i < replay->clock_count; i++) {
+        if (is_near(ahead, replay->clocks[i])) {
+            replay->ahead_ns = replay->clocks[i];
+            return;
+        }
+    }
+    if (replay->clock_count < CLOCKS_MAX) {
+        replay->clocks[replay->clock_count++] = ahead;
+    }
+}
+
+static void lay_over(struct replay_picture *replay, struct moot_now now, bool is_first)
 {
     uint64_t wall_ns = now.wall_ms * MOOT_MSEC_NS;
     uint64_t ahead = wall_ns - now.instant.ns;
     if (!replay->has_zero) {
         replay->has_zero = true;
         replay->zero_ns = wall_ns;
-        replay->first_ahead_ns = ahead;
     }
-    uint64_t apart = ahead - replay->first_ahead_ns + SAME_CLOCK_MS * MOOT_MSEC_NS;
-    replay->ahead_ns = apart <= 2 * SAME_CLOCK_MS * MOOT_MSEC_NS ? replay->first_ahead_ns : ahead;
+    /* One reading may have been interrupted between the two clocks; a step of one stays. */
+    replay->strays = is_near(ahead, replay->ahead_ns) ? 0 : replay->strays + 1;
+    if (is_first || replay->strays >= STRAYS) {
+        set_clock(replay, ahead);
+    }
 }
 
 void replay_picture_opened(struct replay_picture *replay, const struct moot_replay_open *open,
@@ -150,9 +180,12 @@ void replay_picture_opened(struct replay_picture *replay, const struct moot_repl
 {
     replay->node = moot_node_identity(node)->node;
     replay->opened_ns = open->now.instant.ns;
-    lay_over(replay, open->now);
+    lay_over(replay, open->now, true);
     if (replay->node <= MOOT_NODES_MAX) {
         replay->recorded[replay->node] = true;
+    }
+    if (open->now.wall_ms < replay->begin_ms) {
+        return; /* Before the picture begins. */
     }
     char words[WORDS_MAX];
     snprintf(words, sizeof(words), "starts as node %u, incarnation %llu", replay->node,
@@ -252,6 +285,7 @@ static void see_effect(struct replay_picture *replay, const struct moot_effect *
 void replay_picture_turn(struct replay_picture *replay, const struct moot_player_turn *turn,
                          const struct moot_node *node, const struct moot_effects *effects)
 {
+    lay_over(replay, turn->now, false);
     uint64_t at = place(replay, turn->now.instant);
     for (size_t i = 0; i < turn->count; i++) {
         see_input(replay, &turn->inputs[i], at);

@@ -1,7 +1,7 @@
 /* What recorded nodes did, in words and as one picture (picture/picture.h).
  *
- * Recordings of several machines are laid over each other by their wall clocks at the start, so
- * arrows between machines are as slanted as their clocks are apart. A message is one arrow when
+ * Recordings of several machines are laid over each other by their wall clocks, so arrows between
+ * machines are as slanted as their clocks are apart. A message is one arrow when
  * one recording sent it and another got it: the same nodes, the same bytes, the first not yet
  * taken. */
 #ifndef MOOT_CLI_REPLAY_PICTURE_H
@@ -11,7 +11,8 @@
 
 struct replay_picture; /* opaque */
 
-struct replay_picture *replay_picture_make(void);
+/* Who draws only what is from some wall time on says so; 0: from the first start. */
+struct replay_picture *replay_picture_make(uint64_t begin_ms);
 void replay_picture_opened(struct replay_picture *picture, const struct moot_replay_open *open,
                            const struct moot_node *node);
 void replay_picture_turn(struct replay_picture *picture, const struct moot_player_turn *turn,

@@ -56,6 +56,7 @@ void replay_input_words(const struct moot_input *input, struct moot_buffer *out)
     case MOOT_INPUT_CLIENT_ENDED:
     case MOOT_INPUT_CLIENT_SENT:
     case MOOT_INPUT_CLIENT_CLOSED:
+    case MOOT_INPUT_CLIENT_KEPT:
         say(out, "#%llu", (unsigned long long)input->connection);
         break;
     case MOOT_INPUT_PEER_UP:
@@ -73,6 +74,7 @@ void replay_input_words(const struct moot_input *input, struct moot_buffer *out)
         break;
     case MOOT_INPUT_TICK:
     case MOOT_INPUT_STOP:
+    case MOOT_INPUT_REOPEN:
         break;
     default:
         say(out, "%llu, status %d, %zu bytes", (unsigned long long)input->ticket, input->status,
@@ -124,6 +126,7 @@ void replay_effect_words(const struct moot_effect *effect, struct moot_buffer *o
             effect->client.on ? "read no more" : "read again");
         break;
     case MOOT_EFFECT_CLIENT_CLOSE:
+    case MOOT_EFFECT_CLIENT_KEEP:
         say(out, "#%llu", (unsigned long long)effect->client.connection);
         break;
     case MOOT_EFFECT_LOG:

@@ -41,6 +41,8 @@ enum {
     KEY_TRACE,
     KEY_RECORD,
     KEY_RECORD_MB,
+    KEY_RECORD_MINUTES,
+    KEY_RECORD_ONCE,
 };
 
 static const struct argp_option table[] = {
@@ -60,8 +62,13 @@ static const struct argp_option table[] = {
     {"election-ms", KEY_ELECTION, "MS", 0, "least election time-out", 3},
     {"heartbeat-ms", KEY_HEARTBEAT, "MS", 0, "gap between heartbeats", 3},
     {"raft-trace", KEY_TRACE, NULL, 0, "log the decisions of Raft", 3},
-    {"record", KEY_RECORD, "DIR", 0, "record all that the node is told, for `moot replay`", 4},
-    {"record-mb", KEY_RECORD_MB, "MB", 0, "of all recordings in that folder (1024)", 4},
+    {"record", KEY_RECORD, "DIR", 0, "keep the last of what the node is told, for `moot replay`",
+     4},
+    {"record-mb", KEY_RECORD_MB, "MB", 0, "disk for all recordings in that folder (1024)", 4},
+    {"record-minutes", KEY_RECORD_MINUTES, "M", 0,
+     "keep at least the last M minutes, and at most twice as much, if the disk suffices", 4},
+    {"record-once", KEY_RECORD_ONCE, NULL, 0,
+     "keep the first instead, until the disk is used up; the node is never opened again", 4},
     {0},
 };
 
@@ -124,6 +131,12 @@ static error_t parse(int key, char *text, struct argp_state *state)
         return 0;
     case KEY_RECORD_MB:
         server->record_bytes = (uint64_t)cli_number("--record-mb", text, 1, 1 << 20) * 1024 * 1024;
+        return 0;
+    case KEY_RECORD_MINUTES:
+        server->record_minutes = (uint64_t)cli_number("--record-minutes", text, 1, 100000);
+        return 0;
+    case KEY_RECORD_ONCE:
+        server->record_once = true;
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

@@ -133,6 +133,7 @@ static void on_ticket(struct moot_node *node, const struct moot_input *input)
 
 static void on_stop(struct moot_node *node)
 {
+    node__reopen_ends(node);
     if (!node->stopping) {
         node->stopping = true;
         node->edge.is_stopping = true;
@@ -161,6 +162,9 @@ static void on_input(struct moot_node *node, const struct moot_input *input)
     case MOOT_INPUT_CLIENT_CLOSED:
         moot_edge_closed(&node->edge, input->connection);
         return;
+    case MOOT_INPUT_CLIENT_KEPT:
+        moot_edge_kept(&node->edge, input->connection, input->bytes);
+        return;
     case MOOT_INPUT_PEER_UP:
     case MOOT_INPUT_PEER_DOWN:
         on_peer(node, input);
@@ -188,6 +192,9 @@ static void on_input(struct moot_node *node, const struct moot_input *input)
         return;
     case MOOT_INPUT_STOP:
         on_stop(node);
+        return;
+    case MOOT_INPUT_REOPEN:
+        node->reopen.wanted = !node->stopping;
         return;
     case MOOT_INPUT_KINDS:
         break;
@@ -293,7 +300,8 @@ static bool wants_flush(struct moot_node *node)
     }
     bool wanted = node->outbox.journal_bytes >= node->flush_bytes ||
                   moot_journal_bytes(node->journal) > node->journal_bytes_max ||
-                  node->journal_is_full || node->directory_unflushed || MOOT_RARELY(&node->chance);
+                  node->journal_is_full || node->directory_unflushed || node->reopen.flush_due ||
+                  MOOT_RARELY(&node->chance);
     return !node->flushing && anything && wanted;
 }
 
@@ -302,6 +310,7 @@ static void flush(struct moot_node *node)
     node->flushing = true;
     node->directory_unflushed = false;
     node->flush_ticket = ++node->context.next_ticket;
+    node->reopen.flush_due = false;
     node->outbox.journal_bytes = 0;
     moot_outbox_effect(&node->outbox, MOOT_EFFECT_FLUSH)->ticket = node->flush_ticket;
     for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
@@ -374,7 +383,10 @@ static void end_turn(struct moot_node *node, bool again, struct moot_effects *ou
         flush(node);
     }
     moot_edge_reply(&node->edge);
-    bool mark = wants_mark(node);
+    if (node->stopped && node->reopen.wanted) {
+        moot_edge_keep(&node->edge);
+    }
+    bool mark = wants_mark(node) || node->reopen.mark_due;
     if (node->fatal != 0 || node->stopped) {
         struct moot_effect *effect = moot_outbox_effect(&node->outbox, MOOT_EFFECT_STOP);
         effect->status = node->fatal;
@@ -414,9 +426,11 @@ void moot_node_turn(struct moot_node *node, const struct moot_input *inputs, siz
     node__members_tick(node);
     node__health_tick(node);
     node__stop_tick(node);
+    node__reopen_tick(node);
     node__rot_tick(node);
     repaired_tick(node);
     again = settle(node) || again;
+    node__reopen_end(node, again);
     end_turn(node, again, out);
 }
 

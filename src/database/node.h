@@ -80,6 +80,9 @@ void moot_node_turn(struct moot_node *node, const struct moot_input *inputs, siz
 
 const struct moot_identity *moot_node_identity(const struct moot_node *node);
 uint64_t moot_node_incarnation(const struct moot_node *node); /* Greater at every start. */
+/* After the STOP that REOPEN led to: the name of a journal's file that nothing needs any more, for
+ * the driver to remove, so that the next brain need not read it. False when there is none. */
+bool moot_node_take_spare(struct moot_node *node, char name[32]);
 
 /* For the simulator and for status: what this node believes about one of its groups. */
 struct moot_group_view {

@@ -1,6 +1,6 @@
 /* The parts of a node, shared by node.c (turns), node_open.c (start), node_members.c
- * (membership and leadership), node_health.c (failure detectors; a leader that is ill), and
- * node_clock.c (the time that stamps are made of). */
+ * (membership and leadership), node_reopen.c (a planned restart), node_health.c (failure detectors;
+ * a leader that is ill), and node_clock.c (the time that stamps are made of). */
 #ifndef MOOT_DATABASE_NODE_INTERNAL_H
 #define MOOT_DATABASE_NODE_INTERNAL_H
 
@@ -39,6 +39,14 @@ struct moot_node {
     bool mark_wanted; /* A closing mark, once the journal has been idle for a while. */
     bool stopping, stopped;
     struct moot_instant stop_by;
+    struct { /* node_reopen.c */
+        bool wanted;
+        bool told;                /* That it waits. */
+        bool turned;              /* The journal has turned over, from segment `generation`. */
+        bool flush_due, mark_due; /* So that what lies there may go. */
+        uint64_t generation;
+        struct moot_instant wanted_since, turned_by, rest_by, not_before;
+    } reopen;
     uint64_t free_bytes;
     bool disk_is_low;
     /* node_health.c */
@@ -65,6 +73,12 @@ void node__tell_peers(struct moot_node *node);
 void node__tell_leaders(struct moot_node *node);
 void node__rot_tick(struct moot_node *node);
 void node__stop_tick(struct moot_node *node);
+/* Hands over what this node leads; false when it leads nothing that another could. */
+bool node__hands_over(struct moot_node *node);
+/* node_reopen.c: within a turn; and when nothing is left to do in it. */
+void node__reopen_tick(struct moot_node *node);
+void node__reopen_end(struct moot_node *node, bool again);
+void node__reopen_ends(struct moot_node *node);
 void node__health(struct moot_node *node, const struct moot_input *input);
 void node__disk_answered(struct moot_node *node);
 void node__health_tick(struct moot_node *node);

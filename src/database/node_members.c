@@ -253,12 +253,8 @@ void node__rot_tick(struct moot_node *node)
     }
 }
 
-/* A graceful stop: leadership goes to others first, so that nobody waits for an election. */
-void node__stop_tick(struct moot_node *node)
+bool node__hands_over(struct moot_node *node)
 {
-    if (!node->stopping || node->stopped) {
-        return;
-    }
     bool leads = false;
     for (moot_group_id id = 0; id < MOOT_GROUPS_MAX; id++) {
         struct moot_group *group = node->groups[id];
@@ -268,6 +264,16 @@ void node__stop_tick(struct moot_node *node)
             (void)status; /* Under way already. */
         }
     }
+    return leads;
+}
+
+/* A graceful stop: leadership goes to others first, so that nobody waits for an election. */
+void node__stop_tick(struct moot_node *node)
+{
+    if (!node->stopping || node->stopped) {
+        return;
+    }
+    bool leads = node__hands_over(node);
     bool over = !moot_instant_before(node->context.now.instant, node->stop_by);
     if (!leads || over) {
         node->stopped = !moot_outbox_in_flight(&node->outbox) || over;

@@ -56,7 +56,13 @@ enum moot_input_kind {
     MOOT_INPUT_SPACE,         /* amount: free bytes on the data disk, ticket: of how many (or 0) */
     MOOT_INPUT_HEALTH,        /* node, status: enum moot_health, amount: phi in thousandths, round
                                  trips: what the driver's failure detectors think. Advice. */
-    MOOT_INPUT_STOP, /* Hand over leadership, finish what can be finished, then effect STOP. */
+    MOOT_INPUT_STOP,   /* Hand over leadership, finish what can be finished, then effect STOP. */
+    MOOT_INPUT_REOPEN, /* The driver wants to open the brain again at once, in the same process:
+                          when the others can do without this node, make the store durable, hand
+                          over leadership, let clients come to rest, then a CLIENT_KEEP for each,
+                          and STOP. Until then it goes on as ever. */
+    MOOT_INPUT_CLIENT_KEPT, /* connection, bytes: of its CLIENT_KEEP, by the brain before: in place
+                               of CLIENT_OPENED */
     MOOT_INPUT_KINDS,
 };
 
@@ -114,8 +120,10 @@ enum moot_effect_kind {
     MOOT_EFFECT_CLIENT_CLOSE, /* Send what is unsent, then close; answer CLIENT_CLOSED. At once, and
                                  drop what is unsent: client.on. */
     /* People */
-    MOOT_EFFECT_LOG,  /* A line for people: text. */
-    MOOT_EFFECT_STOP, /* End the process: status 0 when asked for, else why, with text. */
+    MOOT_EFFECT_LOG,         /* A line for people: text. */
+    MOOT_EFFECT_STOP,        /* End the process: status 0 when asked for, else why, with text. */
+    MOOT_EFFECT_CLIENT_KEEP, /* Before STOP, when REOPEN was asked for: the connection stays; the
+                                next brain gets these bytes by CLIENT_KEPT. */
     MOOT_EFFECT_KINDS,
 };
 
@@ -187,7 +195,7 @@ struct moot_effect {
         } peer;
         struct {
             moot_connection_id connection;
-            struct moot_slice bytes; /* REPLY */
+            struct moot_slice bytes; /* REPLY, CLIENT_KEEP */
             bool on;                 /* CLIENT_PAUSE, CLIENT_CLOSE */
         } client;
         struct {

@@ -17,6 +17,7 @@
 #include <sys/ioctl.h>
 
 #include "base/assert.h"
+#include "base/block.h"
 #include "base/memory.h"
 #include "base/status.h"
 #include "host/loop_internal.h"
@@ -47,6 +48,8 @@ struct client {
     bool told_closed; /* CLIENT_CLOSED was pushed: the brain knows it no more. */
     bool shutting;
     bool ended; /* It sends no more. */
+    bool is_kept;
+    struct moot_buffer kept; /* What the next brain is to know of it. */
     char address[64];
 };
 
@@ -77,6 +80,7 @@ static void on_closed(uv_handle_t *handle)
     clients->count--;
     moot_buffer_deinit(&client->pending);
     moot_buffer_deinit(&client->writing);
+    moot_buffer_deinit(&client->kept);
     moot_free(client);
 }
 
@@ -334,6 +338,11 @@ void clients__effect(struct moot_loop *loop, const struct moot_effect *effect)
     case MOOT_EFFECT_CLIENT_CLOSE:
         close_by_brain(client, effect->client.on);
         break;
+    case MOOT_EFFECT_CLIENT_KEEP:
+        client->is_kept = true;
+        moot_buffer_reset(&client->kept, 0);
+        moot_buffer_append_slice(&client->kept, effect->client.bytes);
+        break;
     default:
         MOOT_UNREACHABLE();
     }
@@ -430,6 +439,35 @@ void clients__second(struct moot_loop *loop)
     for (uint32_t i = 0; loop->clients.count > 0 && i < loop->clients.count_max; i++) {
         struct client *client = loop->clients.slots[i];
         if (client != NULL && client->linger_ns != 0 && client->linger_ns <= now) {
+            drop(client);
+        }
+    }
+}
+
+static void tell_kept(struct client *client)
+{
+    struct moot_block *block = moot_block_copy(moot_buffer_slice(&client->kept));
+    loop__keep_block(client->loop, block);
+    struct moot_input *input = loop__input(client->loop, MOOT_INPUT_CLIENT_KEPT);
+    input->connection = client->id;
+    input->bytes = moot_block_slice(block);
+    moot_buffer_reset(&client->kept, 0);
+    client->is_kept = false;
+    client->told = 0;
+    tell_unsent(client);
+    read_on(client); /* The fresh brain has not said otherwise. */
+}
+
+void clients__reopened(struct moot_loop *loop)
+{
+    for (uint32_t i = 0; i < loop->clients.count_max; i++) {
+        struct client *client = loop->clients.slots[i];
+        if (client == NULL || client->told_closed || client->linger_ns != 0) {
+            continue;
+        }
+        if (client->is_kept) {
+            tell_kept(client);
+        } else {
             drop(client);
         }
     }

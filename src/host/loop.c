@@ -187,6 +187,7 @@ static const perform_effect performers[MOOT_EFFECT_KINDS] = {
     [MOOT_EFFECT_CLIENT_CLOSE] = clients__effect,
     [MOOT_EFFECT_LOG] = do_log,
     [MOOT_EFFECT_STOP] = do_stop,
+    [MOOT_EFFECT_CLIENT_KEEP] = clients__effect,
 };
 
 /* ---- the turn ---- */
@@ -199,6 +200,16 @@ static struct moot_now now_read(void)
     clock_gettime(CLOCK_REALTIME, &wall);
     return (struct moot_now){{loop__now_ns()},
                              (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000};
+}
+
+static void maybe_ask_to_reopen(struct moot_loop *loop)
+{
+    bool may = !loop->ended && !loop->stop_asked && !loop->reopen_asked;
+    if (may && loop->options.reopen.wanted != NULL &&
+        loop->options.reopen.wanted(loop->options.reopen.context)) {
+        loop->reopen_asked = true;
+        loop__input(loop, MOOT_INPUT_REOPEN);
+    }
 }
 
 static void turn(struct moot_loop *loop)
@@ -230,6 +241,7 @@ static void turn(struct moot_loop *loop)
         take_durable(loop);
     }
     arm(loop, effects.deadline);
+    maybe_ask_to_reopen(loop);
     if (loop->ended) {
         uv_stop(&loop->uv);
     }
@@ -401,6 +413,32 @@ static void drain(struct moot_loop *loop)
     }
 }
 
+static void start_threads(struct moot_loop *loop)
+{
+    const struct moot_loop_options *options = &loop->options;
+    loop->journal =
+        journal_thread__start(options->disk, options->segment_bytes, &loop->journal_async);
+    loop->workers = workers__start(options->store, &loop->workers_async);
+}
+
+/* The brain has come to rest. What is in `inputs` was for it: answers to what it wanted. */
+static void reopen(struct moot_loop *loop)
+{
+    forget_turn(loop);
+    journal_thread__stop(loop->journal); /* What it was given is durable. */
+    workers__stop(loop->workers);
+    peers__forget(loop);
+    loop->options.node =
+        loop->options.reopen.perform(loop->options.reopen.context, &loop->options.incarnation);
+    loop->input_count = 0;
+    loop->ended = loop->reopen_asked = loop->answers_wait = false;
+    uv_timer_stop(&loop->deadline_timer);
+    loop->deadline_armed = false;
+    start_threads(loop);
+    clients__reopened(loop);
+    loop__input(loop, MOOT_INPUT_TICK);
+}
+
 int moot_loop_run(const struct moot_loop_options *options)
 {
     struct moot_loop *loop = moot_alloc_zero(sizeof(*loop));
@@ -409,14 +447,16 @@ int moot_loop_run(const struct moot_loop_options *options)
                   loop__now_ns() ^ options->incarnation << 32 ^ options->identity->node);
     signal(SIGPIPE, SIG_IGN);
     handles_init(loop);
-    loop->journal =
-        journal_thread__start(options->disk, options->segment_bytes, &loop->journal_async);
-    loop->workers = workers__start(options->store, &loop->workers_async);
+    start_threads(loop);
     clients__init(loop);
     loop->swim = swim_udp__start(loop);
     peers__init(loop);
     loop__input(loop, MOOT_INPUT_TICK); /* The first turn names the first deadline and peers. */
     uv_run(&loop->uv, UV_RUN_DEFAULT);
+    while (loop->reopen_asked && loop->exit_status == 0 && !loop->stop_asked) {
+        reopen(loop);
+        uv_run(&loop->uv, UV_RUN_DEFAULT);
+    }
     MOOT_ASSERT(loop->ended);
     drain(loop);
 

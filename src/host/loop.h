@@ -9,6 +9,10 @@
  * Other threads do what waits: one writes the journal (host/journal_thread.h), three do the
  * store's slow work (host/workers.h). They answer by inputs.
  *
+ * The brain may be exchanged for a fresh one of the same node (`reopen`): it is asked to come to
+ * rest, and says when. Clients' sockets stay, and what they send meanwhile is the kernel's to hold;
+ * links to peers are made anew, because they name the brain's incarnation.
+ *
  * What ends the process, with one line that says why: a failed journal or store write (what is on
  * the disk is then unknown: a second try could say "done" of data that is lost), a failed
  * assertion.
@@ -34,6 +38,14 @@ struct moot_loop_options {
     void (*turn)(void *context, struct moot_node *node, const struct moot_input *inputs,
                  size_t count, struct moot_now now, struct moot_effects *out);
     void *turn_context;
+    /* Who wants the brain opened again from time to time, beneath its clients; NULL: nobody. */
+    struct {
+        void *context;
+        bool (*wanted)(void *context); /* Asked after each turn. */
+        /* The brain is at rest, and no thread uses disk or store: closes it, makes the store
+         * durable, and opens it again. Ends the process when that fails. */
+        struct moot_node *(*perform)(void *context, uint64_t *incarnation);
+    } reopen;
 };
 
 /* Runs until the brain's STOP effect, and returns its status: 0 when somebody asked (SIGTERM,

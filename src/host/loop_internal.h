@@ -70,6 +70,7 @@ struct moot_loop {
     struct workers *workers;
     bool answers_wait; /* For the journal's last batch, and nothing else does. */
     bool stop_asked, ended;
+    bool reopen_asked; /* The brain was told; its STOP may be the answer. */
     int exit_status;
 };
 
@@ -89,6 +90,8 @@ void clients__flush(struct moot_loop *loop);
 void clients__second(struct moot_loop *loop); /* Once a second: drop those that linger. */
 /* Reads no more. How many bytes of replies clients have not confirmed yet. */
 uint64_t clients__drain(struct moot_loop *loop);
+/* A fresh brain is to know those that the one before has kept; others are dropped. */
+void clients__reopened(struct moot_loop *loop);
 void clients__close(struct moot_loop *loop);
 void clients__deinit(struct moot_loop *loop); /* After uv has let go of all handles. */
 
@@ -97,7 +100,8 @@ void peers__effect_peer(struct moot_loop *loop, const struct moot_effect *effect
 void peers__effect_send(struct moot_loop *loop, const struct moot_effect *effect);
 void peers__flush(struct moot_loop *loop);
 void peers__second(struct moot_loop *loop);
-void peers__leave(struct moot_loop *loop); /* Says goodbye on all links. */
+void peers__leave(struct moot_loop *loop);  /* Says goodbye on all links. */
+void peers__forget(struct moot_loop *loop); /* All links and addresses: the brain says them anew. */
 void peers__close(struct moot_loop *loop);
 void peers__deinit(struct moot_loop *loop);
 

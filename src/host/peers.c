@@ -404,6 +404,26 @@ void peers__second(struct moot_loop *loop)
     }
 }
 
+/* Their handshakes name an incarnation that is over, also those under way. */
+void peers__forget(struct moot_loop *loop)
+{
+    MOOT_ASSERT(loop->peers.dirty == NULL);
+    while (loop->peers.links != NULL) {
+        link__close(loop->peers.links);
+    }
+    for (uint32_t i = 0; i < loop->peers.count; i++) {
+        struct peer *peer = loop->peers.all[i];
+        if (peer->up != NULL) {
+            pulse__link_ended(&peer->pulse);
+        }
+        uv_timer_stop(&peer->redial);
+        peer->up = peer->dialing = NULL;
+        peer->address[0] = '\0';
+        peer->attempts = 0;
+        peer->refused = peer->told_up = peer->told_failure = false;
+    }
+}
+
 void peers__close(struct moot_loop *loop)
 {
     if (loop->peers.listening) {

@@ -1,6 +1,5 @@
 #include "host/recorder_internal.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -8,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,12 +17,16 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "base/slice.h"
-#include "host/folder.h"
 #include "host/say.h"
 
-enum { SPARE_BYTES = 1024 * 1024, DEATH_WAIT_MS = 2000 };
-
-#define FILE_SUFFIX ".mootrec"
+enum {
+    SPARE_BYTES = 1024 * 1024,
+    DEATH_WAIT_MS = 2000,
+    END_BYTES = 64, /* Of a file's mark. */
+};
+/* To be opened again costs a pause: a small limit or a slow disk must not make it a habit. */
+#define LEAST_NS     (1 * MOOT_SEC_NS)
+#define AFTER_GAP_NS (60 * MOOT_SEC_NS) /* For a file that ended early. */
 
 static uint64_t now_ns(void)
 {
@@ -49,19 +53,26 @@ static bool write_all(int fd, struct moot_slice bytes)
     return true;
 }
 
-/* False when nothing more is to be written. */
-static bool write_chunk(struct recorder *recorder, struct moot_slice records)
+/* Packs records as the file's next chunk. */
+static struct moot_slice pack(struct recorder *recorder, struct moot_slice records)
 {
     moot_buffer_reset(&recorder->packed, SPARE_BYTES);
     moot_replay_chunk(recorder->chunks, records, &recorder->packed);
-    struct moot_slice bytes = moot_buffer_slice(&recorder->packed);
+    return moot_buffer_slice(&recorder->packed);
+}
+
+/* False: the disk refuses, and will not be asked again. */
+static bool write_packed(struct recorder *recorder, struct moot_slice bytes)
+{
     if (!write_all(recorder->fd, bytes)) {
         host__say(MOOT_LOG_WARN, "recording ends: %s cannot be written: %s", recorder->path,
                   strerror(errno));
+        atomic_store(&recorder->opened_bytes, UINT64_MAX);
+        atomic_store(&recorder->failed, true);
         return false;
     }
     recorder->chunks++;
-    recorder->written += bytes.size;
+    atomic_fetch_add(&recorder->written, bytes.size);
     return true;
 }
 
@@ -70,23 +81,58 @@ static void write_end(struct recorder *recorder, enum moot_replay_end end)
     struct moot_buffer records;
     moot_buffer_init(&records);
     moot_replay_encode(&(struct moot_replay_record){.kind = MOOT_REPLAY_END, .end = end}, &records);
-    (void)write_chunk(recorder, moot_buffer_slice(&records));
+    (void)write_packed(recorder, pack(recorder, moot_buffer_slice(&records)));
     moot_buffer_deinit(&records);
+    atomic_store(&recorder->failed, true);
 }
 
-static void write_one(struct recorder *recorder, struct moot_slice records)
+/* What a brain reads at its start is worth little of what was recorded before. */
+static bool is_too_long(struct recorder *recorder, uint64_t bytes)
+{
+    bool opening = !recorder->once && atomic_load(&recorder->opened_bytes) == UINT64_MAX;
+    return opening && bytes > recorder->limit / 4;
+}
+
+/* For so many bytes more, and the mark: the oldest files go for them. */
+static bool make_room(struct recorder *recorder, uint64_t bytes)
+{
+    uint64_t mine = atomic_load(&recorder->written) + bytes + END_BYTES;
+    if (is_too_long(recorder, mine)) {
+        atomic_store(&recorder->in_vain, true);
+        return false;
+    }
+    while (recorder->folder.bytes + mine > recorder->limit) {
+        if (recorder->once || !recorder_folder__remove_oldest(&recorder->folder, true)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void say_limit(struct recorder *recorder)
+{
+    const char *why = "its folder has reached its limit (--record-mb): the next file begins when "
+                      "this node can be opened again";
+    if (recorder->once) {
+        why = "its folder has reached its limit (--record-mb)";
+    } else if (atomic_load(&recorder->in_vain)) {
+        why = "this node reads much at its start: the recording begins when it has been opened "
+              "again";
+    }
+    host__say(MOOT_LOG_WARN, "recording ends: %s", why);
+}
+
+static void write_one(struct recorder *recorder, const struct recorder_chunk *chunk)
 {
     if (atomic_load(&recorder->failed)) {
         return;
     }
-    if (!write_chunk(recorder, records)) {
-        atomic_store(&recorder->failed, true);
-    } else if (recorder->written >= recorder->limit) {
-        host__say(MOOT_LOG_WARN,
-                  "recording ends: its folder has reached its limit (--record-mb); %s stays",
-                  recorder->path);
+    struct moot_slice bytes = pack(recorder, moot_buffer_slice(&chunk->records));
+    if (!make_room(recorder, bytes.size)) {
+        say_limit(recorder);
         write_end(recorder, MOOT_REPLAY_LIMIT);
-        atomic_store(&recorder->failed, true);
+    } else if (write_packed(recorder, bytes) && chunk->opened) {
+        atomic_store(&recorder->opened_bytes, atomic_load(&recorder->written));
     }
 }
 
@@ -94,27 +140,32 @@ static void *write_thread(void *argument)
 {
     struct recorder *recorder = argument;
     pthread_mutex_lock(&recorder->mutex);
-    while (recorder->first != NULL || !recorder->closing) {
+    for (;;) {
         struct recorder_chunk *chunk = recorder->first;
-        if (chunk == NULL) {
+        bool ends = recorder->finish || recorder->closing;
+        if (chunk != NULL) {
+            pthread_mutex_unlock(&recorder->mutex);
+            write_one(recorder, chunk);
+            pthread_mutex_lock(&recorder->mutex);
+            recorder->first = chunk->next;
+            recorder->waiting_bytes -= chunk->records.size;
+            moot_buffer_reset(&chunk->records, SPARE_BYTES);
+            chunk->next = recorder->spare;
+            recorder->spare = chunk;
+            pthread_cond_signal(&recorder->done);
+        } else if (ends && !atomic_load(&recorder->failed)) {
+            pthread_mutex_unlock(&recorder->mutex);
+            write_end(recorder, recorder->end);
+            pthread_mutex_lock(&recorder->mutex);
+            pthread_cond_signal(&recorder->done);
+        } else if (recorder->closing) {
+            break;
+        } else {
             atomic_store(&recorder->idle, true);
             pthread_cond_wait(&recorder->work, &recorder->mutex);
-            continue;
         }
-        pthread_mutex_unlock(&recorder->mutex);
-        write_one(recorder, moot_buffer_slice(&chunk->records));
-        pthread_mutex_lock(&recorder->mutex);
-        recorder->first = chunk->next;
-        recorder->waiting_bytes -= chunk->records.size;
-        moot_buffer_reset(&chunk->records, SPARE_BYTES);
-        chunk->next = recorder->spare;
-        recorder->spare = chunk;
-        pthread_cond_signal(&recorder->done);
     }
     pthread_mutex_unlock(&recorder->mutex);
-    if (!atomic_load(&recorder->failed)) {
-        write_end(recorder, recorder->end);
-    }
     atomic_store(&recorder->idle, true);
     return NULL;
 }
@@ -148,7 +199,7 @@ bool recorder__is_on(struct recorder *recorder)
 static void give_up(struct recorder *recorder)
 {
     recorder->end = MOOT_REPLAY_BEHIND;
-    recorder->closing = true;
+    recorder->finish = true;
     pthread_cond_signal(&recorder->work);
     chunk_free(recorder->filling);
     recorder->filling = NULL;
@@ -191,6 +242,7 @@ static void hand_over(struct recorder *recorder)
     if (fits) {
         recorder->filling = recorder->filling == NULL ? chunk_make() : recorder->filling;
         recorder->filling->next = NULL;
+        recorder->filling->opened = false;
         recorder->whole_bytes = 0;
     }
 }
@@ -210,6 +262,7 @@ void recorder__turn(void *context, struct moot_node *node, const struct moot_inp
 {
     struct recorder *recorder = context;
     recorder->turns++;
+    recorder->now_ns = now.instant.ns;
     if (recorder__is_on(recorder)) {
         if (recorder->filling->records.size == 0) {
             recorder->filling_since_ns = now.instant.ns;
@@ -249,6 +302,7 @@ int recorder__open_node(struct recorder *recorder, const struct moot_node_option
         moot_identity_encode(options->format, &format);
     }
     recorder->opening = true;
+    recorder->now_ns = recorder->began_ns = options->now.instant.ns;
     if (recorder__is_on(recorder)) {
         recorder__put(recorder, &(struct moot_replay_record){
                                     .kind = MOOT_REPLAY_OPEN,
@@ -277,6 +331,7 @@ int recorder__open_node(struct recorder *recorder, const struct moot_node_option
                       &(struct moot_replay_record){
                           .kind = MOOT_REPLAY_OPENED,
                           .opened = {status, status == 0 ? moot_node_incarnation(*out) : 0}});
+        recorder->filling->opened = status == 0;
         hand_over(recorder);
     }
     recorder->opening = false;
@@ -339,74 +394,87 @@ uint64_t recorder__program(void)
     return hash;
 }
 
-/* What the folder's recordings take already, and the number after the last. */
-static uint64_t look_into(const char *dir, unsigned *next)
+/* The loop's thread, when the other one sleeps or is not there yet. */
+static bool begin_file(struct recorder *recorder, char *why, size_t why_size)
 {
-    uint64_t bytes = 0;
-    *next = 1;
-    DIR *folder = opendir(dir);
-    for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
-        unsigned number;
-        int end = 0;
-        struct stat stat;
-        if (sscanf(entry->d_name, "%6u" FILE_SUFFIX "%n", &number, &end) == 1 && end > 0 &&
-            entry->d_name[end] == '\0' && fstatat(dirfd(folder), entry->d_name, &stat, 0) == 0) {
-            bytes += (uint64_t)stat.st_size;
-            *next = number >= *next ? number + 1 : *next;
-        }
+    recorder->fd = recorder_folder__next(&recorder->folder, recorder->path, why, why_size);
+    if (recorder->fd < 0) {
+        return false;
     }
-    if (folder != NULL) {
-        closedir(folder);
-    }
-    return bytes;
+    moot_buffer_reset(&recorder->packed, SPARE_BYTES);
+    moot_replay_file_header(&recorder->packed);
+    (void)write_all(recorder->fd, moot_buffer_slice(&recorder->packed)); /* Else a chunk fails. */
+    atomic_store(&recorder->written, recorder->packed.size);
+    atomic_store(&recorder->opened_bytes, UINT64_MAX);
+    atomic_store(&recorder->failed, false);
+    atomic_store(&recorder->in_vain, false);
+    recorder->chunks = recorder->turns = 0;
+    recorder->finish = false;
+    recorder->end = MOOT_REPLAY_STOPPED;
+    /* Not all nodes of a cluster at once, though all record as much. */
+    uint32_t random = 0;
+    ssize_t got = getrandom(&random, sizeof(random), 0);
+    MOOT_ASSERT(got == sizeof(random));
+    uint64_t eighth = recorder->limit / 8, some = recorder->span.ns / 8;
+    recorder->due_bytes = 3 * eighth - eighth / 2 / 256 * (random & 255);
+    recorder->due_ns =
+        recorder->span.ns == 0 ? UINT64_MAX : recorder->span.ns + some / 256 * (random >> 8 & 255);
+    host__say(MOOT_LOG_INFO, "recording to %s: what clients send is in it", recorder->path);
+    return true;
 }
 
-static int open_file(struct recorder *recorder, const char *dir, char *why, size_t why_size)
+/* Bytes are taken from the oldest files when they are needed (make_room). */
+static void forget_files(struct recorder *recorder, bool has_span)
 {
-    unsigned next;
-    char name[64];
-    if (host__make_folder(dir, 0700) != 0) {
-        snprintf(why, why_size, "the folder %s for recordings cannot be made: %s", dir,
-                 strerror(errno));
-        return -1;
+    struct recorder_folder *folder = &recorder->folder;
+    while (folder->files > 1 && (has_span || folder->files >= MOOT_REPLAY_FILES_MAX)) {
+        if (!recorder_folder__remove_oldest(folder, false)) {
+            return;
+        }
     }
-    recorder->written = look_into(dir, &next);
-    if (next > MOOT_REPLAY_FILES_MAX || recorder->written >= recorder->limit) {
+}
+
+static bool open_folder(struct recorder *recorder, const char *dir, char *why, size_t why_size)
+{
+    struct recorder_folder *folder = &recorder->folder;
+    if (!recorder_folder__open(folder, dir, why, why_size)) {
+        return false;
+    }
+    if (recorder->once &&
+        (folder->files >= MOOT_REPLAY_FILES_MAX || folder->bytes >= recorder->limit)) {
         snprintf(why, why_size,
                  "the recordings in %s have reached their limit (--record-mb, or %d files): move "
                  "them away, or record to another folder",
                  dir, MOOT_REPLAY_FILES_MAX);
-        return -1;
+        recorder_folder__close(folder);
+        return false;
     }
-    snprintf(name, sizeof(name), "%06u" FILE_SUFFIX, next);
-    int fd = -1;
-    if (host__path(recorder->path, dir, name)) {
-        fd = open(recorder->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (!recorder->once) {
+        forget_files(recorder, false);
     }
-    if (fd < 0) {
-        snprintf(why, why_size, "the recording %s/%s cannot be made: %s", dir, name,
-                 strerror(errno));
+    if (!begin_file(recorder, why, why_size)) {
+        recorder_folder__close(folder);
+        return false;
     }
-    return fd;
+    return true;
 }
 
-struct recorder *recorder__open(const char *dir, uint64_t limit_bytes, char *why, size_t why_size)
+struct recorder *recorder__open(const struct recorder_options *options, char *why, size_t why_size)
 {
     struct recorder *recorder = moot_alloc_zero(sizeof(*recorder));
-    recorder->limit = limit_bytes;
-    recorder->fd = open_file(recorder, dir, why, why_size);
-    if (recorder->fd < 0) {
+    recorder->limit = options->limit_bytes;
+    recorder->span = options->span;
+    recorder->once = options->once;
+    moot_buffer_init(&recorder->packed);
+    if (!open_folder(recorder, options->dir, why, why_size)) {
+        moot_buffer_deinit(&recorder->packed);
         moot_free(recorder);
         return NULL;
     }
-    moot_buffer_init(&recorder->packed);
-    moot_replay_file_header(&recorder->packed);
-    (void)write_all(recorder->fd, moot_buffer_slice(&recorder->packed)); /* Else a chunk fails. */
     recorder->program = recorder__program();
     recorder->filling = chunk_make();
     recorder->filling_since_ns = now_ns();
     recorder->owner = pthread_self();
-    recorder->end = MOOT_REPLAY_STOPPED;
     pthread_mutex_init(&recorder->mutex, NULL);
     pthread_cond_init(&recorder->work, NULL);
     pthread_cond_init(&recorder->done, NULL);
@@ -414,8 +482,56 @@ struct recorder *recorder__open(const char *dir, uint64_t limit_bytes, char *why
     MOOT_ASSERT(failed == 0);
     dying = recorder;
     signal(SIGABRT, on_abort);
-    host__say(MOOT_LOG_INFO, "recording to %s: what clients send is in it", recorder->path);
     return recorder;
+}
+
+bool recorder__wants_next(struct recorder *recorder)
+{
+    uint64_t opened = atomic_load(&recorder->opened_bytes);
+    uint64_t age_ns = recorder->now_ns - recorder->began_ns;
+    bool in_vain = atomic_load(&recorder->in_vain);
+    if (recorder->once || (opened == UINT64_MAX && !in_vain) || age_ns < LEAST_NS) {
+        return false; /* The disk refuses; or nothing is known yet. */
+    }
+    if (!recorder__is_on(recorder)) { /* A second start reads less, if all goes well. */
+        return age_ns >= AFTER_GAP_NS || (in_vain && !recorder->twice_in_vain);
+    }
+    uint64_t due = moot_max_u64(recorder->due_bytes, opened + recorder->due_bytes / 4);
+    return atomic_load(&recorder->written) >= due || age_ns >= recorder->due_ns;
+}
+
+void recorder__next(struct recorder *recorder)
+{
+    char why[512];
+    recorder->opening = true; /* Nobody is served: rather wait for the disk than end here. */
+    hand_over(recorder);
+    recorder->opening = false;
+    pthread_mutex_lock(&recorder->mutex);
+    recorder->end = recorder->finish ? recorder->end : MOOT_REPLAY_NEXT;
+    recorder->finish = true;
+    pthread_cond_signal(&recorder->work);
+    while (recorder->first != NULL || !atomic_load(&recorder->failed)) {
+        pthread_cond_wait(&recorder->done, &recorder->mutex);
+    }
+    close(recorder->fd);
+    recorder->twice_in_vain = atomic_load(&recorder->in_vain);
+    if (recorder->twice_in_vain) {
+        unlink(recorder->path); /* It has no turn. */
+    } else {
+        recorder_folder__add(&recorder->folder, atomic_load(&recorder->written));
+    }
+    /* The last one alone is as long as was asked for. */
+    forget_files(recorder, recorder->span.ns > 0 &&
+                               recorder->now_ns - recorder->began_ns >= recorder->span.ns);
+    bool begun = begin_file(recorder, why, sizeof(why));
+    pthread_mutex_unlock(&recorder->mutex);
+    if (!begun) {
+        atomic_store(&recorder->opened_bytes, UINT64_MAX); /* And no further try. */
+        host__say(MOOT_LOG_WARN, "recording ends: %s", why);
+        (void)recorder__is_on(recorder); /* Lets go of the chunk. */
+    } else if (recorder->filling == NULL) {
+        recorder->filling = chunk_make();
+    }
 }
 
 void recorder__close(struct recorder *recorder)
@@ -427,7 +543,10 @@ void recorder__close(struct recorder *recorder)
     pthread_cond_signal(&recorder->work);
     pthread_mutex_unlock(&recorder->mutex);
     pthread_join(recorder->thread, NULL);
-    close(recorder->fd);
+    if (recorder->fd >= 0) {
+        close(recorder->fd);
+    }
+    recorder_folder__close(&recorder->folder);
     if (recorder->filling != NULL) {
         chunk_free(recorder->filling);
     }

@@ -42,6 +42,7 @@ struct moot_server {
     struct moot_disk_posix *disk;
     struct moot_store *store;
     struct moot_node *node;
+    struct moot_identity identity; /* The node's: it outlives the brain. */
     struct recorder *recorder;
 };
 
@@ -371,9 +372,14 @@ static int open_recorder(struct moot_server *server, char why[MOOT_WHY_BYTES])
 {
     const struct moot_server_options *options = &server->options;
     if (options->record_dir != NULL && server->recorder == NULL) {
-        uint64_t limit = options->record_bytes != 0 ? options->record_bytes
-                                                    : (uint64_t)MOOT_RECORD_MB * 1024 * 1024;
-        server->recorder = recorder__open(options->record_dir, limit, why, MOOT_WHY_BYTES);
+        const struct recorder_options record = {
+            .dir = options->record_dir,
+            .limit_bytes = options->record_bytes != 0 ? options->record_bytes
+                                                      : (uint64_t)MOOT_RECORD_MB * 1024 * 1024,
+            .span = {options->record_minutes * 60 * MOOT_SEC_NS},
+            .once = options->record_once,
+        };
+        server->recorder = recorder__open(&record, why, MOOT_WHY_BYTES);
         return server->recorder != NULL ? MOOT_OK : MOOT_FAIL(MOOT_EIO);
     }
     return MOOT_OK;
@@ -440,10 +446,48 @@ static void write_number(const struct moot_server *server, const char *name, lon
     }
 }
 
+static bool wants_reopen(void *context)
+{
+    const struct moot_server *server = context;
+    return recorder__wants_next(server->recorder);
+}
+
+/* As when the process ends and comes back. The store stays open, but is flushed: what it says to a
+ * brain that opens, that takes for durable, and lets the journal forget. */
+static struct moot_node *reopen(void *context, uint64_t *incarnation)
+{
+    struct moot_server *server = context;
+    char why[MOOT_WHY_BYTES] = "the store could not be flushed";
+    uint64_t began_ns = uv_hrtime();
+    struct moot_disk *disk = moot_disk_posix_disk(server->disk);
+    char spare[32];
+    while (moot_node_take_spare(server->node, spare)) {
+        (void)disk->ops->remove(disk, spare); /* If it stays, it is read and found to be one. */
+    }
+    moot_node_close(server->node);
+    server->node = NULL;
+    server->store->ops->ingest_abort(server->store);
+    int status = server->store->ops->flush(server->store);
+    if (status == MOOT_OK) {
+        recorder__next(server->recorder);
+        status = open_node(server, NULL, why);
+    }
+    if (status != MOOT_OK) {
+        host__die("the node could not be opened again, for the next recording: %s: %s",
+                  moot_status_text(status), why);
+    }
+    *incarnation = moot_node_incarnation(server->node);
+    host__say(MOOT_LOG_INFO, "opened again within %u ms, as incarnation %llu",
+              (unsigned)((uv_hrtime() - began_ns) / MOOT_MSEC_NS),
+              (unsigned long long)*incarnation);
+    return server->node;
+}
+
 int moot_server_run(struct moot_server *server)
 {
     MOOT_ASSERT(server->node != NULL);
-    const struct moot_identity *identity = moot_node_identity(server->node);
+    server->identity = *moot_node_identity(server->node);
+    const struct moot_identity *identity = &server->identity;
     struct moot_loop_options options = {
         .node = server->node,
         .disk = moot_disk_posix_disk(server->disk),
@@ -459,6 +503,11 @@ int moot_server_run(struct moot_server *server)
         .turn = server->recorder != NULL ? recorder__turn : NULL,
         .turn_context = server->recorder,
     };
+    if (server->recorder != NULL && !server->options.record_once) {
+        options.reopen.context = server;
+        options.reopen.wanted = wants_reopen;
+        options.reopen.perform = reopen;
+    }
     server->client_fd = server->peer_fd = -1; /* The loop closes them. */
     host__say(MOOT_LOG_INFO,
               "moot " MOOT_VERSION ": node %u, clients at %s, peers at %s, data in %s",

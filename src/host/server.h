@@ -28,8 +28,10 @@ struct moot_server_options {
     uint64_t store_cache_bytes;         /* 0: from limits.h */
     uint64_t election_ms, heartbeat_ms; /* 0: from limits.h */
     bool raft_trace;
-    const char *record_dir; /* NULL: no flight recorder (host/recorder.h). */
-    uint64_t record_bytes;  /* Of all recordings there; 0: from limits.h */
+    const char *record_dir;  /* NULL: no flight recorder (host/recorder.h). */
+    uint64_t record_bytes;   /* Of all recordings there; 0: from limits.h */
+    uint64_t record_minutes; /* Of one file; 0: as its bytes reach. */
+    bool record_once;        /* No ring: until the limit is reached. */
 };
 
 struct moot_server; /* opaque */

@@ -43,6 +43,7 @@ static const char *const EFFECTS[MOOT_EFFECT_KINDS] = {
     [MOOT_EFFECT_CLIENT_CLOSE] = "client closes",
     [MOOT_EFFECT_LOG] = "log lines",
     [MOOT_EFFECT_STOP] = "stops",
+    [MOOT_EFFECT_CLIENT_KEEP] = "clients kept",
 };
 
 __attribute__((format(printf, 2, 3))) static void differs(struct player *player, const char *format,
@@ -125,9 +126,11 @@ static int disk_read(struct moot_disk *disk, const char *name, uint64_t offset, 
     struct player *player = player_of(disk);
     struct moot_replay_answer got =
         answer(player, MOOT_REPLAY_DISK_READ, replay_ask_file(name, offset, size));
-    must_have(player, got.a.size == (got.status == 0 ? size : 0));
-    if (got.status == 0) {
+    must_have(player, got.a.size == 0 || (got.status == 0 && got.a.size == size));
+    if (got.a.size > 0) {
         memcpy(out, got.a.data, size);
+    } else if (got.status == 0) {
+        memset(out, 0, size);
     }
     return got.status;
 }

@@ -373,6 +373,7 @@ static uint64_t mix_effect(uint64_t hash, const struct moot_effect *effect)
     case MOOT_EFFECT_PEER:
         return moot_hash64(effect->peer.address, moot_hash_mix(hash, effect->peer.node));
     case MOOT_EFFECT_REPLY:
+    case MOOT_EFFECT_CLIENT_KEEP:
         return moot_hash64(effect->client.bytes, moot_hash_mix(hash, effect->client.connection));
     case MOOT_EFFECT_CLIENT_PAUSE:
         hash = moot_hash_mix(hash, effect->client.on);

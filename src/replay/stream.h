@@ -9,7 +9,8 @@
  * Records, in order of time:
  *   OPEN     options of moot_node_open: the life begins
  *   ANSWER   what a disk, a store or the MAC answered to the brain, in the order it asked. What the
- *            store says depends on RocksDB's cache, so it is an input like any other.
+ *            store says depends on RocksDB's cache, so it is an input like any other. A disk's read
+ *            without bytes that went well gave zeros.
  *   OPENED   what moot_node_open returned
  *   TURN     number, time, inputs; then the ANSWERs within it; then
  *   EFFECTS  digests of the turn's effects, to compare with
@@ -17,7 +18,8 @@
  *
  * Layout of a file: a header, then chunks; each has a checksum of its header and one of its body,
  * and a body of whole records, which may be compressed (LZ4). Each chunk carries its number: none
- * can be missing unseen. One file is one life of a process.
+ * can be missing unseen. One file is one life of a brain: a process may have several
+ * (host/recorder.h).
  *
  * A file that stops without END is that of a killed process, or was cut: the reader says where. */
 #ifndef MOOT_REPLAY_STREAM_H
@@ -105,7 +107,8 @@ bool moot_replay_is_trace(const struct moot_effect *effect);
     X(STOPPED, "the server stopped")                                                               \
     X(LIMIT, "the recording had reached its limit")                                                \
     X(BEHIND, "the recorder could not keep up, and let the server go on")                          \
-    X(DIED, "the server ended itself: see its last line")
+    X(DIED, "the server ended itself: see its last line")                                          \
+    X(NEXT, "the node was opened again, and the next file goes on")
 enum moot_replay_end {
 #define X(name, text) MOOT_REPLAY_##name,
     MOOT_REPLAY_ENDS(X)

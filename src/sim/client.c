@@ -236,6 +236,7 @@ void sim__connection_open(struct sim_world *world, struct sim_machine *machine, 
     struct sim_connection *made = &machine->connections[machine->connection_count++];
     *made = (struct sim_connection){.id = id};
     moot_buffer_init(&made->backlog);
+    moot_buffer_init(&made->kept);
     sim__input(world, machine, MOOT_INPUT_CLIENT_OPENED, MOOT_SLICE_LITERAL("127.0.0.1:5000"))
         ->connection = id;
 }
@@ -245,6 +246,7 @@ static void closed(struct sim_world *world, struct sim_machine *machine,
 {
     uint64_t id = connection->id;
     moot_buffer_deinit(&connection->backlog);
+    moot_buffer_deinit(&connection->kept);
     *connection = machine->connections[--machine->connection_count];
     sim__input(world, machine, MOOT_INPUT_CLIENT_CLOSED, NO_BYTES)->connection = id;
 }
@@ -326,6 +328,44 @@ void sim__client_pause(struct sim_world *world, struct sim_machine *machine,
     }
 }
 
+void sim__client_keep(struct sim_world *world, struct sim_machine *machine,
+                      const struct moot_effect *effect)
+{
+    sim__note_bytes(world, effect->client.bytes);
+    struct sim_connection *connection = find_connection(machine, effect->client.connection);
+    if (connection != NULL) {
+        moot_buffer_reset(&connection->kept, 4096);
+        moot_buffer_append_slice(&connection->kept, effect->client.bytes);
+    }
+}
+
+/* What was on its way, or in the kernel, comes to the fresh brain. */
+void sim__connections_kept(struct sim_world *world, struct sim_machine *machine)
+{
+    for (size_t i = machine->connection_count; i-- > 0;) {
+        struct sim_connection *connection = &machine->connections[i];
+        if (connection->kept.size == 0) {
+            to_client(world, connection->id, NULL, sim__around(world, 200));
+            closed(world, machine, connection);
+            continue;
+        }
+        struct sim_client *client = sim__client_of(world, connection->id);
+        if (!sim__is_guest(connection->id) && client != NULL) {
+            client->machine_epoch = machine->epoch;
+        }
+        sim__input(world, machine, MOOT_INPUT_CLIENT_KEPT, moot_buffer_slice(&connection->kept))
+            ->connection = connection->id;
+        moot_buffer_reset(&connection->kept, 4096);
+        connection->paused = false;
+        if (connection->backlog.size > 0) {
+            sim__input(world, machine, MOOT_INPUT_CLIENT_BYTES,
+                       moot_buffer_slice(&connection->backlog))
+                ->connection = connection->id;
+            moot_buffer_reset(&connection->backlog, 4096);
+        }
+    }
+}
+
 void sim__client_close(struct sim_world *world, struct sim_machine *machine,
                        const struct moot_effect *effect)
 {
@@ -361,6 +401,7 @@ void sim__connections_drop(struct sim_world *world, struct sim_machine *machine,
 {
     for (size_t i = 0; i < machine->connection_count; i++) {
         moot_buffer_deinit(&machine->connections[i].backlog);
+        moot_buffer_deinit(&machine->connections[i].kept);
         if (!is_quiet) { /* Else the client's patience ends. */
             to_client(world, machine->connections[i].id, NULL, sim__around(world, 200));
         }

@@ -448,6 +448,13 @@ static void do_stop(struct sim_world *world, struct sim_machine *machine,
                        (const char *)effect->log.text.data);
         return;
     }
+    if (machine->reopening && !machine->stopping) {
+        sim__count(world, SIM_FAULT_REOPEN);
+        if (!sim__machine_reopen(world, machine)) {
+            end(world, machine);
+        }
+        return;
+    }
     sim__count(world, SIM_FAULT_STOP);
     end(world, machine);
 }
@@ -471,14 +478,16 @@ static const perform_effect PERFORMERS[MOOT_EFFECT_KINDS] = {
     [MOOT_EFFECT_CLIENT_CLOSE] = sim__client_close,
     [MOOT_EFFECT_LOG] = do_log,
     [MOOT_EFFECT_STOP] = do_stop,
+    [MOOT_EFFECT_CLIENT_KEEP] = sim__client_keep,
 };
 
 void sim__perform(struct sim_world *world, struct sim_machine *machine,
                   const struct moot_effect *effects, size_t count)
 {
     static const char *const names[MOOT_EFFECT_KINDS] = {
-        "journal",   "store-write", "flush", "fetch", "pin",   "unpin", "pin-read", "ingest",
-        "long-read", "send",        "peer",  "reply", "pause", "close", "log",      "stop"};
+        "journal",  "store-write", "flush",     "fetch", "pin",  "unpin",
+        "pin-read", "ingest",      "long-read", "send",  "peer", "reply",
+        "pause",    "close",       "log",       "stop",  "keep"};
     uint64_t epoch = machine->epoch;
     for (size_t i = 0; i < count && machine->epoch == epoch; i++) {
         const struct moot_effect *effect = &effects[i];

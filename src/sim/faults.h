@@ -25,6 +25,8 @@
     X(CRASH_LEADER, "crash-leader", STRIKES, 1, 1, 8, "the same to a leader")                      \
     X(POWER, "power", STRIKES, 2, 1, 2, "all processes die at once")                               \
     X(STOP, "stop", STRIKES, 1, 1, 8, "a process is asked to end, and starts again")               \
+    X(REOPEN, "reopen", STRIKES, 2, 1, 8,                                                          \
+      "a brain is exchanged for a fresh one beneath its clients, as for a recording")              \
     X(PAUSE, "pause", STRIKES, 1, 1, 8, "a process stands still for a while, then goes on")        \
     X(PARTITION, "partition", STRIKES, 1, 1, 8, "two sides that do not reach each other")          \
     X(ISOLATE_LEADER, "isolate-leader", STRIKES, 1, 1, 8, "a leader reaches nobody")               \

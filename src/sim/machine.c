@@ -82,6 +82,7 @@ void sim__machine_free(struct sim_machine *machine)
     sim__jobs_drop(machine);
     for (size_t i = 0; i < machine->connection_count; i++) {
         moot_buffer_deinit(&machine->connections[i].backlog);
+        moot_buffer_deinit(&machine->connections[i].kept);
     }
     machine->store->ops->close(machine->store);
     moot_disk_sim_free(machine->disk);
@@ -146,12 +147,10 @@ void sim__machine_start_later(struct sim_world *world, const struct sim_machine 
         (struct sim_event){.kind = SIM_START, .machine = machine->slot, .epoch = machine->epoch});
 }
 
-void sim__machine_start(struct sim_world *world, struct sim_machine *machine)
+static struct moot_node_options options_of(struct sim_world *world, struct sim_machine *machine)
 {
     const struct sim_swarm *swarm = &world->swarm;
-    MOOT_ASSERT(!machine->running && machine->id != 0);
-    set_clock(world, machine);
-    struct moot_node_options options = {
+    return (struct moot_node_options){
         .disk = moot_disk_sim_disk(machine->disk),
         .store = machine->store,
         .format = machine->starts == 0 || sim__one_in(world, 2) ? &machine->identity : NULL,
@@ -172,6 +171,32 @@ void sim__machine_start(struct sim_world *world, struct sim_machine *machine)
         .log_memory_bytes = swarm->log_memory_bytes,
         .read_elements = swarm->read_elements,
         .long_read_one_in = swarm->long_read_one_in};
+}
+
+/* A brain has been opened: what was known of the one before is void. */
+static void begin_life(struct sim_world *world, struct sim_machine *machine)
+{
+    machine->starts++;
+    machine->epoch++;
+    machine->running = true;
+    machine->doomed = machine->stopping = machine->reopening = false;
+    machine->steps_aside = machine->store_lost = false;
+    machine->journal_last = machine->journal_durable = 0;
+    machine->busy_until = machine->paused_until = machine->disk_free_at = world->now;
+    world->result->counts.restarts += machine->starts > 1;
+    sim__trace(world, "m%u starts as node %u, incarnation %llu", machine->slot, machine->id,
+               (unsigned long long)moot_node_incarnation(machine->node));
+    sim__record_start(world, machine);
+    sim__check_opened(world, machine);
+    sim__check_forget(machine);
+    sim__machine_came(world, machine);
+}
+
+void sim__machine_start(struct sim_world *world, struct sim_machine *machine)
+{
+    MOOT_ASSERT(!machine->running && machine->id != 0);
+    set_clock(world, machine);
+    struct moot_node_options options = options_of(world, machine);
     char why[256] = "";
     bool dies = sim__one_in(world, sim__level(world, SIM_FAULT_CRASH_OPEN));
     if (dies) {
@@ -186,24 +211,53 @@ void sim__machine_start(struct sim_world *world, struct sim_machine *machine)
         did_not_start(world, machine, status, why);
         return;
     }
-    machine->starts++;
-    machine->epoch++;
-    machine->running = true;
-    machine->doomed = machine->sync_fails = machine->store_fails = machine->store_rots = false;
+    machine->sync_fails = machine->store_fails = machine->store_rots = false;
     machine->write_fails = false;
-    machine->steps_aside = machine->store_lost = false;
-    machine->journal_last = machine->journal_durable = 0;
-    machine->busy_until = machine->paused_until = machine->disk_free_at = world->now;
     machine->disk_stalled_until = 0;
-    world->result->counts.restarts += machine->starts > 1;
-    sim__trace(world, "m%u starts as node %u, incarnation %llu", machine->slot, machine->id,
-               (unsigned long long)moot_node_incarnation(machine->node));
-    sim__record_start(world, machine);
-    sim__check_opened(world, machine);
-    sim__check_forget(machine);
-    sim__machine_came(world, machine);
+    begin_life(world, machine);
     sim__connections_reset(world, machine);
     sim__input(world, machine, MOOT_INPUT_TICK, (struct moot_slice){NULL, 0});
+}
+
+bool sim__machine_reopen(struct sim_world *world, struct sim_machine *machine)
+{
+    char spare[32], why[256] = "";
+    bool fails = machine->sync_fails || machine->store_fails || machine->write_fails ||
+                 machine->disk_dead_until > world->now || machine->store_dead_until > world->now ||
+                 machine->disk_stalled_until > world->now || machine->full_until > world->now;
+    if (fails || machine->store->ops->flush(machine->store) != 0) {
+        return false;
+    }
+    sim__trace(world, "m%u gets a fresh brain", machine->slot);
+    sim__record_gone(world, machine, false);
+    for (size_t i = 0; i < machine->flight_count; i++) { /* The journal's thread ends its work. */
+        moot_disk_sim_complete(machine->disk, machine->flights[i].flight);
+    }
+    while (moot_node_take_spare(machine->node, spare)) {
+        struct moot_disk *disk = moot_disk_sim_disk(machine->disk);
+        (void)disk->ops->remove(disk, spare);
+    }
+    moot_node_close(machine->node);
+    machine->node = NULL;
+    machine->input_count = 0;
+    machine->turn_is_due = false;
+    moot_arena_reset(&machine->arena);
+    sim__jobs_drop(machine);
+    machine->store->ops->ingest_abort(machine->store);
+    sim__machine_gone(world, machine, false);
+    struct moot_node_options options = options_of(world, machine);
+    int status = moot_node_open(&options, &machine->node, why);
+    if (status != 0) {
+        machine->running = false;
+        machine->epoch++;
+        sim__connections_drop(world, machine, false);
+        did_not_start(world, machine, status, why);
+        return true;
+    }
+    begin_life(world, machine);
+    sim__connections_kept(world, machine);
+    sim__input(world, machine, MOOT_INPUT_TICK, (struct moot_slice){NULL, 0});
+    return true;
 }
 
 void sim__machine_crash(struct sim_world *world, struct sim_machine *machine, bool is_quiet)
@@ -296,9 +350,9 @@ void sim__machine_tick(struct sim_world *world, struct sim_machine *machine)
 static void note_inputs(struct sim_world *world, const struct sim_machine *machine)
 {
     static const char *const names[MOOT_INPUT_KINDS] = {
-        "tick",    "opened",    "bytes",     "ended",   "sent",    "closed",
-        "peer-up", "peer-down", "message",   "durable", "fetched", "flushed",
-        "chunk",   "ingested",  "long-read", "space",   "health",  "stop"};
+        "tick",      "opened",  "bytes",   "ended",   "sent",    "closed", "peer-up",
+        "peer-down", "message", "durable", "fetched", "flushed", "chunk",  "ingested",
+        "long-read", "space",   "health",  "stop",    "reopen",  "kept"};
     sim__note(world, world->now);
     sim__note(world, machine->slot);
     for (size_t i = 0; i < machine->input_count; i++) {

@@ -419,7 +419,11 @@ static void strike_machine(struct sim_world *world, enum sim_fault fault,
         machine->disk_slow_until = world->now + how_long(world);
         sim__record_fault(world, "slow disk", machine->slot, 1U << machine->slot, 0,
                           machine->disk_slow_until, "%s", "");
+    } else if (fault == SIM_FAULT_REOPEN && !machine->doomed && !machine->stopping) {
+        machine->reopening = true;
+        sim__input(world, machine, MOOT_INPUT_REOPEN, (struct moot_slice){NULL, 0});
     } else if (fault == SIM_FAULT_STOP && !machine->doomed) {
+        machine->stopping = true;
         sim__input(world, machine, MOOT_INPUT_STOP, (struct moot_slice){NULL, 0});
     } else if (fault == SIM_FAULT_CRASH) {
         crash(world, fault, machine);

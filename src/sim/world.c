@@ -277,7 +277,9 @@ static void on_machine(struct sim_world *world, const struct sim_event *event)
         }
         return;
     }
-    if (!machine->running || machine->epoch != event->epoch) {
+    /* Connections have numbers of their own, and may outlive a brain. */
+    bool by_connection = event->kind == SIM_TO_NODE || event->kind == SIM_READS;
+    if (!machine->running || (machine->epoch != event->epoch && !by_connection)) {
         return;
     }
     switch (event->kind) {

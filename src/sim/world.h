@@ -72,6 +72,7 @@ struct sim_connection { /* As the node's kernel sees it. */
     uint64_t id;
     bool paused;
     struct moot_buffer backlog;
+    struct moot_buffer kept; /* What the next brain is to know of it; empty: nothing. */
 };
 enum {
     SIM_PINS_MAX = 64,
@@ -125,6 +126,8 @@ struct sim_machine {
     uint64_t idle_since;
     uint32_t idle_ticks; /* Turns without anything to do since then. */
     bool doomed;         /* Dies within its next turn. */
+    bool stopping;       /* It was asked to end, */
+    bool reopening;      /* or for a moment in which its brain can be exchanged. */
     bool damaged;        /* Its journal is known to be rotten, and no start has found it whole. */
     bool replace;        /* It said that it needs a new disk, and gets one. */
     bool steps_aside;    /* It said so, and shall help itself: its store is given up. */
@@ -350,6 +353,9 @@ void sim__machine_start(struct sim_world *world, struct sim_machine *machine);
 void sim__machine_crash(struct sim_world *world, struct sim_machine *machine, bool is_quiet);
 /* After a while, and soon once all is healed. */
 void sim__machine_start_later(struct sim_world *world, const struct sim_machine *machine);
+/* Its brain has come to rest: another one takes its place, beneath its clients. False: its disk or
+ * store fails just now. */
+bool sim__machine_reopen(struct sim_world *world, struct sim_machine *machine);
 /* Its store is set aside for an empty one. */
 void sim__new_store(struct sim_world *world, struct sim_machine *machine);
 void sim__machine_turn(struct sim_world *world, struct sim_machine *machine);
@@ -411,6 +417,10 @@ void sim__reply(struct sim_world *world, struct sim_machine *machine,
                 const struct moot_effect *effect);
 void sim__client_pause(struct sim_world *world, struct sim_machine *machine,
                        const struct moot_effect *effect);
+void sim__client_keep(struct sim_world *world, struct sim_machine *machine,
+                      const struct moot_effect *effect);
+/* A fresh brain hears of those that were kept; others are closed. */
+void sim__connections_kept(struct sim_world *world, struct sim_machine *machine);
 void sim__client_close(struct sim_world *world, struct sim_machine *machine,
                        const struct moot_effect *effect);
 void sim__connections_reset(struct sim_world *world, struct sim_machine *machine);

@@ -118,7 +118,7 @@ static int take_file(struct moot_journal *journal, const struct layout *l,
         return MOOT_FAIL(MOOT_ENOSPACE);
     }
     where->creates_segment = true;
-    if (journal->spare_count > 0) {
+    if (journal->spare_count > 0 && !journal->turning) {
         memcpy(where->recycles, journal->spares[--journal->spare_count].name,
                sizeof(where->recycles));
     }

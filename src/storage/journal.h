@@ -150,4 +150,19 @@ uint64_t moot_journal_last(const struct moot_journal *journal);
  * and until the segment with the loss is, each open reports it again. */
 void moot_journal_repaired(struct moot_journal *journal, moot_group_id group);
 
+/* ---- a planned restart: so that the next open reads little ---- */
+
+/* From here on batches go to files of zeros: first to a new one, and none is recycled until
+ * turn_back. Returns the generation of what was the newest segment; 0: there is none. */
+uint64_t moot_journal_turn_over(struct moot_journal *journal);
+void moot_journal_turn_back(struct moot_journal *journal);
+/* True once all segments up to that generation are retired, durably (`durable` as for layout). Else
+ * *wants_batch: a batch now, if only a closing mark, brings that nearer; when false, it is for what
+ * they hold to be freed. */
+bool moot_journal_is_past(struct moot_journal *journal, uint64_t generation, uint64_t durable,
+                          bool *wants_batch);
+/* The name of a file without live batches, for the caller to remove: the journal forgets it. False
+ * when there is none. */
+bool moot_journal_take_spare(struct moot_journal *journal, char name[32]);
+
 #endif

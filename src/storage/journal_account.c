@@ -234,6 +234,43 @@ void moot_journal_repaired(struct moot_journal *journal, moot_group_id group)
     }
 }
 
+uint64_t moot_journal_turn_over(struct moot_journal *journal)
+{
+    journal->turning = true;
+    if (journal->segment_count == 0) {
+        return 0;
+    }
+    struct journal_segment *current = &journal->segments[journal->segment_count - 1];
+    current->used = current->size;
+    return current->generation;
+}
+
+void moot_journal_turn_back(struct moot_journal *journal) { journal->turning = false; }
+
+bool moot_journal_is_past(struct moot_journal *journal, uint64_t generation, uint64_t durable,
+                          bool *wants_batch)
+{
+    MOOT_ASSERT(durable < journal->next_batch);
+    journal->durable = moot_max_u64(journal->durable, durable);
+    journal__recycle(journal);
+    *wants_batch = false;
+    if (journal->segment_count == 0 || journal->segments[0].generation > generation) {
+        return true;
+    }
+    const struct journal_segment *current = &journal->segments[journal->segment_count - 1];
+    *wants_batch = current->generation <= generation || journal__retirable(journal) > 0;
+    return false;
+}
+
+bool moot_journal_take_spare(struct moot_journal *journal, char name[32])
+{
+    if (journal->spare_count == 0) {
+        return false;
+    }
+    memcpy(name, journal->spares[--journal->spare_count].name, JOURNAL_NAME_BYTES);
+    return true;
+}
+
 bool moot_journal_oldest(const struct moot_journal *journal, moot_group_id *group, moot_index *last)
 {
     uint32_t first = journal__retired(journal) + journal__retirable(journal);

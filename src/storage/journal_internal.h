@@ -58,6 +58,7 @@ struct moot_journal {
         uint32_t count;
         bool every;
     } lost;
+    bool turning; /* No file is recycled. */
     bool opening; /* Only open's mark is written: it retires nothing, and knows no limit. */
     uint64_t next_batch, next_generation;
     uint64_t chain; /* Header checksum of the last batch; 0: none, or not known. */

@@ -2,9 +2,11 @@
  * lines of text. What the loop promises any brain is proven here without one. */
 #include <arpa/inet.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -265,6 +267,17 @@ static void client_place(struct moot_node *node, moot_connection_id from, moot_c
     MOOT_UNREACHABLE(); /* Closed twice, or never opened. */
 }
 
+static void keep_all(struct moot_node *node)
+{
+    for (size_t i = 0; i < CONNECTIONS_MAX; i++) {
+        if (node->connections[i].id != 0) {
+            struct moot_effect *keep = effect(node, MOOT_EFFECT_CLIENT_KEEP);
+            keep->client.connection = node->connections[i].id;
+            keep->client.bytes = MOOT_SLICE_LITERAL("kept");
+        }
+    }
+}
+
 static void ticket_done(struct moot_node *node, moot_ticket ticket)
 {
     for (size_t i = 0; i < node->waiting_count; i++) {
@@ -319,6 +332,14 @@ static void one_input(struct moot_node *node, const struct moot_input *input)
     case MOOT_INPUT_STOP:
         effect(node, MOOT_EFFECT_STOP);
         break;
+    case MOOT_INPUT_REOPEN:
+        keep_all(node);
+        effect(node, MOOT_EFFECT_STOP);
+        break;
+    case MOOT_INPUT_CLIENT_KEPT:
+        MOOT_ASSERT(moot_slice_equal(input->bytes, MOOT_SLICE_LITERAL("kept")));
+        client_place(node, 0, input->connection);
+        break;
     default:
         break;
     }
@@ -359,6 +380,8 @@ struct server {
     struct moot_loop_options options;
     pthread_t thread;
     int port, status;
+    atomic_bool wants; /* To be opened again, */
+    sem_t opening, go; /* which begins, and may end. */
 };
 
 static int bind_to(int *port)
@@ -878,6 +901,79 @@ static void a_removed_node_is_told(void **state)
     close(port_holder);
 }
 
+static bool wants(void *context)
+{
+    struct server *server = context;
+    return atomic_exchange(&server->wants, false);
+}
+
+static struct moot_node *exchange(void *context, uint64_t *incarnation)
+{
+    struct server *server = context;
+    sem_post(&server->opening);
+    sem_wait(&server->go);
+    for (size_t i = 0; i < CONNECTIONS_MAX; i++) {
+        server->node.connections[i].id = 0;
+    }
+    server->node.peer_told = false;
+    server->node.waiting_count = 0;
+    *incarnation = server->options.incarnation + 1;
+    return &server->node;
+}
+
+/* Goal: when a brain is exchanged, clients keep their connections, what they send meanwhile comes
+ * to the next brain, also of new ones; links are made anew. Method: a client before, during and
+ * after; a reply of a megabyte that is not taken yet; a second node. */
+static void the_brain_is_exchanged_beneath_its_clients(void **state)
+{
+    (void)state;
+    int port_one = 0, port_two = 0;
+    int port_holder = bind_to(&port_two);
+    struct server *one = peer_make(1, 2, &port_one, port_two);
+    struct server *two = peer_make(2, 1, &port_two, port_one);
+    one->options.reopen.context = one;
+    one->options.reopen.wanted = wants;
+    one->options.reopen.perform = exchange;
+    sem_init(&one->opening, 0, 0);
+    sem_init(&one->go, 0, 0);
+    server_start(one);
+    server_start(two);
+    int fd_two = dial(two);
+    await(fd_two, "peer\n", "1 0 0");
+    int before = dial(one), slow = dial(one);
+    assert_string_equal(ask(before, "echo a\n"), "a");
+    put(slow, "big 8000000\n");
+    put(before, "durable b\n");
+    assert_string_equal(get(before), "b");
+    atomic_store(&one->wants, true); /* Some turn comes soon. */
+    sem_wait(&one->opening);
+    int during = dial(one);
+    put(during, "echo d\n");
+    put(before, "echo e\n");
+    sem_post(&one->go);
+    assert_string_equal(get(before), "e");
+    assert_string_equal(get(during), "d");
+    int after = dial(one);
+    assert_string_equal(ask(after, "echo f\n"), "f");
+    for (size_t left = 8000000; left > 0;) {
+        char bytes[65536];
+        ssize_t got = recv(slow, bytes, sizeof(bytes), 0);
+        assert_true(got > 0);
+        left -= (size_t)got;
+    }
+    assert_string_equal(ask(slow, "echo g\n"), "g");
+    await(fd_two, "peer\n", "2 1 0");
+    int const fds[] = {before, during, after, slow, fd_two};
+    for (size_t i = 0; i < MOOT_ARRAY_LEN(fds); i++) {
+        close(fds[i]);
+    }
+    server_stop(one);
+    server_stop(two);
+    server_free(one);
+    server_free(two);
+    close(port_holder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -893,6 +989,7 @@ int main(void)
         cmocka_unit_test(a_failed_write_ends_the_process),
         cmocka_unit_test(two_nodes_link_and_link_again),
         cmocka_unit_test(a_removed_node_is_told),
+        cmocka_unit_test(the_brain_is_exchanged_beneath_its_clients),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

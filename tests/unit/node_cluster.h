@@ -36,6 +36,8 @@ struct cluster_client {
     struct moot_buffer replies;
     uint32_t pauses, resumes;
     bool closed;
+    bool is_kept;
+    struct moot_buffer kept; /* What the next brain is to know of it. */
 };
 
 struct cluster_node {
@@ -181,6 +183,55 @@ static inline void cluster_open(struct cluster *cluster, uint32_t id, uint32_t w
     cluster_input(at, opened, &cluster->arena);
 }
 
+static inline void cluster_unpin(struct cluster_node *at)
+{
+    for (size_t i = 0; i < MOOT_ARRAY_LEN(at->pins); i++) {
+        if (at->pins[i] != NULL) {
+            at->store->ops->unpin(at->store, at->pins[i]);
+            at->pins[i] = NULL;
+        }
+    }
+}
+
+/* A node that stopped because of REOPEN gets another brain beneath its clients, as the host does
+ * it. */
+static inline void cluster_reopen(struct cluster *cluster, uint32_t id)
+{
+    struct cluster_node *at = &cluster->nodes[id];
+    struct moot_disk *disk = moot_disk_sim_disk(at->disk);
+    char why[256], spare[32];
+    assert_true(at->stopped && at->stop_status == 0);
+    at->dead = true;
+    at->input_count = 0;
+    while (moot_node_take_spare(at->node, spare)) {
+        assert_int_equal(disk->ops->remove(disk, spare), 0);
+    }
+    moot_node_close(at->node);
+    at->node = NULL;
+    cluster_unpin(at);
+    at->store->ops->ingest_abort(at->store);
+    assert_int_equal(at->store->ops->flush(at->store), 0);
+    cluster_links(cluster, id, MOOT_INPUT_PEER_DOWN);
+    struct moot_node_options options = cluster_options(cluster, id);
+    int status = moot_node_open(&options, &at->node, why);
+    if (status != 0) {
+        fail_msg("open: %s: %s", moot_status_text(status), why);
+    }
+    at->dead = at->stopped = false;
+    at->deadline = cluster->now.instant;
+    for (uint64_t i = 1; i < CLIENTS_MAX; i++) {
+        struct cluster_client *client = &at->clients[i];
+        if (client->is_kept) {
+            struct moot_input kept = {.kind = MOOT_INPUT_CLIENT_KEPT,
+                                      .connection = i,
+                                      .bytes = moot_buffer_slice(&client->kept)};
+            cluster_input(at, kept, &cluster->arena);
+            client->is_kept = false;
+        }
+    }
+    cluster_links(cluster, id, MOOT_INPUT_PEER_UP);
+}
+
 /* The process ends, and the machine loses what it may lose. */
 static inline void cluster_kill(struct cluster *cluster, uint32_t id)
 {
@@ -189,12 +240,7 @@ static inline void cluster_kill(struct cluster *cluster, uint32_t id)
     at->input_count = at->long_read_count = 0;
     moot_node_close(at->node);
     at->node = NULL;
-    for (size_t i = 0; i < MOOT_ARRAY_LEN(at->pins); i++) {
-        if (at->pins[i] != NULL) {
-            at->store->ops->unpin(at->store, at->pins[i]);
-            at->pins[i] = NULL;
-        }
-    }
+    cluster_unpin(at);
     at->store->ops->ingest_abort(at->store);
     moot_disk_sim_crash(at->disk);
     moot_store_memory_crash(at->store);
@@ -380,6 +426,13 @@ static inline void cluster_perform(struct cluster *cluster, struct cluster_node 
         cluster_client(at, effect->client.connection)->closed = true;
         at->closings++;
         return;
+    case MOOT_EFFECT_CLIENT_KEEP: {
+        struct cluster_client *client = cluster_client(at, effect->client.connection);
+        moot_buffer_reset(&client->kept, SIZE_MAX);
+        moot_buffer_append_slice(&client->kept, effect->client.bytes);
+        client->is_kept = true;
+        return;
+    }
     case MOOT_EFFECT_LOG:
         if (!cluster->quiet) {
             printf("# node %d: %.*s\n", (int)(at - cluster->nodes), (int)effect->log.text.size,
@@ -512,16 +565,13 @@ static inline void cluster_deinit(struct cluster *cluster)
     for (uint32_t id = 1; id <= cluster->count; id++) {
         struct cluster_node *at = &cluster->nodes[id];
         if (at->node != NULL && !at->dead) {
-            for (size_t i = 0; i < MOOT_ARRAY_LEN(at->pins); i++) {
-                if (at->pins[i] != NULL) {
-                    at->store->ops->unpin(at->store, at->pins[i]);
-                }
-            }
+            cluster_unpin(at);
             moot_node_close(at->node);
             moot_buffer_deinit(&at->replies);
         }
         for (uint32_t i = 0; i < CLIENTS_MAX; i++) {
             moot_buffer_deinit(&at->clients[i].replies);
+            moot_buffer_deinit(&at->clients[i].kept);
         }
         moot_disk_sim_free(at->disk);
         at->store->ops->close(at->store);

@@ -112,7 +112,7 @@ static void retry_done(struct moot_edge *edge, uint64_t id, struct moot_slice re
     remove_blocked(edge, blocked);
 }
 
-static void add_blocked(struct moot_edge *edge, const struct moot_blocked *made)
+void edge__add_blocked(struct moot_edge *edge, const struct moot_blocked *made)
 {
     MOOT_ASSERT(edge->blocked_count == 0 || edge->blocked[edge->blocked_count - 1].id < made->id);
     if (edge->blocked_count == edge->blocked_capacity) {
@@ -183,7 +183,7 @@ static void begin_wait(struct moot_edge *edge, const struct moot_ref *ref, struc
         bool fits = read_timeout(args[argc - 1], edge->now.instant, &made.deadline);
         MOOT_ASSERT(fits);
     }
-    add_blocked(edge, &made);
+    edge__add_blocked(edge, &made);
 }
 
 void edge__deliver(struct moot_edge *edge, const struct moot_ref *ref, struct moot_slice reply)

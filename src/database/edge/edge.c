@@ -540,8 +540,8 @@ static void one_command(struct moot_edge *edge, struct moot_connection *connecti
 
 static bool may_parse(const struct moot_edge *edge, const struct moot_connection *connection)
 {
-    return !connection->barrier && !connection->is_closing && !connection->is_held &&
-           connection->slot_count < MOOT_PIPELINE_MAX &&
+    return !edge->is_resting && !connection->barrier && !connection->is_closing &&
+           !connection->is_held && connection->slot_count < MOOT_PIPELINE_MAX &&
            connection->unsent + connection->out.size < MOOT_OUTPUT_SOFT &&
            !edge__is_greedy(edge, connection);
 }

@@ -16,6 +16,7 @@
  *   answers.c    what comes back from groups; blocked clients
  *   late.c       what does not come back: time-outs, and a node that is no member any more
  *   budget.c     what the buffers of all clients may take together
+ *   keep.c       connections that outlive the brain
  *   multi.c      MULTI, EXEC, WATCH
  *   local.c      commands that the edge answers itself
  *   client.c     CLIENT: who is connected
@@ -93,7 +94,8 @@ struct moot_edge {
     struct moot_edge_hand_overs hand_overs;
     struct moot_edge_counts counts;
     bool refuse_growth, is_stopping;
-    bool is_removed;                 /* This node is no member any more: it serves nobody. */
+    bool is_removed; /* This node is no member any more: it serves nobody. */
+    bool is_resting; /* No further command is begun: the brain is to be opened again. */
     struct moot_admission admission; /* Whom to take in. */
     uint64_t nonces_given;
     uint64_t key_counts[MOOT_DATABASES]; /* For INFO; as of a moment ago. */
@@ -127,6 +129,16 @@ void moot_edge_bytes(struct moot_edge *edge, moot_connection_id id, struct moot_
 void moot_edge_ended(struct moot_edge *edge, moot_connection_id id);
 void moot_edge_sent(struct moot_edge *edge, moot_connection_id id, uint64_t unsent);
 void moot_edge_closed(struct moot_edge *edge, moot_connection_id id);
+
+/* keep.c: connections that outlive the brain. Begin no further command, or go on. */
+void moot_edge_rest(struct moot_edge *edge, bool on);
+/* Nobody waits for anything but an element of a list. */
+bool moot_edge_is_at_rest(const struct moot_edge *edge);
+/* At rest, at the end of the last turn: a CLIENT_KEEP effect for each connection. */
+void moot_edge_keep(struct moot_edge *edge);
+/* One of them, in the brain that comes after. */
+void moot_edge_kept(struct moot_edge *edge, moot_connection_id id, struct moot_slice bytes);
+
 /* ANSWER, NACK, WAKE, ASK from a group's leader. */
 void moot_edge_receive(struct moot_edge *edge, moot_node_id from,
                        const struct moot_message *message);
@@ -188,6 +200,7 @@ static inline bool edge__is_greedy(const struct moot_edge *edge,
 void edge__block(struct moot_edge *edge, struct moot_connection *connection,
                  const struct moot_command *command, const struct moot_slice *args, uint32_t argc);
 void edge__client_gone(struct moot_edge *edge, struct moot_connection *connection);
+void edge__add_blocked(struct moot_edge *edge, const struct moot_blocked *made);
 void edge__blocked_tick(struct moot_edge *edge);
 void edge__register_waiters(struct moot_edge *edge, bool all);
 /* Hands one reply, or an error, to whoever asked. */
