@@ -303,11 +303,37 @@ static bool look_inside(const struct moot_txns *txns, const struct moot_txn *one
     return true;
 }
 
+/* Below snapshots a transaction may read one key twice and find two states. Then each read is a
+ * read of what others wrote, up to the transaction's own. */
+static uint32_t count_foreign(const struct moot_txns *txns, uint32_t txn,
+                              const struct moot_txn_step *read)
+{
+    uint32_t left = read->seen_count;
+    while (left > 0 && txns->versions[moot_txn_seen(txns, read)[left - 1]].writer == txn) {
+        left--;
+    }
+    return left == 0 ? MOOT_TXN_NONE : left;
+}
+
+/* True when the transaction writes the version only after the step `number`. */
+static bool is_written_after(const struct moot_txns *txns, uint32_t txn, uint32_t number,
+                             uint32_t version)
+{
+    bool is_own = txns->versions[version].writer == txn;
+    for (uint32_t i = txns->txns[txn].first; i < number && is_own; i++) {
+        is_own = moot_txn_step_at(txns, i)->version != version;
+    }
+    return is_own;
+}
+
 static bool judge_read(struct moot_txns *txns, uint32_t txn, uint32_t number)
 {
     struct moot_txn_step *read = moot_txn_step_at(txns, number);
     const uint32_t *seen = moot_txn_seen(txns, read);
     bool inside = look_inside(txns, &txns->txns[txn], number);
+    if (!inside && txns->level < MOOT_ISOLATION_SNAPSHOT) {
+        read->outside = count_foreign(txns, txn, read);
+    }
     for (uint32_t i = 0; i < read->seen_count; i++) {
         uint32_t writer = txns->versions[seen[i]].writer;
         if (writer == MOOT_TXN_NONE) {
@@ -337,8 +363,9 @@ static bool judge_read(struct moot_txns *txns, uint32_t txn, uint32_t number)
                            txn, MOOT_TXN_NONE);
         return false;
     }
-    for (uint32_t i = 0; read->outside != MOOT_TXN_NONE && i < read->outside; i++) {
-        if (txns->versions[seen[i]].writer == txn && txns->level >= MOOT_ISOLATION_READ_COMMITTED) {
+    for (uint32_t i = 0; i < read->seen_count; i++) {
+        if (is_written_after(txns, txn, number, seen[i]) &&
+            txns->level >= MOOT_ISOLATION_READ_COMMITTED) {
             moot_txns_conclude(txns, MOOT_JUDGEMENT_VIOLATION,
                                "internal inconsistency: a transaction read what it only wrote"
                                " later:",

@@ -7,6 +7,8 @@
  *
  * - Lists (`append`): a list of what was appended tells the whole order of the versions before it
  *   (section 4.2 of Elle: traceability), so nothing has to be guessed and the verdict is exact.
+ * Only at snapshot isolation it can depend on the order of appends that nobody read: then one is
+ * looked for, and the verdict is `unknown` when none is found. (Read every list at the end.)
  * - Registers (`write`): the order of versions is known only in part: nil comes first; who read one
  *   version and wrote another put them in this order; with real time, so did everybody whose
  *   transactions did not overlap. A cycle is proof of a violation. No cycle is no proof of the

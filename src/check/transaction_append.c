@@ -284,6 +284,9 @@ void moot_check_append_txns(const struct moot_history *history, enum moot_isolat
     if (moot_txns_collect(&txns, history, level, true /* lists */, verdict)) {
         bool good = judge_appends(&txns);
         MOOT_ASSERT(good == (verdict->judgement == MOOT_JUDGEMENT_VALID));
+        if (good && level == MOOT_ISOLATION_SNAPSHOT) {
+            moot_txns_order_unread(&txns);
+        }
     }
     moot_txns_deinit(&txns);
 }

@@ -93,6 +93,10 @@ void moot_txns_describe_cycle(const struct moot_txns *txns, const char *name,
 void moot_txns_conclude(struct moot_txns *txns, enum moot_judgement judgement, const char *what,
                         uint32_t first, uint32_t second);
 
+/* Lists at snapshot isolation, when nothing was found: unknown if it depends on the order of
+ * appends that nobody read. */
+void moot_txns_order_unread(struct moot_txns *txns);
+
 /* Registers: true when an order of all committed transactions was found that agrees with the
  * sealed graph and gives every read. */
 bool moot_txns_find_order(const struct moot_txns *txns);

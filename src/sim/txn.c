@@ -76,7 +76,7 @@ static size_t call(struct sim_world *world, struct sim_client *client,
 void sim__ask_txn(struct sim_world *world, struct sim_client *client)
 {
     char texts[SIM_TXN_STEPS_MAX][SIM_VALUE_MAX];
-    struct moot_history_step steps[SIM_TXN_STEPS_MAX];
+    struct moot_history_step steps[SIM_TXN_STEPS_MAX] = {{.kind = MOOT_OPERATION_READ}};
     uint32_t count = 1 + (uint32_t)sim__below(world, SIM_TXN_STEPS_MAX);
     leave_long_lists(world);
     for (uint32_t i = 0; i < count; i++) {
@@ -90,7 +90,7 @@ void sim__ask_txn(struct sim_world *world, struct sim_client *client)
 void sim__ask_watching(struct sim_world *world, struct sim_client *client)
 {
     char texts[SIM_TXN_STEPS_MAX][SIM_VALUE_MAX];
-    struct moot_history_step steps[SIM_TXN_STEPS_MAX];
+    struct moot_history_step steps[SIM_TXN_STEPS_MAX] = {{.kind = MOOT_OPERATION_READ}};
     uint32_t reads = 1 + (uint32_t)sim__below(world, 2);
     uint32_t count = reads + 1 + (uint32_t)sim__below(world, 2);
     MOOT_ASSERT(count <= SIM_TXN_STEPS_MAX);
