@@ -289,6 +289,48 @@ static void admission_is_bounded(void **state)
     world_deinit(&world);
 }
 
+/* Goal: what is left of a batch of reads is asked for before all that is behind it, as another
+ * batch. Method: two of four reads are answered, two batches wait behind them. */
+static void the_rest_of_reads_keeps_its_place(void **state)
+{
+    (void)state;
+    static const char *const words[] = {"get a", "get b", "get c", "get d"};
+    struct world world;
+    world_init(&world);
+    moot_stream_edge_leader(&world.stream, SELF, 1);
+    for (size_t i = 0; i < MOOT_ARRAY_LEN(words); i++) {
+        struct moot_slice args[2] = {MOOT_SLICE_LITERAL("get"), moot_slice_text(words[i] + 4)};
+        struct moot_ref ref = {.connection = 1, .slot = world.slot++};
+        struct moot_buffer *out = moot_stream_edge_add(&world.stream, false, ref, world.now);
+        size_t before = out->size;
+        moot_item_put(out, 0, 0, (struct moot_slice){NULL, 0}, args, 2);
+        moot_stream_edge_added(&world.stream, out->size - before);
+    }
+    assert_string_equal(flush(&world), "r1");
+    uint64_t bytes = world.stream.queued_bytes;
+    add(&world, true, "w");
+    assert_string_equal(flush(&world), "w1");
+    add(&world, false, "r");
+    assert_string_equal(flush(&world), "r2");
+    struct moot_submission *reads = moot_stream_edge_find(&world.stream, MOOT_SUBMIT_READS, 1);
+    reads->refs[0].kind = reads->refs[1].kind = MOOT_REF_NONE;
+    moot_stream_edge_shorten(&world.stream, reads);
+    moot_stream_edge_break(&world.stream, world.now);
+    assert_null(moot_stream_edge_find(&world.stream, MOOT_SUBMIT_READS, 1));
+    assert_string_equal(flush(&world), "r3 w1 r2");
+    assert_int_equal(world.outbox.local[0].message.submit.items.size, bytes / 2);
+    reads = moot_stream_edge_find(&world.stream, MOOT_SUBMIT_READS, 3);
+    assert_int_equal(reads->ref_count, 2);
+    assert_int_equal(reads->refs[0].slot, 2);
+    assert_int_equal(world.stream.queued_bytes, bytes / 2 + 2);
+    assert_int_equal(world.stream.queued_commands, 4);
+    answer(&world, MOOT_SUBMIT_READS, 3);
+    answer(&world, MOOT_SUBMIT_READS, 2);
+    answer(&world, MOOT_SUBMIT_WRITES, 1);
+    assert_int_equal(world.stream.queued_bytes, 0);
+    world_deinit(&world);
+}
+
 /* Goal: registrations of waiters have their place in the session. Method: between batches; none
  * without a session. */
 static void waiters_go_in_sequence(void **state)
@@ -370,6 +412,7 @@ int main(void)
         cmocka_unit_test(a_given_up_batch_is_kept),
         cmocka_unit_test(a_dropped_batch_leaves_no_hole),
         cmocka_unit_test(admission_is_bounded),
+        cmocka_unit_test(the_rest_of_reads_keeps_its_place),
         cmocka_unit_test(waiters_go_in_sequence),
         cmocka_unit_test(lost_registrations_begin_a_new_session),
         cmocka_unit_test(a_later_term_is_a_new_session),

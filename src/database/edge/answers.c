@@ -273,12 +273,13 @@ static uint32_t refs_open(const struct moot_submission *submission)
 
 /* Some replies of a batch of reads; the others come later (group/long_reads.c), and are empty here.
  * The batch stays until all are there: if its leader is lost it is sent again as a whole, and what
- * was told already is not told again. */
+ * was told already is not told again. Or there are no more replies than one answer may have: then
+ * the leader has ended the session, and the rest is asked for before all that is behind it. */
 static void on_part(struct moot_edge *edge, struct moot_stream_edge *stream,
                     struct moot_submission *sent, struct moot_slice replies)
 {
     struct moot_reader reader = moot_reader_make(replies);
-    uint32_t open = 0;
+    uint32_t open = 0, count = sent->ref_count;
     MOOT_ASSERT(sent->number != 0);
     for (uint32_t i = 0; i < sent->ref_count; i++) {
         struct moot_slice reply = moot_get_bytes(&reader);
@@ -294,10 +295,14 @@ static void on_part(struct moot_edge *edge, struct moot_stream_edge *stream,
         sent->refs[i].kind = MOOT_REF_NONE;
         edge__deliver(edge, &told, reply);
     }
-    sent->is_long = true;
+    sent->is_long = !reader.failed;
     sent->since = edge->now.instant;
     if (open == 0) {
         moot_stream_edge_remove(stream, sent);
+    } else if (reader.failed) {
+        moot_stream_edge_shorten(stream, sent);
+        uint64_t wait_ms = open < count ? 0 : 10; /* Then it went wrong. */
+        moot_stream_edge_break(stream, moot_instant_add(edge->now.instant, moot_ms(wait_ms)));
     }
 }
 

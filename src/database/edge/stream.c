@@ -331,6 +331,39 @@ void moot_stream_edge_remove(struct moot_stream_edge *stream, struct moot_submis
     memmove(submission, submission + 1, sizeof(*submission) * (stream->sent_count - at));
 }
 
+void moot_stream_edge_shorten(struct moot_stream_edge *stream, struct moot_submission *submission)
+{
+    MOOT_ASSERT(submission->kind == MOOT_SUBMIT_READS && submission->number != 0);
+    struct moot_block *whole = submission->block;
+    struct moot_slice items = {whole->data + MOOT_ENTRY_HEADER_BYTES,
+                               whole->size - MOOT_ENTRY_HEADER_BYTES};
+    struct moot_reader reader = moot_reader_make(items);
+    struct moot_buffer left;
+    struct moot_item item;
+    uint32_t kept = 0;
+    moot_buffer_init(&left);
+    memset(moot_buffer_reserve(&left, MOOT_ENTRY_HEADER_BYTES), 0, MOOT_ENTRY_HEADER_BYTES);
+    left.size = MOOT_ENTRY_HEADER_BYTES;
+    for (uint32_t i = 0; i < submission->ref_count; i++) {
+        size_t from = items.size - moot_reader_left(&reader);
+        bool good = moot_item_next(&reader, &item);
+        MOOT_ASSERT(good);
+        if (submission->refs[i].kind != MOOT_REF_NONE) {
+            size_t to = items.size - moot_reader_left(&reader);
+            moot_buffer_append(&left, items.data + from, to - from);
+            submission->refs[kept++] = submission->refs[i];
+        }
+    }
+    MOOT_ASSERT(kept > 0);
+    stream->queued_bytes -= whole->size - left.size;
+    stream->queued_commands -= submission->ref_count - kept;
+    submission->ref_count = kept;
+    submission->number = stream->next_read++;
+    submission->block = moot_block_copy(moot_buffer_slice(&left));
+    moot_buffer_deinit(&left);
+    moot_block_release(whole);
+}
+
 void moot_stream_edge_drop_building(struct moot_submission *building,
                                     struct moot_stream_edge *stream)
 {

@@ -98,6 +98,10 @@ void moot_stream_edge_waiters_answered(struct moot_stream_edge *stream, uint64_t
 struct moot_submission *moot_stream_edge_find(struct moot_stream_edge *stream,
                                               enum moot_submit_kind kind, uint64_t number);
 void moot_stream_edge_remove(struct moot_stream_edge *stream, struct moot_submission *submission);
+/* Of a batch of reads only what is not answered (whose reference is not NONE) stays: it is asked
+ * for anew, in its place and under another number, so that what comes late is not mistaken for it.
+ */
+void moot_stream_edge_shorten(struct moot_stream_edge *stream, struct moot_submission *submission);
 /* Drops the batch under construction after its refs were answered. */
 void moot_stream_edge_drop_building(struct moot_submission *building,
                                     struct moot_stream_edge *stream);

@@ -325,8 +325,15 @@ static int run_items(struct engine_pass *pass)
 {
     struct moot_reader reader = moot_reader_make(pass->run->batch);
     struct moot_item item;
+    bool may_stop = pass->run->is_read && pass->run->stopped != NULL;
     for (; moot_item_next(&reader, &item); pass->item++) {
+        size_t before = pass->run->replies->size;
         int status = run_item(pass, &item);
+        if (may_stop && pass->is_over && pass->item > 0 && !pass->is_blocked) {
+            pass->run->replies->size = before;
+            *pass->run->stopped = true;
+            return MOOT_OK;
+        }
         if (status == MOOT_EWOULDBLOCK) {
             pass->is_blocked = true;
         } else if (status == MOOT_EDUE && pass->is_blocked) {

@@ -90,6 +90,8 @@ struct moot_engine_run {
     const uint32_t *only; /* READ; NULL, or: run these items, ascending; others get no reply. */
     uint32_t only_count;
     bool only_rest; /* And all behind the last of them. */
+    bool *stopped;  /* READ, or NULL. Not refused is what is beyond, but left out, from the first
+                       such item on: then set to true. At least one item has its reply. */
     struct moot_slice batch;
     struct moot_buffer *replies; /* Appended; restored to its size when the run does not finish. */
 };

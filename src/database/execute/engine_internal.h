@@ -52,6 +52,7 @@ struct engine_pass {
     uint64_t touched;   /* Elements, by the items before. */
     size_t first_reply; /* Where the run's replies begin, if it has any, ... */
     size_t item_reply;  /* ... and that of the item under way. */
+    bool is_over;       /* A reply was refused for what is before it. */
 };
 
 /* What became of a command, beside 0, MOOT_CALL_ERROR, MOOT_CALL_WAITS and the negative statuses

@@ -18,6 +18,7 @@ int engine__refuse_reply(struct engine_pass *pass, size_t start)
     /* Alone it would not fit either? Then to try again is of no use. */
     bool never = reply.out->size - pass->item_reply > MOOT_REPLIES_BYTES_MAX;
     reply.out->size = start;
+    pass->is_over = pass->is_over || !never;
     MOOT_SOMETIMES(true, "a reply was refused because it is too large");
     moot_resp_error(&reply, never
                                 ? "ERR the reply would be larger than 18 MiB; nothing was done; "

@@ -235,11 +235,32 @@ static void drop_first_read(struct moot_group *group)
     memmove(group->reads, group->reads + 1, sizeof(*group->reads) * group->read_count);
 }
 
+/* What its edge asked behind the first read is not to be executed before the rest of that: the edge
+ * asks again for all of it, in order, in a new session. */
+static void end_session(struct moot_group *group, moot_node_id edge, uint64_t incarnation)
+{
+    struct moot_stream *stream = group__stream(group, edge);
+    if (stream->session_incarnation == incarnation) {
+        stream->sequence = UINT64_MAX;
+    }
+    size_t kept = 1;
+    for (size_t i = 1; i < group->read_count; i++) {
+        struct moot_placed_read *read = &group->reads[i];
+        if (read->edge == edge && read->incarnation == incarnation) {
+            moot_block_release(read->owner);
+        } else {
+            group->reads[kept++] = *read;
+        }
+    }
+    group->read_count = kept;
+}
+
 /* True when the first read was served. */
 static bool serve_read(struct moot_group *group)
 {
     struct moot_placed_read *read = &group->reads[0];
     struct moot_engine_aside aside;
+    bool stopped = false;
     uint64_t seed = moot_rng_next(group->context->rng);
     group__long_reads_admit(group, read, seed, &aside);
     moot_buffer_reset(&group->scratch, 4 * 1024 * 1024);
@@ -253,9 +274,18 @@ static bool serve_read(struct moot_group *group)
                                   .replies_max = read->edge == group->context->self
                                                      ? MOOT_REPLIES_HERE_BYTES_MAX
                                                      : MOOT_REPLIES_BYTES_MAX,
+                                  .stopped = &stopped,
                                   .batch = read->items,
                                   .replies = &group->scratch};
     int status = moot_engine_run(group->engine, &run);
+    if (status == MOOT_OK && stopped && aside.count > 0) {
+        /* What was set aside has its place here, and would be asked for again behind others. */
+        group__long_reads_admit(group, read, seed, &aside);
+        group->scratch.size = 0;
+        stopped = false;
+        run.stopped = NULL;
+        status = moot_engine_run(group->engine, &run);
+    }
     if (status == MOOT_EDUE) {
         expire_for_read(group, read);
         return false;
@@ -270,8 +300,12 @@ static bool serve_read(struct moot_group *group)
         return false;
     }
     struct moot_block *replies = moot_block_copy(moot_buffer_slice(&group->scratch));
+    if (stopped) {
+        MOOT_SOMETIMES(true, "replies to reads were given in parts");
+        end_session(group, read->edge, read->incarnation);
+    }
     group__answer(group, read->edge, MOOT_SUBMIT_READS, read->incarnation, read->number,
-                  aside.count > 0 ? MOOT_EAGAIN : 0, group->applied_stamp, replies);
+                  stopped || aside.count > 0 ? MOOT_EAGAIN : 0, group->applied_stamp, replies);
     group->read_bytes += replies->size;
     moot_block_release(replies);
     if (aside.count > 0) {

@@ -60,7 +60,8 @@ struct moot_message {
             enum moot_submit_kind kind;
             uint64_t incarnation, number;
             /* 0; MOOT_EINDOUBT: executed, the reply is no longer kept; MOOT_EINVALID; MOOT_EAGAIN
-             * (READS): those replies that are empty come in another answer. */
+             * (READS): those replies that are empty come in another answer; those that are missing
+             * at the end are to be asked for again, in a new session: this one is over. */
             int status;
             struct moot_slice replies; /* (size varint, bytes)* */
             moot_hlc_stamp stamp;      /* WRITES: of the entry: the arrival stamp of what waits */
