@@ -52,7 +52,9 @@ static void check_leader(struct sim_world *world, struct sim_machine *machine, m
                        (unsigned long long)view->term, *leader, machine->id);
     }
     *leader = machine->id;
-    if (view->last < all->committed_last) {
+    /* Of a later term than whoever committed it. A process that stood still for long may learn late
+     * that it was elected once, and leads until it hears more. */
+    if (view->last < all->committed_last && view->term > all->committed_term) {
         sim__violation(world,
                        "leader completeness: group %u: node %u leads with a log that ends at %llu, "
                        "and %llu is committed",
@@ -196,7 +198,10 @@ static void check_committed(struct sim_world *world, struct sim_machine *machine
         *known = (struct sim_committed){term, hash};
     }
     seen->checked = moot_max_u64(seen->checked, view->commit);
-    all->committed_last = moot_max_u64(all->committed_last, view->commit);
+    if (view->commit > all->committed_last) {
+        all->committed_last = view->commit;
+        all->committed_term = view->term;
+    }
 }
 
 static void check_applied(struct sim_world *world, struct sim_machine *machine, moot_group_id group,

@@ -283,6 +283,7 @@ struct sim_group {
     struct sim_committed *committed; /* By index. */
     size_t committed_capacity;
     moot_index committed_last;
+    moot_term committed_term;    /* Of whoever was seen first to know it. */
     struct sim_applied *applied; /* By index. */
     size_t applied_capacity;
     struct moot_members members; /* As its last leader knew them. */

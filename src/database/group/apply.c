@@ -255,6 +255,15 @@ static void end_session(struct moot_group *group, moot_node_id edge, uint64_t in
     group->read_count = kept;
 }
 
+static size_t replies_max(struct moot_group *group, const struct moot_placed_read *read)
+{
+    if (MOOT_RARELY(group->context->chance)) {
+        return MOOT_REPLY_SHORT_BYTES;
+    }
+    return read->edge == group->context->self ? MOOT_REPLIES_HERE_BYTES_MAX
+                                              : MOOT_REPLIES_BYTES_MAX;
+}
+
 /* True when the first read was served. */
 static bool serve_read(struct moot_group *group)
 {
@@ -271,9 +280,7 @@ static bool serve_read(struct moot_group *group)
                                   .is_read = true,
                                   .elements = group->context->read_elements,
                                   .aside = &aside,
-                                  .replies_max = read->edge == group->context->self
-                                                     ? MOOT_REPLIES_HERE_BYTES_MAX
-                                                     : MOOT_REPLIES_BYTES_MAX,
+                                  .replies_max = replies_max(group, read),
                                   .stopped = &stopped,
                                   .batch = read->items,
                                   .replies = &group->scratch};
