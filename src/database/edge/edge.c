@@ -8,6 +8,8 @@
 #include "base/status.h"
 #include "database/group/entry.h"
 
+enum { TABLE_FIRST = 16 }; /* Places for connections; at most half of them are taken. */
+
 /* ---- the table of connections ---- */
 
 static size_t home(const struct moot_edge *edge, moot_connection_id id)
@@ -117,7 +119,7 @@ void moot_edge_init(struct moot_edge *edge, struct moot_outbox *outbox,
                                .now = now,
                                .started = now.instant,
                                .started_wall_ms = now.wall_ms,
-                               .table_capacity = 256,
+                               .table_capacity = TABLE_FIRST,
                                .next_client = 1,
                                .next_waiter = 1,
                                .clients_over = MOOT_NEVER,
