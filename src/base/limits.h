@@ -28,6 +28,8 @@ enum {
     MOOT_QUERY_MAX = 16 * 1024 * 1024, /* Bytes of one command, all arguments. */
     MOOT_MULTI_COMMANDS_MAX = 10000,   /* Commands queued by one MULTI. */
     MOOT_WATCH_MAX = 1024,             /* Keys watched by one connection. */
+    MOOT_NAME_MAX = 128,      /* Of a connection, as CLIENT SETNAME and SETINFO give it, and NUL. */
+    MOOT_PEERNAME_MAX = 64,   /* Its far end: an IPv6 address with scope and port fits, and NUL. */
     MOOT_PIPELINE_MAX = 1024, /* Unanswered commands of a connection; then reading pauses. */
     MOOT_HELD_BYTES =
         64 * 1024, /* Unparsed, of a connection whose write waits; then reading pauses. */
@@ -69,6 +71,8 @@ enum {
     MOOT_WAITERS_MAX = 10000,   /* Blocked clients of one group. */
     MOOT_WAITERS_ASK_MS = 1000, /* So often a leader asks whether waiters are still there, */
     MOOT_WAITERS_ASKED = 100,   /* about so many: about all that there may be in 100 s. */
+    MOOT_SIGNALS_MAX =
+        1024, /* Lists that grew in one entry; with more, every waiter is looked at. */
     MOOT_IDS_BYTES_MAX = 16 * 1024 * 1024, /* `WITH ID` records of one group. */
     MOOT_ID_MAX = 128,                     /* Bytes of one client id. */
     MOOT_ID_RETENTION_MS = 10 * 60 * 1000,
@@ -145,6 +149,9 @@ enum {
     MOOT_JOURNAL_SEGMENT_BYTES = 64 * 1024 * 1024,
     MOOT_JOURNAL_SEGMENTS_MAX = 16,
     MOOT_JOURNAL_BATCH_BYTES_MAX = 32 * 1024 * 1024,
+    /* Rotten places that a start tells apart, by group and entries. With more than these so much is
+     * lost that every group counts as damaged. */
+    MOOT_JOURNAL_LOSSES_MAX = 64,
 
     MOOT_JOURNAL_QUEUE = 256, /* Batches handed to the disk; then the turn loop waits. */
     MOOT_JOURNAL_RUN_BYTES = 1024 * 1024, /* Neighbouring batches written as one, together. */
@@ -158,6 +165,10 @@ enum {
     MOOT_STORE_CACHE_BYTES = 128 * 1024 * 1024,
     MOOT_SNAPSHOT_CHUNK_BYTES = 256 * 1024,
     MOOT_SNAPSHOTS_PINNED_MAX = 4,
+    MOOT_SNAPSHOT_RESEND_MS = 500,  /* A chunk that is not acknowledged is sent again, */
+    MOOT_SNAPSHOT_RESENDS_MAX = 20, /* so often; then its receiver is given up, and asks anew. */
+    /* An install hears nothing for so long, and ends: well after its sender has given up. */
+    MOOT_SNAPSHOT_SILENCE_MS = 15 * 1000,
 
     /* Checkers */
     MOOT_CHECK_CONFIGURATIONS_MAX = 4 * 1000 * 1000, /* Of one key; about 100 bytes each. */
@@ -226,6 +237,8 @@ _Static_assert(MOOT_LOG_UNCOMMITTED_BYTES < MOOT_LOG_MEMORY_BYTES,
                "what is not committed must be in memory");
 _Static_assert(MOOT_STORE_WRITE_BUFFER_BYTES >= 2 * MOOT_STORE_FLUSH_BYTES,
                "the node flushes by ticket before RocksDB does by itself");
+_Static_assert(MOOT_SNAPSHOT_SILENCE_MS > MOOT_SNAPSHOT_RESEND_MS * MOOT_SNAPSHOT_RESENDS_MAX,
+               "who installs a snapshot is the last to give up");
 _Static_assert(MOOT_HEARTBEAT_MS * 4 <= MOOT_ELECTION_MS,
                "a few lost heartbeats must not start an election");
 _Static_assert(MOOT_DISK_HUNG_MS >= 2 * MOOT_ELECTION_MS,

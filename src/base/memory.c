@@ -5,33 +5,33 @@
 
 #include "base/assert.h"
 
-void *moot_alloc(size_t size)
+__attribute__((weak)) _Noreturn void moot_memory_ran_out(size_t size)
 {
-    void *memory = malloc(size == 0 ? 1 : size);
-    MOOT_ASSERT(memory != NULL);
+    (void)size;
+    moot_assert_failed("an allocation failed", __FILE__, __LINE__);
+}
+
+static void *given(void *memory, size_t size)
+{
+    if (__builtin_expect(memory == NULL, 0)) {
+        moot_memory_ran_out(size);
+    }
     return memory;
 }
 
-void *moot_alloc_zero(size_t size)
-{
-    void *memory = calloc(1, size == 0 ? 1 : size);
-    MOOT_ASSERT(memory != NULL);
-    return memory;
-}
+void *moot_alloc(size_t size) { return given(malloc(size == 0 ? 1 : size), size); }
+
+void *moot_alloc_zero(size_t size) { return given(calloc(1, size == 0 ? 1 : size), size); }
 
 void *moot_realloc(void *memory, size_t size)
 {
-    void *grown = realloc(memory, size == 0 ? 1 : size);
-    MOOT_ASSERT(grown != NULL);
-    return grown;
+    return given(realloc(memory, size == 0 ? 1 : size), size);
 }
 
 void *moot_alloc_aligned(size_t alignment, size_t size)
 {
     MOOT_ASSERT(size % alignment == 0);
-    void *memory = aligned_alloc(alignment, size);
-    MOOT_ASSERT(memory != NULL);
-    return memory;
+    return given(aligned_alloc(alignment, size), size);
 }
 
 void moot_free(void *memory) { free(memory); }

@@ -5,6 +5,10 @@
 
 #include "moot/base.h"
 
+/* The door out of a failed allocation. Weak: the host's version says it and ends the process, the
+ * library's own is that of a failed assertion. Never returns. */
+_Noreturn void moot_memory_ran_out(size_t size);
+
 /* Never NULL; `size` 0 is one byte. The bytes are not initialised. */
 void *moot_alloc(size_t size);
 /* As moot_alloc, zeroed. */

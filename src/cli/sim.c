@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 #include "cli/sim_sweep.h"
 #include "sim/compare.h"
 #include "sim/mutant.h"
+#include "sim/scarcity.h"
 #include "sim/sim.h"
 
 enum { EXIT_FINE = 0, EXIT_VIOLATION = 1, EXIT_USAGE = 2 };
@@ -37,7 +39,8 @@ enum {
     OPTION_UPSET,
     OPTION_PLANT,
     OPTION_SWEEP,
-    OPTION_SWEEP_AT
+    OPTION_SWEEP_AT,
+    OPTION_SWEEP_EVERY
 };
 
 struct settings {
@@ -50,6 +53,7 @@ struct settings {
     const char *faults_end; /* As it was written. */
     enum moot_sim_sweep sweep;
     uint64_t sweep_at;
+    struct moot_cli_sweep_part sweep_part;
     bool sweep_persists;
     bool has_seed, twice, marks, lists_faults, shrinks;
 };
@@ -76,9 +80,12 @@ static const struct argp_option options[] = {
      "Run each seed twice; where they part, if they do, is a violation", 0},
     {"sweep", OPTION_SWEEP, "KIND", 0,
      "One world again and again, in each another one of these fails: write, sync (of journals), "
-     "store (a write of it); crash: after each effect. Without other faults, unless --faults says",
+     "store (a write of it), alloc (memory; only the program moot_scarce can); crash: after each "
+     "effect. Without other faults, unless --faults says",
      0},
-    {"sweep-at", OPTION_SWEEP_AT, "N[+]", 0, "Only the world of the N-th; + for good", 0},
+    {"sweep-at", OPTION_SWEEP_AT, "N[+]|A..B", 0,
+     "Only the world of the N-th; + for good; or only those from A to B, of both sorts", 0},
+    {"sweep-every", OPTION_SWEEP_EVERY, "N", 0, "Of these only every N-th", 0},
     {"plant", OPTION_PLANT, "N", OPTION_HIDDEN, "For tests of --shrink: a bug that is known", 0},
     {"upset", OPTION_UPSET, "TIME", OPTION_HIDDEN,
      "For tests of --twice: chance that no seed decides", 0},
@@ -112,15 +119,14 @@ static bool duration(const char *text, uint64_t *out_ns)
     return false;
 }
 
-static bool range(const char *text, struct settings *settings)
+static bool range(const char *text, uint64_t *from, uint64_t *to)
 {
     const char *dots = strstr(text, "..");
     if (dots == NULL) {
         return false;
     }
     struct moot_slice first = {(const uint8_t *)text, (size_t)(dots - text)};
-    return moot_slice_to_u64(first, &settings->first) && number(dots + 2, &settings->last) &&
-           settings->first <= settings->last;
+    return moot_slice_to_u64(first, from) && number(dots + 2, to) && *from <= *to;
 }
 
 static error_t parse_time(int key, char *text, struct argp_state *state)
@@ -145,12 +151,22 @@ static error_t parse_sweep(int key, const char *text, struct argp_state *state)
     struct settings *settings = state->input;
     if (key == OPTION_SWEEP) {
         settings->sweep = moot_cli_sweep_kind(text);
-        if (strcmp(text, "alloc") == 0) {
-            argp_error(state, "--sweep alloc: an allocation that fails ends the process "
-                              "(base/memory.h), as --sweep crash does after every effect");
+        if (settings->sweep == MOOT_SIM_SWEEP_ALLOC && !moot_scarcity_is_there()) {
+            argp_error(state, "--sweep alloc: this program's allocator does not fail; "
+                              "build/moot_scarce is moot with one that does");
         } else if (settings->sweep == MOOT_SIM_SWEEP_NONE) {
-            argp_error(state, "--sweep needs write, sync, store or crash, not %s", text);
+            argp_error(state, "--sweep needs write, sync, store, alloc or crash, not %s", text);
         }
+        return 0;
+    }
+    if (key == OPTION_SWEEP_EVERY) {
+        if (!number(text, &settings->sweep_part.every) || settings->sweep_part.every == 0) {
+            argp_error(state, "--sweep-every needs a number, not %s", text);
+        }
+        return 0;
+    }
+    struct moot_cli_sweep_part *part = &settings->sweep_part;
+    if (range(text, &part->first, &part->last)) {
         return 0;
     }
     const char *plus = strchr(text, '+');
@@ -180,6 +196,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
         return 0;
     case OPTION_SWEEP:
     case OPTION_SWEEP_AT:
+    case OPTION_SWEEP_EVERY:
         return parse_sweep(key, text, state);
     case OPTION_SHRINK:
         settings->shrinks = true;
@@ -192,7 +209,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
         settings->has_seed = true;
         return 0;
     case OPTION_SEEDS:
-        if (!range(text, settings)) {
+        if (!range(text, &settings->first, &settings->last)) {
             argp_error(state, "--seeds needs A..B, not %s", text);
         }
         settings->has_seed = true;
@@ -446,12 +463,34 @@ static bool run_swept(const struct moot_sim_options *how, struct moot_sim_counts
     return good;
 }
 
+/* Each world in a process of its own: who runs out of memory leaves it behind. */
+static bool run_apart(const struct moot_sim_options *how, struct moot_sim_counts *counts,
+                      void *context)
+{
+    struct swept *swept = context;
+    int status = 0;
+    if (how->sweep != MOOT_SIM_SWEEP_ALLOC || how->sweep_at == 0) {
+        return run_swept(how, counts, context);
+    }
+    fflush(stdout);
+    alarm(0); /* Each has one of its own. */
+    pid_t child = fork();
+    if (child == 0) {
+        bool good = run_swept(how, counts, context);
+        fflush(stdout);
+        _exit(good ? EXIT_FINE : EXIT_VIOLATION);
+    }
+    swept->batch->worlds++;
+    return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) &&
+           WEXITSTATUS(status) == EXIT_FINE;
+}
+
 static bool run_sweep(const struct settings *settings, const struct moot_sim_options *how,
                       struct batch *batch)
 {
     struct moot_sim_counts counts;
     struct swept swept = {settings, batch};
-    return moot_cli_sweep(how, &counts, run_swept, &swept);
+    return moot_cli_sweep(how, &settings->sweep_part, &counts, run_apart, &swept);
 }
 
 static bool run_seed(const struct settings *settings, uint64_t seed, FILE *trace,

@@ -473,7 +473,11 @@ void moot_node_group(const struct moot_node *node, moot_group_id id, struct moot
         .recent_bytes = moot_view_recent_bytes(moot_engine_view(group->engine)),
         .ring_bytes = group->ring.bytes,
         .feature_level = group->feature_level,
-        .batches_run = group->batches_run};
+        .batches_run = group->batches_run,
+        .reads_placed = group->reads_placed,
+        .reads_run = group->reads_run,
+        .reads_waiting = group->read_count,
+        .queued_bytes = node->edge.streams[id].queued_bytes};
 }
 
 const char *moot_group_role_text(const struct moot_group_view *view, moot_node_id node)
@@ -507,6 +511,12 @@ bool moot_node_entry(const struct moot_node *node, moot_group_id id, moot_index 
     return true;
 }
 
+bool moot_node_term(const struct moot_node *node, moot_group_id id, moot_index index,
+                    moot_term *term)
+{
+    return moot_raft_term_at(node->groups[id]->raft, index, term);
+}
+
 bool moot_node_stream(const struct moot_node *node, moot_group_id id, size_t number,
                       moot_node_id *edge, uint64_t *incarnation, uint64_t *executed)
 {
@@ -526,7 +536,8 @@ void moot_node_check(const struct moot_node *node)
     for (moot_group_id id = 0; id < MOOT_GROUPS_MAX; id++) {
         const struct moot_group *group = node->groups[id];
         moot_raft_check(group->raft);
-        MOOT_ASSERT(group->applied <= group->commit);
+        /* Who installed a snapshot of a newer release is fenced before the core hears of it. */
+        MOOT_ASSERT(group->applied <= group->commit || group->fenced);
         MOOT_ASSERT(group->flushed <= group->applied);
         MOOT_ASSERT(group->commit <= moot_log_last(&group->log) || group->install.active);
     }

@@ -54,6 +54,7 @@ struct moot_node_options {
     uint64_t long_read_one_in;          /* Reads go on beside turns for no reason; 0: never. */
     struct moot_admission admission;    /* Who may join; all zeros: nobody. */
     uint32_t feature_level;             /* 0: from limits.h */
+    uint64_t edge_queue_bytes;          /* Of commands for db0 that wait; 0: from limits.h */
     bool raft_trace;                    /* Decisions of Raft as LOG effects. */
     /* The store was rotten and is set aside; this one is new and empty. The journal is what it was:
      * the groups neither vote nor acknowledge until a leader has brought them as far as they may
@@ -102,6 +103,9 @@ struct moot_group_view {
     uint64_t unstored_bytes, recent_bytes, ring_bytes; /* Memory beside the log. */
     uint32_t feature_level;                            /* 0: its first leader has not set it yet. */
     uint64_t batches_run;                              /* Of clients, by this process. */
+    /* Batches of reads that came to this process as the leader, that it served, that wait. */
+    uint64_t reads_placed, reads_run, reads_waiting;
+    uint64_t queued_bytes; /* Of commands of this node's clients to it that are not answered. */
 };
 void moot_node_group(const struct moot_node *node, moot_group_id group,
                      struct moot_group_view *out);
@@ -112,6 +116,9 @@ const char *moot_group_role_text(const struct moot_group_view *view, moot_node_i
  * completeness) read. */
 bool moot_node_entry(const struct moot_node *node, moot_group_id group, moot_index index,
                      moot_term *term, uint64_t *hash);
+/* Only the term; also of the entry before the first one in memory. */
+bool moot_node_term(const struct moot_node *node, moot_group_id group, moot_index index,
+                    moot_term *term);
 /* How far one edge's stream has been executed, `number` counted from 0; false behind the last. */
 bool moot_node_stream(const struct moot_node *node, moot_group_id group, size_t number,
                       moot_node_id *edge, uint64_t *incarnation, uint64_t *executed);

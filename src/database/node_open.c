@@ -333,6 +333,9 @@ static int open_parts(struct moot_node *node, const struct moot_node_options *op
                    options->now);
     node->edge.admission = options->admission;
     node__clock_init(node, options->election_ms);
+    if (options->edge_queue_bytes != 0) {
+        node->edge.streams[MOOT_GROUP_DB0].queue_bytes_max = options->edge_queue_bytes;
+    }
     status = open_groups(node, options, restore, why);
     for (moot_group_id id = 0; status == 0 && id < MOOT_GROUPS_MAX; id++) {
         /* A flush may never come: all may be in the store, and the journal full of it. */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/memory.h"
 #include "base/slice.h"
 
 enum { LINE_MAX_BYTES = 2048 };
@@ -60,4 +61,15 @@ _Noreturn void host__die(const char *format, ...)
 _Noreturn void moot_assert_failed(const char *expression, const char *file, int line)
 {
     host__die("assertion failed: %s (%s:%d)", expression, file, line);
+}
+
+/* No core: it would be as large as the memory that there is not. */
+_Noreturn void moot_memory_ran_out(size_t size)
+{
+    host__say(MOOT_LOG_ERROR,
+              "out of memory: %zu bytes are not to be had. This process ends; what it has "
+              "acknowledged is in its journal: give it more memory, or less to hold "
+              "(--store-cache-mb), and start it again",
+              size);
+    _exit(HOST_EXIT_MEMORY);
 }

@@ -11,4 +11,8 @@ void host__say(enum moot_log_level level, const char *format, ...)
 /* Says it and aborts: for what must never be retried. */
 _Noreturn void host__die(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* What a process that runs out of memory ends with (moot_memory_ran_out, base/memory.h), at once:
+ * what it has acknowledged is in its journal. */
+enum { HOST_EXIT_MEMORY = 12 };
+
 #endif

@@ -1,4 +1,5 @@
-/* Machines that ask to be taken in, some of them with the secret of another cluster. */
+/* Machines that ask to be taken in, some of them with the secret of another cluster; and strangers
+ * that links meet. */
 #include <stdio.h>
 #include <string.h>
 
@@ -84,4 +85,68 @@ void sim__on_joined(struct sim_world *world, uint32_t slot, struct moot_slice he
     sim__trace(world, "m%u joined as node %u", slot, machine->id);
     sim__at(world, world->now + sim__around(world, 20 * 1000),
             (struct sim_event){.kind = SIM_START, .machine = slot});
+}
+
+/* ---- strangers at the other end of a link ---- */
+
+static struct moot_handshake_options options_of(struct sim_world *world,
+                                                const struct sim_machine *machine)
+{
+    struct moot_admission admission = sim__admission();
+    struct moot_handshake_options options = {.purpose = MOOT_LINK_PEER,
+                                             .node = machine->id,
+                                             .incarnation = moot_node_incarnation(machine->node),
+                                             .address =
+                                                 moot_slice_text(machine->identity.self.peer),
+                                             .secret = admission.secret,
+                                             .mac = admission.mac};
+    memcpy(options.cluster_id, machine->identity.cluster, sizeof(options.cluster_id));
+    for (size_t i = 0; i < sizeof(options.nonce); i++) {
+        options.nonce[i] = (uint8_t)sim__below(world, 256);
+    }
+    return options;
+}
+
+/* What `from` has written, to the other side. */
+static void hand_over(struct moot_handshake *to, struct moot_buffer *from, struct moot_buffer *back)
+{
+    struct moot_slice bytes = moot_buffer_slice(from);
+    if (bytes.size > 0) {
+        (void)moot_handshake_input(to, &bytes, back);
+    }
+    from->size = 0;
+}
+
+void sim__meet_stranger(struct sim_world *world, const struct sim_machine *from,
+                        const struct sim_machine *to)
+{
+    struct moot_handshake_options options[2] = {options_of(world, from), options_of(world, to)};
+    bool other_cluster = sim__one_in(world, 2);
+    uint64_t stranger = sim__below(world, 2); /* Who dials, or who answers. */
+    options[0].initiator = true;
+    options[0].expected = to->id;
+    if (other_cluster) {
+        options[stranger].cluster_id[0] ^= 1;
+    } else {
+        options[stranger].secret = MOOT_SLICE_LITERAL("the secret of another cluster");
+    }
+    struct moot_handshake *sides = moot_alloc(2 * sizeof(*sides));
+    struct moot_buffer out[2];
+    for (int i = 0; i < 2; i++) {
+        moot_buffer_init(&out[i]);
+        moot_handshake_begin(&sides[i], &options[i], &out[i]);
+    }
+    for (int round = 0; round < 4; round++) {
+        hand_over(&sides[1], &out[0], &out[1]);
+        hand_over(&sides[0], &out[1], &out[0]);
+    }
+    const struct moot_handshake *honest = &sides[1 - stranger];
+    sim__count(world, SIM_FAULT_STRANGER);
+    if (honest->state == MOOT_HANDSHAKE_DONE) {
+        sim__violation(world, "node %u has linked with %s", stranger == 1 ? from->id : to->id,
+                       other_cluster ? "a node of another cluster" : "one without the secret");
+    }
+    moot_buffer_deinit(&out[0]);
+    moot_buffer_deinit(&out[1]);
+    moot_free(sides);
 }

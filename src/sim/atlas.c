@@ -16,11 +16,13 @@
  * Everything happens while the process is dead, because nothing reads the journal while it lives.
  * After the next start each group either has what it acknowledged or says that it does not: a
  * journal that takes rot for a torn tail is a violation at once (sim__check_opened). */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/assert.h"
 #include "sim/world.h"
 #include "storage/journal_format.h"
+#include "storage/store_memory.h"
 
 enum { BATCHES_MAX = 4096, RUN_MAX = 3 };
 
@@ -252,6 +254,35 @@ void sim__lose_disk(struct sim_world *world, struct sim_machine *machine)
     machine->lost = true;
 }
 
+static void name_file(void *context, const char *name)
+{
+    char *found = context;
+    snprintf(found, JOURNAL_NAME_BYTES, "%s", name);
+}
+
+/* Without a store the folder is an empty one, as far as a program can tell: whoever takes it for
+ * that of a new node breaks the rule that an id dies with its disk. */
+void sim__lose_journal(struct sim_world *world, struct sim_machine *machine)
+{
+    sim__machine_crash(world, machine, false);
+    sim__at(world, world->now + sim__around(world, world->swarm.fault_us),
+            (struct sim_event){.kind = SIM_START, .machine = machine->slot});
+    if (moot_store_memory_digest(machine->store) == 0) {
+        return;
+    }
+    struct moot_disk *disk = moot_disk_sim_disk(machine->disk);
+    char name[JOURNAL_NAME_BYTES] = "";
+    while (disk->ops->list(disk, name_file, name) == 0 && name[0] != '\0') {
+        int status = disk->ops->remove(disk, name);
+        MOOT_ASSERT(status == 0);
+        name[0] = '\0';
+    }
+    machine->journal_lost = machine->damaged = true;
+    sim__count(world, SIM_FAULT_LOSE_JOURNAL);
+    sim__record_strike(world, machine, "its journal is gone");
+    sim__trace(world, "m%u: the journal's files are gone", machine->slot);
+}
+
 /* ---- what a start finds ---- */
 
 void sim__check_opened(struct sim_world *world, struct sim_machine *machine)
@@ -269,6 +300,14 @@ void sim__check_opened(struct sim_world *world, struct sim_machine *machine)
                            "%llu were durable, %llu and %llu are there",
                            group, machine->id, (unsigned long long)kept->term,
                            (unsigned long long)kept->durable, (unsigned long long)view.term,
+                           (unsigned long long)view.last);
+        }
+        kept->owed = view.impaired ? moot_max_u64(kept->owed, kept->durable) : kept->owed;
+        if (!view.impaired && moot_max_u64(view.last, view.applied) < kept->owed) {
+            sim__violation(world,
+                           "group %u of node %u knew that entries up to %llu were lost, and has "
+                           "forgotten it: %llu are there",
+                           group, machine->id, (unsigned long long)kept->owed,
                            (unsigned long long)view.last);
         }
         if (!view.impaired && view.term == kept->term && kept->vote != 0 &&

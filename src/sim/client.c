@@ -237,8 +237,8 @@ void sim__connection_open(struct sim_world *world, struct sim_machine *machine, 
     *made = (struct sim_connection){.id = id};
     moot_buffer_init(&made->backlog);
     moot_buffer_init(&made->kept);
-    sim__input(world, machine, MOOT_INPUT_CLIENT_OPENED, MOOT_SLICE_LITERAL("127.0.0.1:5000"))
-        ->connection = id;
+    sim__input(world, machine, MOOT_INPUT_CLIENT_OPENED, sim__address_of(world, id))->connection =
+        id;
 }
 
 static void closed(struct sim_world *world, struct sim_machine *machine,

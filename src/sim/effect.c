@@ -35,8 +35,7 @@ struct sim_job {
     struct moot_buffer result;
 };
 
-/* The process ends itself, and is started again after a while. */
-static void end(struct sim_world *world, struct sim_machine *machine)
+void sim__process_ends(struct sim_world *world, struct sim_machine *machine)
 {
     sim__machine_crash(world, machine, false);
     sim__machine_start_later(world, machine);
@@ -73,12 +72,12 @@ static void do_journal(struct sim_world *world, struct sim_machine *machine,
     moot_disk_sim_end(machine->disk);
     if (status == MOOT_EIO && machine->write_fails) {
         sim__trace(world, "m%u ends: the journal's write failed", machine->slot);
-        end(world, machine);
+        sim__process_ends(world, machine);
         return;
     }
     if (status == MOOT_ENOSPACE && machine->full_until > world->now) { /* As the host does. */
         sim__trace(world, "m%u ends: no room for the journal", machine->slot);
-        end(world, machine);
+        sim__process_ends(world, machine);
         return;
     }
     if (status != 0) {
@@ -120,7 +119,7 @@ void sim__durable(struct sim_world *world, struct sim_machine *machine, moot_tic
     }
     if (machine->sync_fails) { /* Nobody knows what the disk holds: never tried again. */
         sim__count(world, SIM_FAULT_FAIL_SYNC);
-        end(world, machine);
+        sim__process_ends(world, machine);
         return;
     }
     moot_disk_sim_complete(machine->disk, machine->flights[0].flight);
@@ -327,6 +326,12 @@ void sim__job_done(struct sim_world *world, struct sim_machine *machine, uint64_
     if (!job->is_done) {
         do_job(world, machine, job);
     }
+    if (job->kind == MOOT_EFFECT_INGEST && job->step == MOOT_INGEST_COMMIT &&
+        sim__one_in(world, sim__level(world, SIM_FAULT_CRASH_INSTALL))) {
+        sim__count(world, SIM_FAULT_CRASH_INSTALL);
+        sim__process_ends(world, machine);
+        return;
+    }
     *at = job->next;
     enum moot_input_kind kind = job->kind == MOOT_EFFECT_FETCH       ? MOOT_INPUT_FETCHED
                                 : job->kind == MOOT_EFFECT_FLUSH     ? MOOT_INPUT_FLUSHED
@@ -414,7 +419,7 @@ static void do_store_write(struct sim_world *world, struct sim_machine *machine,
     }
     if (machine->store_fails || machine->store_dead_until > world->now) {
         sim__count(world, SIM_FAULT_STORE_WRITE);
-        end(world, machine);
+        sim__process_ends(world, machine);
         return;
     }
     int status = machine->store->ops->write(machine->store, effect->batch);
@@ -438,7 +443,8 @@ static void do_stop(struct sim_world *world, struct sim_machine *machine,
                     const struct moot_effect *effect)
 {
     if (effect->status == MOOT_ECORRUPT && machine->store_rots) {
-        end(world, machine);
+        sim__check_given_up(world, machine);
+        sim__process_ends(world, machine);
         sim__new_store(world, machine);
         return;
     }
@@ -451,12 +457,12 @@ static void do_stop(struct sim_world *world, struct sim_machine *machine,
     if (machine->reopening && !machine->stopping) {
         sim__count(world, SIM_FAULT_REOPEN);
         if (!sim__machine_reopen(world, machine)) {
-            end(world, machine);
+            sim__process_ends(world, machine);
         }
         return;
     }
     sim__count(world, SIM_FAULT_STOP);
-    end(world, machine);
+    sim__process_ends(world, machine);
 }
 
 typedef void (*perform_effect)(struct sim_world *world, struct sim_machine *machine,
@@ -497,7 +503,7 @@ void sim__perform(struct sim_world *world, struct sim_machine *machine,
                    (unsigned long long)effect->ticket);
         PERFORMERS[effect->kind](world, machine, effect);
         if (machine->epoch == epoch && sim__sweep(world, MOOT_SIM_SWEEP_CRASH)) {
-            end(world, machine);
+            sim__process_ends(world, machine);
         }
     }
 }

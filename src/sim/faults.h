@@ -78,6 +78,29 @@
     X(TEAR_BYTES, "tear-bytes", LASTS, 1, 1, 10, "one request in so many arrives in pieces")       \
     X(WOULDBLOCK, "wouldblock", LASTS, 1, 2, 100,                                                  \
       "one key in so many is not in memory and has to be fetched")                                 \
+    X(REMOVE_TWO, "remove-two", STRIKES, 4, 1, 4,                                                  \
+      "two members are to be removed at once, whoever is left")                                    \
+    X(LOSE_JOURNAL, "lose-journal", STRIKES, 4, 1, 2,                                              \
+      "the files of a journal are gone, and the store is there")                                   \
+    X(ROT_CHUNK, "rot-chunk", LASTS, 2, 2, 20,                                                     \
+      "one chunk of a snapshot in so many comes with a wrong bit")                                 \
+    X(CRASH_INSTALL, "crash-install", LASTS, 2, 1, 4,                                              \
+      "of processes that have installed a snapshot one in so many dies before it knows")           \
+    X(STRANGER, "stranger", LASTS, 2, 2, 20,                                                       \
+      "one dial in so many meets a node of another cluster, or one without the secret")            \
+    X(OLDER, "older", LASTS, 4, 1, 1, "one node has an older program, until it says so")           \
+    X(TINY_JOURNAL, "tiny-journal", LASTS, 4, 96, 192,                                             \
+      "four segments of so many KiB: they are full, and used again, all the time")                 \
+    X(NARROW, "narrow", LASTS, 3, 1000, 8000,                                                      \
+      "edges have room for so many bytes of commands that wait")                                   \
+    X(ORDERS, "orders", LASTS, 2, 5, 100,                                                          \
+      "one client request in so many orders the cluster about, from another machine")              \
+    X(ID_AGAIN, "id-again", LASTS, 1, 2, 20,                                                       \
+      "one increment in so many comes again under its id, by another amount")                      \
+    X(LITTER, "litter", LASTS, 2, 2, 50,                                                           \
+      "one client request in so many makes or deletes a list of many elements")                    \
+    X(FLUSH_ALL, "flush-all", LASTS, 1, 5, 100,                                                    \
+      "one request in so many to a single register flushes the database")                          \
     X(LIE, "lie", LASTS, 1, 2, 200,                                                                \
       "before one turn in so many a failure detector says something untrue")                       \
     X(RARELY, "rarely", LASTS, 1, 20, 2000, "one legal but rare choice in so many is taken")

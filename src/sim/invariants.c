@@ -10,7 +10,7 @@
 /* What may be under way when nobody asks any more: heartbeats go on. */
 enum { LEFT_MAX = 8, INPUTS_LEFT_MAX = 64, LOG_BYTES_LEFT_MAX = 64 * 1024 * 1024 };
 
-static void *grown(void *memory, size_t *capacity, uint64_t index, size_t item)
+void *sim__grown(void *memory, size_t *capacity, uint64_t index, size_t item)
 {
     if (index < *capacity) {
         return memory;
@@ -45,7 +45,8 @@ static void check_leader(struct sim_world *world, struct sim_machine *machine, m
         sim__violation(world, "terms ran away: %llu", (unsigned long long)view->term);
         return;
     }
-    all->leaders = grown(all->leaders, &all->leaders_capacity, view->term, sizeof(*all->leaders));
+    all->leaders =
+        sim__grown(all->leaders, &all->leaders_capacity, view->term, sizeof(*all->leaders));
     moot_node_id *leader = &all->leaders[view->term];
     if (*leader != 0 && *leader != machine->id) {
         sim__violation(world, "group %u has two leaders in term %llu: nodes %u and %u", group,
@@ -180,7 +181,7 @@ static void check_committed(struct sim_world *world, struct sim_machine *machine
     struct sim_seen *seen = &machine->seen[group];
     moot_index from = moot_max_u64(seen->checked + 1, view->first);
     all->committed =
-        grown(all->committed, &all->committed_capacity, view->commit, sizeof(*all->committed));
+        sim__grown(all->committed, &all->committed_capacity, view->commit, sizeof(*all->committed));
     for (moot_index index = from; index <= view->commit; index++) {
         moot_term term;
         uint64_t hash;
@@ -209,7 +210,7 @@ static void check_applied(struct sim_world *world, struct sim_machine *machine, 
 {
     struct sim_group *all = &world->groups[group];
     all->applied =
-        grown(all->applied, &all->applied_capacity, view->applied, sizeof(*all->applied));
+        sim__grown(all->applied, &all->applied_capacity, view->applied, sizeof(*all->applied));
     struct sim_applied *known = &all->applied[view->applied];
     if (known->known && (known->chain != view->chain || known->digest != view->digest)) {
         sim__violation(world, "state machine safety: group %u: node %u holds another %s at %llu",
@@ -241,6 +242,7 @@ static void keep(struct sim_machine *machine, moot_group_id group,
         kept->durable = view->durable;
     }
     kept->durable = moot_min_u64(kept->durable, view->last);
+    kept->owed = view->impaired ? kept->owed : 0;
     kept->members = *view->members;
     kept->changing = view->changing;
     kept->is_known = true;
@@ -251,7 +253,17 @@ static void check_group(struct sim_world *world, struct sim_machine *machine, mo
     struct moot_group_view view;
     struct sim_seen *seen = &machine->seen[group];
     moot_node_group(machine->node, group, &view);
+    if (view.feature_level > MOOT_FEATURE_LEVEL && machine->is_older && !view.fenced) {
+        sim__violation(world, "group %u of node %u runs by rules that its program does not know",
+                       group, machine->id);
+    }
+    if (view.fenced && machine->is_older) { /* It says so itself: it needs a newer program. */
+        sim__count(world, SIM_FAULT_OLDER);
+        machine->upgrade = true;
+        return;
+    }
     if (view.fenced && machine->store_rots) { /* It says so itself: it needs a new disk. */
+        machine->fenced_at = machine->fenced_at == 0 ? world->now : machine->fenced_at;
         if (!machine->steps_aside && !machine->replace) {
             sim__count(world, SIM_FAULT_STORE_CHECKSUM);
             machine->steps_aside = sim__one_in(world, 2);
@@ -267,6 +279,7 @@ static void check_group(struct sim_world *world, struct sim_machine *machine, mo
         sim__violation(world, "group %u of node %u went back in term, commit or applied", group,
                        machine->id);
     }
+    sim__witness(world, machine, group, &view);
     check_members(world, machine, group, &view);
     check_leader(world, machine, group, &view);
     if (view.commit > seen->commit) {

@@ -7,7 +7,7 @@
 #include "sim/world.h"
 #include "storage/store_memory.h"
 
-enum { MILLION = 1000000, SPIN_MS = 20, SPINS_MAX = 100, OPEN_WRITES = 6 };
+enum { MILLION = 1000000, SPIN_MS = 20, SPINS_MAX = 100, OPEN_WRITES = 6, SHORT_US = 200 * 1000 };
 static const uint64_t WALL_BEGIN_MS = UINT64_C(1700000000000);
 
 /* ---- clocks ---- */
@@ -55,6 +55,8 @@ struct sim_machine *sim__machine_make(struct sim_world *world, uint32_t slot)
 {
     struct sim_machine *machine = moot_alloc_zero(sizeof(*machine));
     machine->slot = slot;
+    machine->is_older = world->swarm.knobs[SIM_FAULT_OLDER] != 0 &&
+                        slot == world->options->seed / 3 % world->swarm.nodes;
     machine->disk = moot_disk_sim_make(moot_rng_next(&world->rng));
     moot_disk_sim_sector(machine->disk, world->swarm.sector);
     machine->store = new_store(world);
@@ -87,6 +89,7 @@ void sim__machine_free(struct sim_machine *machine)
     machine->store->ops->close(machine->store);
     moot_disk_sim_free(machine->disk);
     drop_inputs(machine);
+    sim__witness_free_machine(machine);
     moot_arena_deinit(&machine->arena);
     moot_free(machine->inputs);
     moot_free(machine->owners);
@@ -128,6 +131,9 @@ static void did_not_start(struct sim_world *world, struct sim_machine *machine, 
     } else if (status == MOOT_EIO && machine->disk_dead_until > world->now) {
         moot_store_memory_crash(machine->store);
         moot_disk_sim_crash(machine->disk);
+    } else if (status == MOOT_EVERSION && machine->is_older) { /* As the text says. */
+        sim__count(world, SIM_FAULT_OLDER);
+        machine->is_older = false;
     } else if (status == MOOT_ECORRUPT && machine->damaged) { /* As the text says: a new replica. */
         sim__lose_disk(world, machine);
         return;
@@ -142,35 +148,46 @@ static void did_not_start(struct sim_world *world, struct sim_machine *machine, 
 void sim__machine_start_later(struct sim_world *world, const struct sim_machine *machine)
 {
     uint64_t mean_us = world->phase == SIM_PHASE_FAULTS ? world->swarm.fault_us : 1000;
+    if (machine->short_until > world->now) { /* Or it would die thousands of times. */
+        mean_us = moot_max_u64(mean_us, SHORT_US);
+    }
     sim__at(
         world, world->now + sim__around(world, mean_us),
         (struct sim_event){.kind = SIM_START, .machine = machine->slot, .epoch = machine->epoch});
 }
 
+/* 0: the program's own. */
+static uint32_t level_of(const struct sim_world *world, const struct sim_machine *machine)
+{
+    return world->swarm.knobs[SIM_FAULT_OLDER] == 0 ? 0 : MOOT_FEATURE_LEVEL + !machine->is_older;
+}
+
 static struct moot_node_options options_of(struct sim_world *world, struct sim_machine *machine)
 {
     const struct sim_swarm *swarm = &world->swarm;
-    return (struct moot_node_options){
-        .disk = moot_disk_sim_disk(machine->disk),
-        .store = machine->store,
-        .format = machine->starts == 0 || sim__one_in(world, 2) ? &machine->identity : NULL,
-        .now = sim__machine_now(world, machine),
-        .seed = moot_rng_next(&world->rng),
-        .journal = {.segment_bytes = swarm->segment_bytes,
-                    .segments_max = (uint32_t)swarm->segments},
-        .chance = {.seed = moot_rng_next(&world->rng),
-                   .node = machine->id,
-                   .one_in = sim__level(world, SIM_FAULT_RARELY)},
-        .admission = sim__admission(),
-        .election_ms = swarm->election_ms,
-        .heartbeat_ms = swarm->heartbeat_ms,
-        .raft_trace = world->record != NULL,
-        .store_lost = machine->store_lost,
-        .flush_bytes = swarm->flush_bytes,
-        .recent_bytes = swarm->recent_bytes,
-        .log_memory_bytes = swarm->log_memory_bytes,
-        .read_elements = swarm->read_elements,
-        .long_read_one_in = swarm->long_read_one_in};
+    bool may_format = machine->starts == 0 || machine->journal_lost || sim__one_in(world, 2);
+    return (struct moot_node_options){.disk = moot_disk_sim_disk(machine->disk),
+                                      .store = machine->store,
+                                      .format = may_format ? &machine->identity : NULL,
+                                      .now = sim__machine_now(world, machine),
+                                      .seed = moot_rng_next(&world->rng),
+                                      .journal = {.segment_bytes = swarm->segment_bytes,
+                                                  .segments_max = (uint32_t)swarm->segments},
+                                      .chance = {.seed = moot_rng_next(&world->rng),
+                                                 .node = machine->id,
+                                                 .one_in = sim__level(world, SIM_FAULT_RARELY)},
+                                      .admission = sim__admission(),
+                                      .election_ms = swarm->election_ms,
+                                      .heartbeat_ms = swarm->heartbeat_ms,
+                                      .raft_trace = world->record != NULL,
+                                      .store_lost = machine->store_lost,
+                                      .flush_bytes = swarm->flush_bytes,
+                                      .recent_bytes = swarm->recent_bytes,
+                                      .log_memory_bytes = swarm->log_memory_bytes,
+                                      .read_elements = swarm->read_elements,
+                                      .long_read_one_in = swarm->long_read_one_in,
+                                      .feature_level = level_of(world, machine),
+                                      .edge_queue_bytes = swarm->knobs[SIM_FAULT_NARROW]};
 }
 
 /* A brain has been opened: what was known of the one before is void. */
@@ -189,6 +206,7 @@ static void begin_life(struct sim_world *world, struct sim_machine *machine)
     sim__record_start(world, machine);
     sim__check_opened(world, machine);
     sim__check_forget(machine);
+    sim__witness_start(world, machine);
     sim__machine_came(world, machine);
 }
 
@@ -266,9 +284,13 @@ void sim__machine_crash(struct sim_world *world, struct sim_machine *machine, bo
     sim__trace(world, "m%u is gone%s", machine->slot, is_quiet ? " without a word" : "");
     sim__record_gone(world, machine, is_quiet);
     machine->running = false;
+    machine->down_since = world->now;
+    machine->fenced_at = 0;
     machine->epoch++;
     sim_events_set_deadline(&world->events, machine->slot, UINT64_MAX);
-    moot_node_close(machine->node);
+    if (machine->node != NULL) {
+        moot_node_close(machine->node);
+    }
     machine->node = NULL;
     drop_inputs(machine);
     machine->turn_is_due = false;
@@ -422,8 +444,10 @@ void sim__machine_turn(struct sim_world *world, struct sim_machine *machine)
     note_inputs(world, machine);
     bool is_tick = machine->input_count == 1 && machine->inputs[0].kind == MOOT_INPUT_TICK;
     struct moot_effects effects;
-    moot_node_turn(machine->node, machine->inputs, machine->input_count,
-                   sim__machine_now(world, machine), &effects);
+    if (!sim__turn(world, machine, &effects)) {
+        sim__process_ends(world, machine);
+        return;
+    }
     sim__record_turn(world, machine, &effects);
     world->result->counts.turns++;
     drop_inputs(machine);
@@ -431,6 +455,11 @@ void sim__machine_turn(struct sim_world *world, struct sim_machine *machine)
     machine->busy_until = world->now + MOOT_USEC_NS + sim__below(world, world->swarm.turn_us * 500);
     sim__check(world, machine);
     watch_for_spin(world, machine, is_tick, effects.count);
+    if (machine->upgrade) {
+        machine->upgrade = machine->is_older = false;
+        sim__process_ends(world, machine);
+        return;
+    }
     if (machine->replace) {
         machine->replace = false;
         sim__lose_disk(world, machine);

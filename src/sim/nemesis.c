@@ -17,9 +17,9 @@ static uint64_t pick(struct moot_rng *rng, const uint64_t *choices, size_t count
 
 static sim_fault_set damages(void)
 {
-    static const enum sim_fault faults[] = {SIM_FAULT_LOSE_DISK,   SIM_FAULT_STORE_CHECKSUM,
-                                            SIM_FAULT_ROT_OLD,     SIM_FAULT_ROT_RECENT,
-                                            SIM_FAULT_ROT_PADDING, SIM_FAULT_MISDIRECT};
+    static const enum sim_fault faults[] = {
+        SIM_FAULT_LOSE_JOURNAL, SIM_FAULT_LOSE_DISK,   SIM_FAULT_STORE_CHECKSUM, SIM_FAULT_ROT_OLD,
+        SIM_FAULT_ROT_RECENT,   SIM_FAULT_ROT_PADDING, SIM_FAULT_MISDIRECT};
     sim_fault_set set = 0;
     for (size_t i = 0; i < MOOT_ARRAY_LEN(faults); i++) {
         set |= UINT64_C(1) << faults[i];
@@ -37,7 +37,7 @@ static void draw_faults(struct sim_world *world, struct moot_rng *rng)
         swarm->knobs[i] = on ? sim_fault_knob(seed, (enum sim_fault)i) : 0;
     }
     if ((set & damages()) != 0) { /* See atlas.c. */
-        swarm->knobs[SIM_FAULT_REMOVE] = 0;
+        swarm->knobs[SIM_FAULT_REMOVE] = swarm->knobs[SIM_FAULT_REMOVE_TWO] = 0;
         swarm->is_damaged = true;
     }
     world->result->faults = set;
@@ -102,6 +102,11 @@ void sim__swarm(struct sim_world *world)
         swarm->pipeline = (uint32_t)moot_min_u64(swarm->pipeline, 3);
         swarm->keys = SIM_KEYS_MAX; /* Snapshots of more than one chunk. */
         swarm->log_memory_bytes = 64 * 1024;
+        swarm->knobs[SIM_FAULT_NARROW] = 0; /* One value may be more than that. */
+    }
+    if (swarm->knobs[SIM_FAULT_TINY_JOURNAL] != 0 && swarm->workload != SIM_WORKLOAD_LARGE) {
+        swarm->segment_bytes = swarm->knobs[SIM_FAULT_TINY_JOURNAL] / 4 * 4096;
+        swarm->segments = swarm->is_damaged ? swarm->segments : 4;
     }
     swarm->faults_end_us = PICK(&rng, 10, 20, 40) * 1000 * 1000;
     draw_long_reads(swarm, world->options->seed);
@@ -373,6 +378,9 @@ static void strike_disk(struct sim_world *world, enum sim_fault fault, struct si
                world->machine_count < SIM_MACHINES_MAX) {
         sim__count(world, fault);
         sim__lose_disk(world, machine);
+    } else if (fault == SIM_FAULT_LOSE_JOURNAL && sim__may_damage(world, machine) &&
+               world->machine_count < SIM_MACHINES_MAX) {
+        sim__lose_journal(world, machine);
     }
 }
 
@@ -465,6 +473,7 @@ static void strike_with(struct sim_world *world, enum sim_fault fault)
         return;
     case SIM_FAULT_JOIN:
     case SIM_FAULT_REMOVE:
+    case SIM_FAULT_REMOVE_TWO:
     case SIM_FAULT_TRANSFER:
         world->admin_wish = fault; /* One at a time; the last wish counts. */
         return;
@@ -512,7 +521,7 @@ void sim__heal(struct sim_world *world)
         machine->disk_slow_until = 0;
         machine->disk_stalled_until = 0;
         machine->sync_fails = machine->store_fails = machine->write_fails = false;
-        machine->disk_dead_until = machine->store_dead_until = 0;
+        machine->disk_dead_until = machine->store_dead_until = machine->short_until = 0;
         if (machine->full_until > 0) {
             sim__disk_room(world, machine, false);
         }

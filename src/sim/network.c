@@ -116,6 +116,11 @@ void sim__dial(struct sim_world *world, const struct sim_event *event)
         dial_later(world, a, b, 100 * 1000);
         return;
     }
+    if (sim__one_in(world, sim__level(world, SIM_FAULT_STRANGER))) {
+        sim__meet_stranger(world, world->machines[a], world->machines[b]);
+        dial_later(world, a, b, 100 * 1000);
+        return;
+    }
     pair->up = true;
     pair->link = ++world->link_number;
     const uint32_t ends[2][2] = {{a, b}, {b, a}};
@@ -353,6 +358,25 @@ static void send_damaged(struct sim_world *world, struct sim_machine *machine,
     sim__link_break(world, machine->slot, to->slot, MOOT_ECORRUPT, 1000);
 }
 
+/* One bit of a snapshot's chunk is wrong, and it was so before the frames were made: memory rots,
+ * too. */
+static void rot_chunk(struct sim_world *world, struct moot_block *block)
+{
+    struct moot_arena arena;
+    struct moot_message message;
+    moot_arena_init(&arena);
+    if (moot_message_decode(moot_block_slice(block), &arena, &message) == 0 &&
+        message.kind == MOOT_MESSAGE_SNAPSHOT_CHUNK && message.chunk.chunk.size > 0 &&
+        sim__one_in(world, sim__level(world, SIM_FAULT_ROT_CHUNK))) {
+        size_t at = (size_t)(message.chunk.chunk.data - block->data);
+        MOOT_ASSERT(at + message.chunk.chunk.size <= block->size); /* The slice is of the block. */
+        at += (size_t)sim__below(world, message.chunk.chunk.size);
+        block->data[at] ^= (uint8_t)(1 << sim__below(world, 8));
+        sim__count(world, SIM_FAULT_ROT_CHUNK);
+    }
+    moot_arena_deinit(&arena);
+}
+
 void sim__send(struct sim_world *world, struct sim_machine *machine,
                const struct moot_effect *effect)
 {
@@ -379,6 +403,9 @@ void sim__send(struct sim_world *world, struct sim_machine *machine,
     }
     world->result->counts.messages++;
     world->result->counts.lost += is_lost;
+    if (!is_lost && sim__level(world, SIM_FAULT_ROT_CHUNK) != 0) {
+        rot_chunk(world, block);
+    }
     if (!is_lost && happens(world, SIM_FAULT_CORRUPT)) {
         send_damaged(world, machine, to, block);
     } else if (!is_lost) {
@@ -408,6 +435,7 @@ void sim__message(struct sim_world *world, const struct sim_event *event)
         struct moot_input *input = sim__input_block(world, world->machines[event->machine],
                                                     MOOT_INPUT_PEER_MESSAGE, event->block);
         input->node = world->machines[event->other]->id;
+        world->links[event->other][event->machine].heard_at = world->now;
         sim__record_arrive(world, event->number);
     } else {
         sim__record_lost(world, event->number, "its link has ended");

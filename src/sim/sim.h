@@ -10,8 +10,10 @@
  * A run has four phases: faults; then everything is healed, and all clients must finish; then all
  * replicas must come to hold the same; then last reads of every key join the history.
  *
- * The links' handshake is not simulated: PEER_UP comes with the right identity. Memory is not
- * limited. Damage to disks is what the cluster must survive (atlas.c). */
+ * The handshake of links between members is not simulated: PEER_UP comes with the right identity;
+ * only what strangers get to hear is (admission.c). Memory is limited
+ * only in a sweep of allocations (scarcity.h). Damage to disks is what the cluster must survive
+ * (atlas.c). */
 #ifndef MOOT_SIM_SIM_H
 #define MOOT_SIM_SIM_H
 
@@ -30,6 +32,7 @@ enum moot_sim_sweep {
     MOOT_SIM_SWEEP_SYNC,  /* The same of its sync. */
     MOOT_SIM_SWEEP_STORE, /* A write of a store. */
     MOOT_SIM_SWEEP_CRASH, /* The process dies after this effect. */
+    MOOT_SIM_SWEEP_ALLOC, /* An allocation within a turn: the process ends then and there. */
     MOOT_SIM_SWEEPS
 };
 
@@ -50,7 +53,7 @@ struct moot_sim_options {
                           so many operations were asked; 0: none. */
     enum moot_sim_sweep sweep;    /* What fails, as the so-manieth in the world; */
     uint64_t sweep_at;            /* 0: none. */
-    bool sweep_persists;          /* That disk or store refuses all writes for a while. */
+    bool sweep_persists;          /* That disk, store or memory refuses all for a while. */
     struct moot_picture *picture; /* NULL: none. All that is worth seeing (sim/record.h). */
 };
 

@@ -395,7 +395,23 @@ static void ask_remove(struct sim_world *world, struct sim_client *client, uint3
                                 MOOT_SLICE_LITERAL("REMOVE"),
                                 {NULL, 0}};
     args[3] = moot_slice_make(digits, moot_text_u64(digits, world->machines[slot]->id));
+    client->ordered_at = world->now;
     sim__command(client, args, 4, (struct sim_expected){SIM_STEP_REMOVE, SIZE_MAX, slot});
+}
+
+/* Each is judged where it is asked for; what is left of both must still be a cluster. */
+static void ask_remove_two(struct sim_world *world, struct sim_client *client)
+{
+    uint32_t first = (uint32_t)sim__below(world, world->machine_count), asked = 0;
+    for (uint32_t i = 0; i < world->machine_count && asked < 2; i++) {
+        uint32_t slot = (first + i) % world->machine_count;
+        const struct sim_machine *machine = world->machines[slot];
+        if (machine != NULL && machine->id != 0 && !machine->removed) {
+            ask_remove(world, client, slot);
+            asked++;
+        }
+    }
+    sim__count(world, SIM_FAULT_REMOVE_TWO);
 }
 
 static void ask_remove_some(struct sim_world *world, struct sim_client *client)
@@ -437,6 +453,8 @@ static bool ask_admin(struct sim_world *world, struct sim_client *client)
         sim__ask_join(world, client);
     } else if (wish == SIM_FAULT_REMOVE) {
         ask_remove_some(world, client);
+    } else if (wish == SIM_FAULT_REMOVE_TWO) {
+        ask_remove_two(world, client);
     } else if (wish == SIM_FAULT_TRANSFER) {
         struct moot_slice args[] = {MOOT_SLICE_LITERAL("MOOT"), MOOT_SLICE_LITERAL("CLUSTER"),
                                     MOOT_SLICE_LITERAL("TRANSFER")};
@@ -553,6 +571,9 @@ bool sim__ask(struct sim_world *world, struct sim_client *client)
     if (!is_more_wanted(world)) {
         return false;
     }
+    if (sim__probe(world, client)) {
+        return true;
+    }
     if (world->swarm.workload == SIM_WORKLOAD_ONCE && !sim__one_in(world, 3)) {
         ask_once(world, client);
     } else if (world->swarm.workload == SIM_WORKLOAD_BANK && !sim__one_in(world, 3)) {
@@ -563,6 +584,11 @@ bool sim__ask(struct sim_world *world, struct sim_client *client)
         ask_exec(world, client);
     } else if (world->swarm.workload == SIM_WORKLOAD_REGISTER && sim__one_in(world, 5)) {
         ask_watch(world, client);
+    } else if (world->swarm.workload == SIM_WORKLOAD_REGISTER && world->swarm.keys == 1 &&
+               sim__one_in(world, sim__level(world, SIM_FAULT_FLUSH_ALL))) {
+        static const struct ask flush = {MOOT_OPERATION_DELETE, {"FLUSHDB"}, false, 0};
+        sim__count(world, SIM_FAULT_FLUSH_ALL);
+        ask_one(world, client, &flush, 0);
     } else {
         if (sim__one_in(world, 50)) {
             ask_about(world, client);
@@ -707,6 +733,7 @@ static void on_operation(struct sim_world *world, struct sim_client *client,
     }
     struct moot_history_value value = read_value(world, reply, operation);
     enum moot_outcome outcome = MOOT_OUTCOME_OK;
+    sim__probe_order(world, client, operation, &value);
     if (expected->step == SIM_STEP_EXEC) { /* A refusal may be because of any write: no result. */
         outcome = value.kind == MOOT_HISTORY_NIL ? MOOT_OUTCOME_FAIL : MOOT_OUTCOME_OK;
         value = moot_history_integer(1);
@@ -716,6 +743,7 @@ static void on_operation(struct sim_world *world, struct sim_client *client,
         client->last_reads++;
     }
     client->fails = 0;
+    client->once.was_answered = client->once.was_answered || expected->step == SIM_STEP_ONCE;
     client->once.active = client->once.active && expected->step != SIM_STEP_ONCE;
     settle(world, client, expected->operation, outcome, value);
 }
@@ -751,6 +779,7 @@ static void on_error(struct sim_world *world, struct sim_client *client,
         return;
     }
     client->fails++;
+    sim__probe_doubt(world, client, expected, text);
     if (expected->step == SIM_STEP_ONCE) {
         on_refused_once(world, client, text);
         return;
@@ -782,6 +811,7 @@ static void on_admin(struct sim_world *world, struct sim_client *client,
             sim__count(world, SIM_FAULT_REMOVE);
         }
         machine->removed = true;
+        sim__check_removal(world, client, machine);
         sim__trace(world, "m%u is to be removed", expected->number);
     }
 }
@@ -793,7 +823,8 @@ void sim__answer(struct sim_world *world, struct sim_client *client,
     (void)sim__read_head(reply, 0, &head);
     if (client->is_admin) {
         on_admin(world, client, expected, &head);
-    } else if (expected->step == SIM_STEP_SKIM) {
+    } else if (expected->step == SIM_STEP_SKIM ||
+               sim__probe_answer(world, client, expected, &head)) {
         return;
     } else if (head.type == MOOT_RESP_ERROR) {
         on_error(world, client, expected, head.text);

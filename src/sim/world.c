@@ -154,6 +154,7 @@ static void depopulate(struct sim_world *world)
         moot_free(world->groups[group].applied);
         moot_free(world->groups[group].leaders);
     }
+    sim__witness_free(world);
     sim_events_deinit(&world->events);
     moot_history_deinit(&world->history);
     moot_buffer_deinit(&world->large);
@@ -170,6 +171,7 @@ static void enter(struct sim_world *world, enum sim_phase phase)
     sim__trace(world, "phase: %s", names[phase]);
     sim__record_phase(world, names[phase]);
     if (phase == SIM_PHASE_HEALED) {
+        world->healed_at = world->now;
         sim__heal(world);
     }
     for (uint32_t i = 0; i < world->swarm.clients && phase == SIM_PHASE_LAST_READS; i++) {

@@ -7,11 +7,14 @@
  *   client.c      connections, bytes, replies
  *   workload.c    what clients ask, and what the answers mean
  *   txn.c         the same of transactions on lists
+ *   probe.c       what clients try beside their workload
  *   atlas.c       damage to disks that the cluster must survive
  *   judge.c       what the history is worth
  *   sweep.c       the one thing that fails in a world of a sweep
+ *   scarcity.c    an allocator that fails, where there is one
  *   nemesis.c     which faults there are (swarm), and when they strike
  *   invariants.c  what must hold between nodes after every turn
+ *   witness.c     what one process claims, against what it was seen to do
  *   rehearsal.c   clients from outside
  *
  * Machines are slots, 0 and up; node ids are 1 and up, and given by the cluster to those that join.
@@ -27,7 +30,9 @@
 #include "sim/event.h"
 #include "sim/record.h"
 #include "sim/faults.h"
+#include "sim/scarcity.h"
 #include "sim/sim.h"
+#include "wire/resp.h"
 
 enum {
     SIM_MACHINES_MAX = 12,
@@ -99,10 +104,34 @@ struct sim_kept {
     moot_index durable;
     struct moot_members members; /* As its process last knew them. */
     bool changing, is_known;
+    moot_index owed;     /* Acknowledged, not there when last opened, and not brought back yet. */
     moot_node_id vote;   /* In `term`; 0: none. */
     moot_term seen_term; /* In memory; durable once `ticket` is, the first batch after `since`. */
     moot_node_id seen_vote;
     moot_ticket ticket, since;
+};
+
+/* What witness.c remembers of one process and group. */
+#define SIM_SINCE_START UINT64_MAX /* It was there when the process started. */
+struct sim_log {
+    struct sim_line {
+        moot_term term;
+        uint64_t since; /* The last batch of the process when the entry was first seen. */
+    } * lines;          /* By index; good from `first` to `last`. */
+    size_t capacity;
+    moot_index first, last, durable;
+    moot_index *floors; /* Of reads that wait, in their order: what was committed when they came. */
+    size_t floor_count, floor_capacity;
+    uint64_t reads_placed, reads_run;
+    struct sim_promise { /* Terms and votes that the machine was seen to have, the last ones. */
+        moot_term term;
+        moot_node_id vote;
+        uint64_t since, epoch;
+    } promises[8];
+    uint32_t promise_count;        /* All that were ever noted; the last is at (count - 1) % 8. */
+    uint64_t off_since, looked_at; /* World times. */
+    uint64_t led_at;               /* The last turn in which it led. */
+    moot_term off_term;
 };
 
 struct sim_machine {
@@ -133,10 +162,16 @@ struct sim_machine {
     bool steps_aside;    /* It said so, and shall help itself: its store is given up. */
     bool store_lost;     /* Its store is a new one; its brain has to be told. */
     bool lost;           /* Its disk is gone: it never starts again. */
+    bool journal_lost;   /* The journal's files are gone, and the store is there. */
+    bool is_older;       /* Its program knows one feature level less than the others'. */
+    bool upgrade;        /* It said that it is too old, and gets a newer program. */
     bool sync_fails, store_fails, store_rots;   /* The next time. */
     bool write_fails;                           /* The same, of the journal. */
     uint64_t disk_dead_until, store_dead_until; /* No write succeeds. */
     uint64_t full_until;                        /* Its disk has no room. */
+    uint64_t short_until;                       /* No allocation succeeds. */
+    uint64_t down_since;                        /* While it does not run. */
+    uint64_t fenced_at;                         /* Its store was found rotten by this process. */
 
     uint64_t born;   /* World time at which this process's clock stood at `origin`. */
     uint64_t origin; /* ns */
@@ -155,6 +190,7 @@ struct sim_machine {
     size_t connection_count;
     struct sim_seen seen[MOOT_GROUPS_MAX];
     struct sim_kept kept[MOOT_GROUPS_MAX];
+    struct sim_log logs[MOOT_GROUPS_MAX];
     moot_ticket journal_last, journal_durable; /* Batches of this process. */
 };
 
@@ -168,6 +204,7 @@ struct sim_link {       /* One way; [from][to]. */
     uint64_t slow_until, clogged_until;
     uint64_t told;       /* The link that `from` knows to be up; 0: none. */
     uint64_t last_at[2]; /* Delivery of the last message, by lane. */
+    uint64_t heard_at;   /* When one was taken in. */
     uint64_t link;       /* Of the pair, kept at [lower][higher]: the last one made. */
     bool up;             /* The same. */
     uint64_t dial_at;    /* The same: when the next try is due; 0: none. */
@@ -202,6 +239,8 @@ enum sim_step {
     SIM_STEP_NONCE, /* The first half of joining. */
     SIM_STEP_JOIN,
     SIM_STEP_REMOVE,
+    SIM_STEP_REFUSED,  /* An order that nobody may take. */
+    SIM_STEP_MISMATCH, /* An id that another command had. */
 };
 struct sim_expected {
     enum sim_step step;
@@ -219,7 +258,7 @@ struct sim_key {
 };
 
 struct sim_once {
-    bool active;
+    bool active, was_answered;
     size_t operation;
     uint32_t key, tries;
     int64_t by;
@@ -257,6 +296,7 @@ struct sim_client {
     uint32_t last_reads; /* Keys read in the last phase. */
     uint64_t fails;      /* In a row. */
     uint64_t slow_until; /* It reads nothing. */
+    uint64_t ordered_at; /* The administrator's last removal. */
     struct sim_once once;
     struct sim_txn txn;
 };
@@ -279,7 +319,14 @@ struct sim_applied {
     uint64_t chain, digest;
     bool known;
 };
+/* Terms of entries that were seen at one index, and of the entries before them. */
+enum { SIM_LINEAGES = 4 };
+struct sim_lineage {
+    moot_term terms[SIM_LINEAGES], before[SIM_LINEAGES];
+};
 struct sim_group {
+    struct sim_lineage *lineage; /* By index. */
+    size_t lineage_capacity;
     struct sim_committed *committed; /* By index. */
     size_t committed_capacity;
     moot_index committed_last;
@@ -301,7 +348,7 @@ struct sim_world {
     bool has_stopped, is_upset;
     struct sim_events events;
     enum sim_phase phase;
-    uint64_t phase_since;
+    uint64_t phase_since, healed_at;
     struct sim_machine *machines[SIM_MACHINES_MAX];
     uint32_t machine_count; /* Slots in use, also of those that only asked to join. */
     struct sim_link links[SIM_MACHINES_MAX][SIM_MACHINES_MAX];
@@ -372,6 +419,8 @@ struct moot_now sim__machine_now(const struct sim_world *world, const struct sim
 struct sim_machine *sim__machine_of(struct sim_world *world, moot_node_id id); /* or NULL */
 
 /* effect.c */
+/* The process ends itself, and is started again after a while. */
+void sim__process_ends(struct sim_world *world, struct sim_machine *machine);
 /* Performs effects[0..count); stops when the machine has gone. */
 void sim__perform(struct sim_world *world, struct sim_machine *machine,
                   const struct moot_effect *effects, size_t count);
@@ -438,6 +487,8 @@ void sim__rot(struct sim_world *world, struct sim_machine *machine);
 void sim__check_opened(struct sim_world *world, struct sim_machine *machine);
 /* The machine is gone with its disk. */
 void sim__lose_disk(struct sim_world *world, struct sim_machine *machine);
+/* The process dies, and its journal's files are gone; nothing, if the store has nothing either. */
+void sim__lose_journal(struct sim_world *world, struct sim_machine *machine);
 /* The disk's room ends, and comes back at `machine->full_until`. */
 void sim__disk_room(struct sim_world *world, struct sim_machine *machine, bool is_full);
 
@@ -447,6 +498,22 @@ void sim__ask_join(struct sim_world *world, struct sim_client *client);
 void sim__on_nonce(struct sim_world *world, struct sim_client *client, uint32_t slot,
                    struct moot_slice nonce);
 void sim__on_joined(struct sim_world *world, uint32_t slot, struct moot_slice hex);
+/* `from` dials, and at that address is not `to` but a stranger: the handshake must fail. */
+void sim__meet_stranger(struct sim_world *world, const struct sim_machine *from,
+                        const struct sim_machine *to);
+/* probe.c */
+/* Puts something else than the workload into client->out; mostly false. */
+bool sim__probe(struct sim_world *world, struct sim_client *client);
+/* True when the answer was to one of these. */
+bool sim__probe_answer(struct sim_world *world, struct sim_client *client,
+                       const struct sim_expected *expected, const struct moot_resp_value *head);
+void sim__probe_order(struct sim_world *world, const struct sim_client *client,
+                      const struct moot_operation *read, const struct moot_history_value *value);
+void sim__probe_doubt(struct sim_world *world, const struct sim_client *client,
+                      const struct sim_expected *expected, struct moot_slice text);
+/* Where this connection seems to come from. */
+struct moot_slice sim__address_of(const struct sim_world *world, uint64_t connection);
+
 /* workload.c */
 /* Puts the next commands into client->out; false when it has nothing to ask any more. */
 bool sim__ask(struct sim_world *world, struct sim_client *client);
@@ -505,8 +572,26 @@ void sim__rehearse_strike(struct sim_world *world);
 bool sim__sweep(struct sim_world *world, enum moot_sim_sweep kind);
 /* Until when that disk or store is dead; 0: it failed once. */
 uint64_t sim__sweep_until(const struct sim_world *world);
+/* moot_node_turn; false: memory ran out in the middle of it, and there is no node any more. */
+bool sim__turn(struct sim_world *world, struct sim_machine *machine, struct moot_effects *effects);
+
+/* witness.c */
+/* A removal was taken: as far as was known for a while, enough of those who stay are alive. */
+void sim__check_removal(struct sim_world *world, const struct sim_client *client,
+                        const struct sim_machine *removed);
+/* The process gives up its store: another one leads each group, who has it all. */
+void sim__check_given_up(struct sim_world *world, const struct sim_machine *machine);
+/* The process has opened its disk. */
+void sim__witness_start(struct sim_world *world, struct sim_machine *machine);
+/* After a turn, before invariants.c has remembered what it saw. */
+void sim__witness(struct sim_world *world, struct sim_machine *machine, moot_group_id group,
+                  const struct moot_group_view *view);
+void sim__witness_free(struct sim_world *world);
+void sim__witness_free_machine(struct sim_machine *machine);
 
 /* invariants.c */
+/* `memory`, so large that it has an item at `index`; new ones are zeros. */
+void *sim__grown(void *memory, size_t *capacity, uint64_t index, size_t item);
 void sim__check(struct sim_world *world, struct sim_machine *machine);
 void sim__check_forget(struct sim_machine *machine); /* The process has gone. */
 /* By what db0's leader knows; true while there is none. */

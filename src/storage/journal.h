@@ -25,6 +25,7 @@
 #define MOOT_STORAGE_JOURNAL_H
 
 #include "base/buffer.h"
+#include "base/limits.h"
 #include "moot/quorum.h"
 #include "storage/disk.h"
 
@@ -80,7 +81,6 @@ struct moot_journal_loss {
     moot_index first, last; /* Of the entries, as the header said: 0..UINT64_MAX when it is
                                unreadable, 0..0 when only hard state or snapshot were lost. */
 };
-enum { MOOT_JOURNAL_LOSSES_MAX = 64 };
 struct moot_journal_report {
     enum moot_damage damage;
     /* Of what stands; bytes: of record contents. */

@@ -94,7 +94,6 @@ struct moot_call {
 };
 
 /* Group state that handlers may read or change. */
-enum { MOOT_SIGNALS_MAX = 1024 };
 struct moot_call_shared {
     moot_keyspace keyspace_of[16]; /* database -> keyspace; SWAPDB exchanges two. Kept in the
                                       group's record by the engine. */

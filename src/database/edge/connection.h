@@ -11,8 +11,6 @@
 #include "wire/admission.h"
 #include "wire/resp.h"
 
-enum { MOOT_NAME_MAX = 128, MOOT_PEERNAME_MAX = 64 };
-
 struct moot_slot {
     bool ready;
     uint8_t *bytes; /* Only of a slot that is ready and not first. */

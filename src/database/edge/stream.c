@@ -26,6 +26,7 @@ void moot_stream_edge_init(struct moot_stream_edge *stream, moot_group_id group,
 {
     *stream = (struct moot_stream_edge){.group = group,
                                         .incarnation = incarnation,
+                                        .queue_bytes_max = MOOT_EDGE_QUEUE_BYTES_MAX,
                                         .next_write = 1,
                                         .next_read = 1,
                                         .generation = 1,
@@ -55,7 +56,7 @@ void moot_stream_edge_deinit(struct moot_stream_edge *stream)
 bool moot_stream_edge_admits(const struct moot_stream_edge *stream, size_t bytes)
 {
     return stream->queued_commands < MOOT_EDGE_QUEUE_COMMANDS_MAX &&
-           stream->queued_bytes + bytes <= MOOT_EDGE_QUEUE_BYTES_MAX;
+           stream->queued_bytes + bytes <= stream->queue_bytes_max;
 }
 
 static void add_ref(struct moot_submission *building, struct moot_ref ref, struct moot_instant now)

@@ -65,6 +65,7 @@ struct moot_stream_edge {
     size_t numbered; /* Of these, from the first: have a number, so were sent. */
     uint32_t writes_in_flight, reads_in_flight;
     uint64_t queued_bytes, queued_commands;
+    uint64_t queue_bytes_max;
     /* statistics */
     uint64_t sessions, resent;
 };

@@ -300,6 +300,7 @@ static bool serve_read(struct moot_group *group)
     if (status == MOOT_EINVALID) {
         group__answer(group, read->edge, MOOT_SUBMIT_READS, read->incarnation, read->number, status,
                       0, NULL);
+        group->reads_run++;
         drop_first_read(group);
         return true;
     }
@@ -315,6 +316,7 @@ static bool serve_read(struct moot_group *group)
                   stopped || aside.count > 0 ? MOOT_EAGAIN : 0, group->applied_stamp, replies);
     group->read_bytes += replies->size;
     moot_block_release(replies);
+    group->reads_run++;
     if (aside.count > 0) {
         group__long_reads_begin(group, read, &run);
     }

@@ -171,6 +171,7 @@ struct moot_group {
     size_t read_count, read_capacity;
     struct moot_long_reads long_reads; /* They outlive the office. */
     uint64_t read_bytes;               /* Replies to them in this turn. */
+    uint64_t reads_placed, reads_run;  /* By this process: how many came, how many were served. */
     struct moot_waiters waiters;
     struct moot_instant wake_next, ask_next; /* When they are looked at again. */
     uint32_t asked_last;                     /* Where asking got to. */

@@ -11,8 +11,6 @@
 #include "database/group/group.h"
 #include "storage/snapshot.h"
 
-enum { RESEND_MS = 500, RESENDS_MAX = 20, INSTALL_SILENCE_MS = 15000 };
-
 /* What belongs to a group: its records, and the data, expiry index and counts of its keyspaces. */
 uint32_t group__ranges(struct moot_arena *arena, moot_group_id id, struct moot_range out[4])
 {
@@ -437,9 +435,10 @@ void group__snapshot_tick(struct moot_group *group)
     struct moot_snapshot_send *send = &group->send;
     struct moot_instant now = group->context->now.instant;
     if (send->node != 0 && !send->read_in_flight && send->chunk.size > 0 &&
-        !moot_instant_before(now, moot_instant_add(send->sent_at, moot_ms(RESEND_MS)))) {
+        !moot_instant_before(now,
+                             moot_instant_add(send->sent_at, moot_ms(MOOT_SNAPSHOT_RESEND_MS)))) {
         MOOT_SOMETIMES(true, "a snapshot chunk was sent again");
-        if (++send->resends > RESENDS_MAX || !is_active(group, send->node)) {
+        if (++send->resends > MOOT_SNAPSHOT_RESENDS_MAX || !is_active(group, send->node)) {
             fail_sending(group);
         } else {
             struct moot_message message = {.kind = MOOT_MESSAGE_RAFT, .group = group->id};
@@ -453,7 +452,8 @@ void group__snapshot_tick(struct moot_group *group)
     }
     struct moot_snapshot_install *install = &group->install;
     if (install->active && !install->committing && install->step == 0 &&
-        !moot_instant_before(now, moot_instant_add(install->heard, moot_ms(INSTALL_SILENCE_MS)))) {
+        !moot_instant_before(now,
+                             moot_instant_add(install->heard, moot_ms(MOOT_SNAPSHOT_SILENCE_MS)))) {
         abort_install(group);
     }
 }

@@ -243,6 +243,7 @@ void group__place_read(struct moot_group *group, const struct moot_placed_read *
         group->read_capacity = group->read_capacity == 0 ? 64 : group->read_capacity * 2;
         group->reads = moot_realloc(group->reads, sizeof(*group->reads) * group->read_capacity);
     }
+    group->reads_placed++;
     group->reads[group->read_count++] = *read;
 }
 
