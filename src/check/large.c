@@ -18,7 +18,7 @@ static void first_bytes(struct moot_slice text, uint64_t magic, uint8_t out[PERI
 {
     uint64_t hash = moot_hash64(text, 5);
     for (size_t at = 0; at < PERIOD; at++) {
-        out[at] = hash % 2 == 0 ? '-' : (uint8_t)(magic >> 8 * ((at + hash / 2) % 8));
+        out[at] = (uint8_t)(hash % 2 == 0 ? '-' : magic >> 8 * ((at + hash / 2) % 8));
     }
 }
 
