@@ -253,7 +253,7 @@ static void get_wait(struct moot_edge *edge, struct moot_reader *reader, bool po
 static void get_connection(struct moot_edge *edge, struct moot_reader *reader,
                            struct moot_connection *connection)
 {
-    char command[MOOT_NAME_MAX];
+    char command[MOOT_NAME_MAX] = "";
     get_text(reader, connection->name, sizeof(connection->name));
     get_text(reader, connection->library, sizeof(connection->library));
     get_text(reader, connection->library_version, sizeof(connection->library_version));
