@@ -326,7 +326,8 @@ void sim__check_opened(struct sim_world *world, struct sim_machine *machine)
     if (!is_whole && !machine->damaged) {
         sim__violation(world, "node %u says that its disk is rotten, and it is not", machine->id);
     }
-    machine->damaged = machine->damaged && !is_whole;
+    /* An exchanged brain has the same store. */
+    machine->damaged = machine->damaged && (!is_whole || machine->store_rots);
 }
 
 /* ---- room ---- */
