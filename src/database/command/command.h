@@ -9,6 +9,7 @@
 #define MOOT_DATABASE_COMMAND_COMMAND_H
 
 #include "base/limits.h"
+#include "moot/quorum.h"
 #include "database/execute/head.h"
 #include "database/execute/key.h"
 #include "database/execute/view.h"
@@ -98,6 +99,7 @@ struct moot_call_shared {
     moot_keyspace keyspace_of[16]; /* database -> keyspace; SWAPDB exchanges two. Kept in the
                                       group's record by the engine. */
     moot_group_id group;
+    const struct moot_members *members; /* As of the last entry applied; NULL: not known. */
     /* Number of keys, and sum over heads of hash(physical key, head bytes): of the keyspace in each
      * place, and the sum of all. Kept by moot_object_*, saved (and undone) by the engine. */
     struct moot_keyspace_sums {

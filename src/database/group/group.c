@@ -157,6 +157,7 @@ int moot_group_open(struct moot_group_context *context, moot_group_id id,
     moot_log_init(&group->log, group->applied + 1);
     moot_hlc_init(&group->clock, MOOT_CLOCK_BOUND_MS, group->applied_stamp);
     group->engine = moot_engine_make_sized(context->store, id, context->recent_bytes);
+    moot_engine_shared(group->engine)->members = &group->applied_members;
     if (status == MOOT_EVERSION) {
         *why = GROUP_UPGRADE_TEXT;
     }

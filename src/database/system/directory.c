@@ -266,7 +266,10 @@ static int others_stay(struct moot_call *call, moot_node_id gone, bool *stay)
     *stay = false;
     for (uint32_t i = 0; i < directory.count; i++) {
         const struct moot_directory_node *node = &directory.nodes[i];
-        *stay = *stay || (node->state == MOOT_NODE_MEMBER && node->address.node != gone);
+        /* Who has joined may never come: only a voter is sure to hold anything. */
+        bool holds = call->shared->members == NULL ||
+                     moot_members_has_voter(call->shared->members, node->address.node);
+        *stay = *stay || (node->state == MOOT_NODE_MEMBER && node->address.node != gone && holds);
     }
     return status;
 }
@@ -293,7 +296,7 @@ int moot_directory_remove(struct moot_call *call)
     bool stay;
     status = others_stay(call, (moot_node_id)id, &stay);
     if (status == 0 && !MOOT_RULE(remove_keeps_a_member, stay)) {
-        return moot_call_error(call, "ERR refused: it is the last member");
+        return moot_call_error(call, "ERR refused: it is the last member that votes");
     }
     if (status == 0) {
         node.state = MOOT_NODE_REMOVED;
