@@ -422,6 +422,7 @@ void moot_node_turn(struct moot_node *node, const struct moot_input *inputs, siz
     moot_edge_flush(&node->edge);
     bool again = settle(node);
     node__directory(node);
+    node__late_addresses(node);
     refresh_peers(node);
     node__members_tick(node);
     node__health_tick(node);

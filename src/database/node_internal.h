@@ -28,7 +28,10 @@ struct moot_node {
     bool rotten;                  /* The journal was opened with rot that is not repaired yet. */
     bool flushing;
     moot_ticket flush_ticket;
-    bool peers_told;          /* The driver knows the directory's addresses. */
+    bool peers_told; /* The driver knows the directory's addresses. */
+    /* By node id: of members that the directory, as far as it is executed here, does not name yet;
+     * from the log. node 0: none. */
+    struct moot_address late[MOOT_NODES_MAX + 1];
     bool directory_unflushed; /* It has changed since the last flush began. */
     bool told_removed;        /* A member said that this node is none any more. */
     /* As the driver was told last, by node id. */
@@ -67,6 +70,7 @@ struct moot_node {
 void node__fail(struct moot_node *node, int status, const char *text);
 void node__members_tick(struct moot_node *node);
 void node__directory(struct moot_node *node);
+void node__late_addresses(struct moot_node *node);
 void node__refused_by(struct moot_node *node, moot_node_id peer);
 size_t node__restate(void *context, const struct moot_record **out);
 void node__tell_peers(struct moot_node *node);

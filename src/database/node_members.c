@@ -1,7 +1,9 @@
 /* Membership and leadership: the directory's wishes brought about, peers' addresses told to the
  * driver, a graceful stop. */
 #include "base/assert.h"
+#include "base/codec.h"
 #include "base/status.h"
+#include "database/group/entry.h"
 #include "database/node_internal.h"
 #include "database/system/reconcile.h"
 
@@ -49,7 +51,7 @@ static bool differs(const struct moot_directory *directory, const struct moot_di
  *
  * A change is flushed soon: after a restart nothing is committed before a majority has met, and to
  * meet they need each other's addresses. Those of the first members stand in every identity; those
- * of later ones only here. */
+ * of later ones here, and until they are in the store in the log (node__late_addresses). */
 void node__directory(struct moot_node *node)
 {
     struct moot_group *system = node->groups[MOOT_GROUP_SYSTEM];
@@ -74,12 +76,67 @@ void node__directory(struct moot_node *node)
     find_removed(node);
 }
 
+static void take_addresses(struct moot_node *node, struct moot_slice entry)
+{
+    struct moot_entry envelope;
+    if (moot_entry_decode(entry, &envelope) != 0) {
+        return;
+    }
+    struct moot_reader reader = moot_reader_make(envelope.body);
+    struct moot_members members;
+    struct moot_address address;
+    bool good = moot_members_decode(&reader, &members);
+    while (good && moot_directory_next_address(&reader, &address)) {
+        if (address.node <= MOOT_NODES_MAX && node->late[address.node].node == 0) {
+            node->late[address.node] = address;
+            node->peers_told = false;
+        }
+    }
+}
+
+/* A configuration is in force as soon as it is in the log, so its nodes may be needed to execute
+ * anything at all; their addresses, which stand in executed log only, came with it. */
+void node__late_addresses(struct moot_node *node)
+{
+    for (moot_group_id id = 0; id < MOOT_GROUPS_MAX; id++) {
+        struct moot_group *group = node->groups[id];
+        if (!group->addresses_came) {
+            continue;
+        }
+        group->addresses_came = false;
+        moot_index last = moot_log_last(&group->log);
+        for (moot_index index = group->log.first; index <= last; index++) {
+            const struct moot_log_entry *entry = moot_log_at(&group->log, index);
+            if (entry != NULL && entry->kind == MOOT_RAFT_ENTRY_MEMBERS) {
+                take_addresses(node, moot_block_slice(entry->block));
+            }
+        }
+    }
+}
+
 /* A removed node may still have to be told so: its link ends only when no group has it any more. */
 static bool is_wanted(const struct moot_node *node, const struct moot_directory_node *peer)
 {
     return peer->state == MOOT_NODE_MEMBER ||
            moot_members_has(&node->groups[MOOT_GROUP_SYSTEM]->members, peer->address.node) ||
            moot_members_has(&node->groups[MOOT_GROUP_DB0]->members, peer->address.node);
+}
+
+static void tell_peer(struct moot_node *node, const struct moot_address *address, bool wanted)
+{
+    moot_node_id id = address->node;
+    bool same = id <= MOOT_NODES_MAX && node->peer_known[id] && node->peer_wanted[id] == wanted;
+    if (id == node->identity.node || same) {
+        return;
+    }
+    if (id <= MOOT_NODES_MAX) { /* A node's address never changes: whoever moves gets a new id. */
+        node->peer_known[id] = true;
+        node->peer_wanted[id] = wanted;
+    }
+    struct moot_effect *effect = moot_outbox_effect(&node->outbox, MOOT_EFFECT_PEER);
+    effect->peer.node = id;
+    effect->peer.address = wanted ? moot_slice_text(address->peer) : (struct moot_slice){NULL, 0};
+    effect->peer.is_removed = !wanted;
 }
 
 void node__tell_peers(struct moot_node *node)
@@ -90,22 +147,13 @@ void node__tell_peers(struct moot_node *node)
     node->peers_told = true;
     for (uint32_t i = 0; i < node->directory.count; i++) {
         const struct moot_directory_node *peer = &node->directory.nodes[i];
-        moot_node_id id = peer->address.node;
-        bool wanted = is_wanted(node, peer);
-        bool same = id <= MOOT_NODES_MAX && node->peer_known[id] && node->peer_wanted[id] == wanted;
-        if (id == node->identity.node || same) {
-            continue;
+        tell_peer(node, &peer->address, is_wanted(node, peer));
+    }
+    for (moot_node_id id = 1; id <= MOOT_NODES_MAX; id++) {
+        if (node->late[id].node != 0 && moot_directory_find(&node->directory, id) == NULL) {
+            MOOT_SOMETIMES(true, "a member's address was known from the log alone");
+            tell_peer(node, &node->late[id], true);
         }
-        if (id <=
-            MOOT_NODES_MAX) { /* A node's address never changes: whoever moves gets a new id. */
-            node->peer_known[id] = true;
-            node->peer_wanted[id] = wanted;
-        }
-        struct moot_effect *effect = moot_outbox_effect(&node->outbox, MOOT_EFFECT_PEER);
-        effect->peer.node = id;
-        effect->peer.address =
-            wanted ? moot_slice_text(peer->address.peer) : (struct moot_slice){NULL, 0};
-        effect->peer.is_removed = !wanted;
     }
 }
 

@@ -317,6 +317,7 @@ static int open_parts(struct moot_node *node, const struct moot_node_options *op
     node->context = (struct moot_group_context){
         .outbox = &node->outbox,
         .store = options->store,
+        .directory = &node->directory,
         .now = options->now,
         .self = node->identity.node,
         .feature_level = options->feature_level != 0 ? options->feature_level : MOOT_FEATURE_LEVEL,

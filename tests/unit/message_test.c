@@ -7,6 +7,7 @@
 
 #include "base/block.h"
 #include "base/limits.h"
+#include "database/system/directory.h"
 #include "group_message_samples.h"
 
 static struct moot_slice sample_bytes(int which, struct moot_arena *arena)
@@ -210,7 +211,7 @@ static int decode_append(enum moot_raft_entry_kind raft_kind, enum moot_entry_ki
 }
 
 /* Goal: what a broken peer puts into the log is what it says it is: a header that every reader
- * counts on, a configuration with nothing behind it, and none in disguise. */
+ * counts on, a configuration with nothing behind it but addresses, and none in disguise. */
 static void entries_are_what_they_say(void **state)
 {
     (void)state;
@@ -228,6 +229,13 @@ static void entries_are_what_they_say(void **state)
     assert_int_equal(decode_append(MOOT_RAFT_ENTRY_DATA, MOOT_ENTRY_COMMANDS, none, 0), 0);
     assert_int_equal(decode_append(MOOT_RAFT_ENTRY_DATA, MOOT_ENTRY_COMMANDS, none, 1),
                      MOOT_EINVALID);
+    struct moot_directory directory = {.count = 1};
+    directory.nodes[0].address = (struct moot_address){SAMPLE_MEMBERS.voters[0], "h:1", "h:2"};
+    moot_directory_put_addresses(&directory, &SAMPLE_MEMBERS, &members);
+    assert_true(members.size > whole.size);
+    assert_int_equal(
+        decode_append(MOOT_RAFT_ENTRY_MEMBERS, MOOT_ENTRY_MEMBERS, moot_buffer_slice(&members), 0),
+        0);
     moot_put_u8(&members, 0);
     assert_int_equal(
         decode_append(MOOT_RAFT_ENTRY_MEMBERS, MOOT_ENTRY_MEMBERS, moot_buffer_slice(&members), 0),

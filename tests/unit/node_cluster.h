@@ -74,6 +74,7 @@ struct cluster {
     uint64_t installs;      /* Snapshots that were installed. */
     uint64_t read_elements; /* That one read may touch within a turn; 0: as always. */
     bool keeps_long_reads;  /* Until cluster_long_reads. */
+    bool keeps_flushes;     /* No store is flushed: none is over when the power fails. */
     /* Sees every message that is sent, also to nodes that are not there. */
     void (*spy)(void *context, moot_node_id from, moot_node_id to, struct moot_slice message);
     void *spy_context;
@@ -378,6 +379,9 @@ static inline void cluster_perform(struct cluster *cluster, struct cluster_node 
         assert_int_equal(ops->write(at->store, effect->batch), 0);
         return;
     case MOOT_EFFECT_FLUSH:
+        if (cluster->keeps_flushes) {
+            return;
+        }
         answer.kind = MOOT_INPUT_FLUSHED;
         answer.status = ops->flush(at->store);
         cluster_input(at, answer, &cluster->arena);

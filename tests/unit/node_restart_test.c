@@ -249,6 +249,38 @@ static void late_members_know_each_other(void **state)
     cluster_deinit(cluster);
 }
 
+/* Goal: an address is as durable as the membership that it is needed for, also in the moment
+ * before any flush. Method: two nodes join one, whose votes it takes then; nothing is flushed, all
+ * lose power, and the two who joined have to elect a leader without the first. */
+static void an_address_is_as_durable_as_the_membership(void **state)
+{
+    (void)state;
+    for (uint32_t round = 0; round < 8; round++) {
+        struct cluster *cluster = make(1, 0);
+        write_many(cluster, 1, 0, 3 + round); /* Another place for the stores to be torn. */
+        cluster->keeps_flushes = true;
+        for (uint32_t id = 2; id <= 3; id++) {
+            join(cluster);
+            for (int i = 0; i < 100000 && !votes(cluster, id, id); i++) {
+                cluster_step(cluster);
+            }
+            assert_true(votes(cluster, id, id));
+        }
+        agree(cluster);
+        for (uint32_t id = 1; id <= 3; id++) {
+            cluster_kill(cluster, id);
+        }
+        cluster->keeps_flushes = false;
+        for (uint32_t id = 2; id <= 3; id++) {
+            cluster_open(cluster, id, 3);
+        }
+        steps(cluster, 100); /* Far less than an election takes. */
+        assert_int_equal(cluster->nodes[2].told_peers & 0x8, 0x8); /* 3 */
+        assert_int_equal(cluster->nodes[3].told_peers & 0x4, 0x4);
+        cluster_deinit(cluster);
+    }
+}
+
 /* Goal: a node is taken out of both groups, also the leader, and what it held stays. Method: remove
  * the leader of three, then go on with two. */
 static void the_leader_is_removed(void **state)
@@ -380,6 +412,7 @@ int main(void)
         cmocka_unit_test(a_snapshot_brings_a_follower_back),
         cmocka_unit_test(a_fourth_node_joins),
         cmocka_unit_test(late_members_know_each_other),
+        cmocka_unit_test(an_address_is_as_durable_as_the_membership),
         cmocka_unit_test(the_leader_is_removed),
         cmocka_unit_test(an_unsafe_removal_is_refused),
         cmocka_unit_test(wrong_disks_are_refused),

@@ -73,6 +73,7 @@ static int restore_log(struct moot_group *group, struct moot_group_restore *rest
                 return MOOT_FAIL(MOOT_ECORRUPT);
             }
             entry->members = members;
+            group->addresses_came = true;
         }
         moot_hlc_raise(&group->clock, envelope.stamp);
         moot_log_append(&group->log, moot_block_retain(restore->blocks[i]), entry->term,

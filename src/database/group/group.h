@@ -28,10 +28,13 @@
 #include "database/node.h"
 #include "database/outbox.h"
 
+struct moot_directory;
+
 /* What the group sees of its node during a turn. */
 struct moot_group_context {
     struct moot_outbox *outbox;
     struct moot_store *store;
+    const struct moot_directory *directory;
     struct moot_now now;
     uint64_t stamp_ms; /* Of stamps and expiry: the wall clock, unless it just jumped. */
     moot_node_id self;
@@ -196,6 +199,7 @@ struct moot_group {
     bool has_lost_reads;
     struct moot_instant dirty_since;
     bool dirty;             /* The record must be written with this turn's batch. */
+    bool addresses_came;    /* With a configuration in the log: node__late_addresses. */
     bool directory_changed; /* system: an entry may have changed the directory. */
     struct moot_snapshot_send send;
     struct moot_snapshot_install install;

@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "base/status.h"
 #include "database/group/entry.h"
+#include "database/system/directory.h"
 
 /* ---- Raft ---- */
 
@@ -82,7 +83,13 @@ static bool decode_entry_members(struct moot_slice bytes, struct moot_arena *are
     struct moot_members *members = moot_arena_alloc(arena, sizeof(*members));
     struct moot_reader body = moot_reader_make(envelope.body);
     entry->members = members;
-    return moot_members_decode(&body, members) && moot_reader_left(&body) == 0;
+    if (!moot_members_decode(&body, members)) {
+        return false;
+    }
+    struct moot_address address;
+    while (moot_directory_next_address(&body, &address)) {
+    }
+    return !body.failed;
 }
 
 /* An entry must have the header that every reader of the log counts on. What the header says is

@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "database/group/entry.h"
 #include "database/group/group.h"
+#include "database/system/directory.h"
 #include "protocol/raft/trace.h"
 
 /* What a step is about: the bytes of the entries being received. */
@@ -63,6 +64,8 @@ static struct moot_block *own_entry(struct moot_group *group, const struct moot_
     if (effect->appended.kind == MOOT_RAFT_ENTRY_MEMBERS) {
         moot_buffer_reset(&group->scratch, 4096);
         moot_members_encode(&effect->appended.members, &group->scratch);
+        moot_directory_put_addresses(group->context->directory, &effect->appended.members,
+                                     &group->scratch);
         return group__entry_block(group, MOOT_ENTRY_MEMBERS, moot_buffer_slice(&group->scratch));
     }
     return group__entry_block(group, MOOT_ENTRY_NOOP, (struct moot_slice){NULL, 0});
@@ -86,6 +89,7 @@ static void on_appended(const struct step *step, const struct moot_raft_effect *
             MOOT_ASSERT(at < step->event->message->append.count);
             moot_log_append(&group->log, moot_block_copy(step->bytes[at]), entries[at].term,
                             entries[at].kind);
+            group->addresses_came |= entries[at].kind == MOOT_RAFT_ENTRY_MEMBERS;
         }
     }
     uint64_t record = 0;

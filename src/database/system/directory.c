@@ -112,6 +112,34 @@ int moot_directory_load(struct moot_directory *directory, struct moot_view *view
     return 0;
 }
 
+/* ---- in the log ---- */
+
+void moot_directory_put_addresses(const struct moot_directory *directory,
+                                  const struct moot_members *members, struct moot_buffer *out)
+{
+    for (uint32_t i = 0; i < directory->count; i++) {
+        const struct moot_address *address = &directory->nodes[i].address;
+        if (moot_members_has(members, address->node)) {
+            moot_put_u32(out, address->node);
+            moot_put_bytes(out, moot_slice_text(address->peer));
+            moot_put_bytes(out, moot_slice_text(address->client));
+        }
+    }
+}
+
+bool moot_directory_next_address(struct moot_reader *reader, struct moot_address *out)
+{
+    if (moot_reader_left(reader) == 0 || reader->failed) {
+        return false;
+    }
+    *out = (struct moot_address){.node = moot_get_u32(reader)};
+    struct moot_slice peer = moot_get_bytes(reader), client = moot_get_bytes(reader);
+    bool good = !reader->failed && out->node != 0 && moot_address_copy(peer, out->peer) &&
+                moot_address_copy(client, out->client);
+    reader->failed = !good;
+    return good;
+}
+
 /* ---- the state machine ---- */
 
 static int save_node(struct moot_call *call, const struct moot_directory_node *node)

@@ -35,6 +35,15 @@ int moot_directory_load(struct moot_directory *directory, struct moot_view *view
 const struct moot_directory_node *moot_directory_find(const struct moot_directory *directory,
                                                       moot_node_id node);
 
+/* Addresses of a configuration's nodes, as far as they are known: they follow the configuration in
+ * its entry of the log. So whoever has to reach a member before anything can be executed knows
+ * where it is: the address is as durable as the membership. (node u32, peer, client)* */
+void moot_directory_put_addresses(const struct moot_directory *directory,
+                                  const struct moot_members *members, struct moot_buffer *out);
+/* The next of them. False at the end, or when malformed (reader->failed). */
+struct moot_reader;
+bool moot_directory_next_address(struct moot_reader *reader, struct moot_address *out);
+
 /* Commands of the state machine (flag SYSTEM):
  *   moot.form IDENTITY-HEX          once; later ones change nothing
  *   moot.join PEER CLIENT           a new node: answers its identity in hex
