@@ -9,6 +9,7 @@
  *     live_machines.c faults of disks and clocks, and what a node has to do then
  *     live_clients.c  clients: threads, connections, histories, samples of latency
  *     live_steps.c    how they ask: one command, several at once, several that belong together
+ *     live_txn.c      how they ask transactions over several keys
  *     live_work.c     what they ask
  *     live_report.c   the verdict in words, live_page.c the page
  *
@@ -49,6 +50,10 @@ struct live_servers {
     X(SET, "set", "no acknowledged element of a set is lost (HSET, HKEYS)")                        \
     X(QUEUE, "queue", "queues lose nothing and give nothing twice (RPUSH, LPOP, BLPOP)")           \
     X(BANK, "bank", "a transfer is whole or not at all: the total is kept (MULTI, INCRBY, MGET)")  \
+    X(APPEND_TXN, "append-txn",                                                                    \
+      "transactions on lists are strictly serializable (WATCH, MULTI, RPUSH, LRANGE)")             \
+    X(REGISTER_TXN, "register-txn",                                                                \
+      "transactions on registers are strictly serializable (WATCH, MULTI, SET, GET)")              \
     X(IDS, "ids", "no id is given twice (INCR)")                                                   \
     X(ONCE, "once", "an increment that is sent again counts once (WITH ID, INCRBY, GET)")          \
     X(EXPIRY, "expiry", "a key lives as long as it was told to, and no longer (SET PX, GET)")      \
@@ -97,12 +102,17 @@ bool live_knows(const struct live_servers *servers, const char *command);
 
 /* ---- what clients ask (live_work.c) ---- */
 enum { LIVE_WORD_BYTES = 64, LIVE_KEYS = 6 /* of a model, at one time */, LIVE_EPOCH_S = 2 };
-enum { LIVE_WORDS_MAX = 10 };
+enum { LIVE_WORDS_MAX = 10, LIVE_TXN_STEPS_MAX = 4 };
 enum live_steps {
     LIVE_STEPS_ONE,      /* One command. */
     LIVE_STEPS_CAS,      /* WATCH, GET, MULTI, SET, EXEC */
     LIVE_STEPS_TRANSFER, /* MULTI, INCRBY of `key`, INCRBY of `other`, EXEC */
     LIVE_STEPS_ONCE,     /* One command, sent again until it is answered. */
+    LIVE_STEPS_TXN,      /* [WATCH, reads,] MULTI, reads and writes, EXEC */
+};
+struct live_txn_step {
+    bool writes;
+    char key[LIVE_WORD_BYTES], value[LIVE_WORD_BYTES];
 };
 struct live_work {
     enum live_model model;
@@ -113,6 +123,10 @@ struct live_work {
     char key[LIVE_WORD_BYTES], value[LIVE_WORD_BYTES];
     char other[LIVE_KEYS][LIVE_WORD_BYTES]; /* More keys, or an id. */
     char number[24], less[24];              /* Milliseconds to live, or an amount and minus it. */
+    /* Of a transaction. The first `watched` are reads before MULTI; what they see decides to which
+     * of their keys the next one writes. */
+    struct live_txn_step txn[LIVE_TXN_STEPS_MAX];
+    uint32_t txn_count, watched;
 };
 /* Which work it is to be; the words and the argument point into `work`. */
 struct live_choice {

@@ -1,5 +1,5 @@
-/* Inside of the clients: what live_clients.c (threads, connections, merging) and live_steps.c (how
- * an operation is asked, and what became of it) share. */
+/* Inside of the clients: what live_clients.c (threads, connections, merging), live_steps.c (how an
+ * operation is asked, and what became of it) and live_txn.c (the same of transactions) share. */
 #ifndef MOOT_CLI_LIVE_CLIENTS_H
 #define MOOT_CLI_LIVE_CLIENTS_H
 
@@ -37,6 +37,11 @@ enum moot_outcome live__run_one(struct live_client *client, const struct live_wo
 /* Several commands before the first answer; `works` are of one command each. */
 enum { LIVE_PIPELINE_MAX = 8 };
 void live__run_pipeline(struct live_client *client, const struct live_work *works, size_t count);
+/* One command, and its answer; who is refused or in doubt moves on, unless it is pinned. */
+enum moot_outcome live__ask(struct live_client *client, const char *const *words,
+                            struct moot_resp_value *reply);
+/* live_txn.c */
+void live__run_txn(struct live_client *client, const struct live_work *work);
 /* Asks, perhaps only half a command, and is gone without waiting. */
 void live__vanish(struct live_client *client, const struct live_work *work);
 

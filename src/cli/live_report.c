@@ -9,6 +9,7 @@
 #include "check/expiry.h"
 #include "check/linearizability.h"
 #include "check/set.h"
+#include "check/transaction.h"
 #include "cli/check_show.h"
 #include "cli/live.h"
 
@@ -81,6 +82,12 @@ static void judge(const struct live_report *report, int model, struct moot_verdi
         return;
     case LIVE_BANK:
         moot_check_bank(history, 0, verdict);
+        return;
+    case LIVE_APPEND_TXN:
+        moot_check_append_txns(history, MOOT_ISOLATION_STRICT_SERIALIZABLE, verdict);
+        return;
+    case LIVE_REGISTER_TXN:
+        moot_check_register_txns(history, MOOT_ISOLATION_STRICT_SERIALIZABLE, verdict);
         return;
     case LIVE_IDS:
         moot_check_ids(history, verdict);

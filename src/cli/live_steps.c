@@ -96,8 +96,8 @@ static void after(struct live_client *client, enum moot_outcome worst)
     }
 }
 
-static enum moot_outcome ask(struct live_client *client, const char *const *words,
-                             struct moot_resp_value *reply)
+enum moot_outcome live__ask(struct live_client *client, const char *const *words,
+                            struct moot_resp_value *reply)
 {
     encode(client, words, NULL);
     enum moot_outcome outcome = MOOT_OUTCOME_INDOUBT;
@@ -251,11 +251,11 @@ static bool prepare_cas(struct live_client *client, const struct live_work *work
                       *const set[LIVE_WORDS_MAX] = {"SET", work->key, work->value};
     struct moot_resp_value reply;
     struct moot_slice *none = NULL;
-    if (ask(client, watch, &reply) != MOOT_OUTCOME_OK) {
+    if (live__ask(client, watch, &reply) != MOOT_OUTCOME_OK) {
         return false;
     }
     struct moot_instant called = instant();
-    if (ask(client, get, &reply) != MOOT_OUTCOME_OK) {
+    if (live__ask(client, get, &reply) != MOOT_OUTCOME_OK) {
         return false;
     }
     struct moot_history_value seen = value_of(&client->link, &reply, LIVE_REGISTER, &none);
@@ -265,8 +265,8 @@ static bool prepare_cas(struct live_client *client, const struct live_work *work
     moot_history_return(history, read, MOOT_OUTCOME_OK, seen, instant());
     /* The copy: what was seen lies in a buffer that the next reply overwrites. */
     *expected = history->operations[read].result;
-    return ask(client, multi, &reply) == MOOT_OUTCOME_OK &&
-           ask(client, set, &reply) == MOOT_OUTCOME_OK;
+    return live__ask(client, multi, &reply) == MOOT_OUTCOME_OK &&
+           live__ask(client, set, &reply) == MOOT_OUTCOME_OK;
 }
 
 /* An EXEC that did nothing is `fail`, not a cas that answered 0: it may also do nothing after a
@@ -285,7 +285,7 @@ static void compare_and_set(struct live_client *client, const struct live_work *
     }
     size_t number = moot_history_call_cas(history, client->id, moot_slice_text(work->key), expected,
                                           work->argument, instant());
-    enum moot_outcome outcome = ask(client, exec, &reply);
+    enum moot_outcome outcome = live__ask(client, exec, &reply);
     bool done = outcome == MOOT_OUTCOME_OK && reply.type == MOOT_RESP_ARRAY;
     bool aborted = outcome == MOOT_OUTCOME_OK && !done;
     moot_history_return(history, number, aborted ? MOOT_OUTCOME_FAIL : outcome,
@@ -303,9 +303,9 @@ static bool prepare_transfer(struct live_client *client, const struct live_work 
                       *const take[LIVE_WORDS_MAX] = {"INCRBY", work->key, work->less},
                       *const give[LIVE_WORDS_MAX] = {"INCRBY", work->other[0], work->number};
     struct moot_resp_value reply;
-    return ask(client, multi, &reply) == MOOT_OUTCOME_OK &&
-           ask(client, take, &reply) == MOOT_OUTCOME_OK &&
-           ask(client, give, &reply) == MOOT_OUTCOME_OK;
+    return live__ask(client, multi, &reply) == MOOT_OUTCOME_OK &&
+           live__ask(client, take, &reply) == MOOT_OUTCOME_OK &&
+           live__ask(client, give, &reply) == MOOT_OUTCOME_OK;
 }
 
 static void transfer(struct live_client *client, const struct live_work *work)
@@ -318,7 +318,7 @@ static void transfer(struct live_client *client, const struct live_work *work)
     if (!prepare_transfer(client, work) || vanishes) {
         live__leave(client);
     } else {
-        outcome = ask(client, exec, &reply);
+        outcome = live__ask(client, exec, &reply);
         if (outcome == MOOT_OUTCOME_OK && reply.type != MOOT_RESP_ARRAY) {
             live__remember_strange(client->all, MOOT_SLICE_LITERAL("nil for an EXEC unwatched"));
             outcome = MOOT_OUTCOME_INDOUBT;
@@ -390,6 +390,9 @@ void live__run(struct live_client *client, const struct live_work *work)
         return;
     case LIVE_STEPS_ONCE:
         once(client, work);
+        return;
+    case LIVE_STEPS_TXN:
+        live__run_txn(client, work);
         return;
     }
     MOOT_UNREACHABLE();

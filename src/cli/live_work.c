@@ -23,8 +23,9 @@ const char *const live_model_promises[LIVE_MODELS_COUNT] = {
 
 /* So often is a model asked. Sets of large values keep the disks busy, and judging ids is easy. */
 static const uint8_t weights[LIVE_MODELS_COUNT] = {
-    [LIVE_REGISTER] = 4, [LIVE_COUNTER] = 3, [LIVE_APPEND] = 3, [LIVE_SET] = 3,    [LIVE_QUEUE] = 3,
-    [LIVE_BANK] = 2,     [LIVE_IDS] = 1,     [LIVE_ONCE] = 2,   [LIVE_EXPIRY] = 3, [LIVE_LARGE] = 1,
+    [LIVE_REGISTER] = 4,   [LIVE_COUNTER] = 3,      [LIVE_APPEND] = 3, [LIVE_SET] = 3,
+    [LIVE_QUEUE] = 3,      [LIVE_BANK] = 2,         [LIVE_IDS] = 1,    [LIVE_ONCE] = 2,
+    [LIVE_APPEND_TXN] = 4, [LIVE_REGISTER_TXN] = 4, [LIVE_EXPIRY] = 3, [LIVE_LARGE] = 1,
 };
 
 enum { LIFE_MIN_MS = 50, LIFE_SPAN_MS = 3000, EXPIRY_EPOCHS = 6, TRANSFER_MAX = 100 };
@@ -162,6 +163,61 @@ static void choose_bank(struct live_work *work, struct moot_rng *rng,
     snprintf(work->less, sizeof(work->less), "-%u", amount);
 }
 
+/* Every value is written once, so that lists tell the order of all that was appended to them. */
+static struct live_txn_step *add_step(struct live_work *work, const struct live_choice *choice,
+                                      uint64_t key, bool writes)
+{
+    MOOT_ASSERT(work->txn_count < LIVE_TXN_STEPS_MAX);
+    struct live_txn_step *step = &work->txn[work->txn_count];
+    step->writes = writes;
+    name_key(step->key, work->model, choice->seed, choice->epoch, key);
+    snprintf(step->value, sizeof(step->value), "%u.%llu.%u", choice->client,
+             (unsigned long long)choice->number, work->txn_count++);
+    return step;
+}
+
+/* What is written was mostly read before, so that the order of a register's values is known; a
+ * write that did not look is the third of four. */
+static void add_register_steps(struct live_work *work, const struct live_choice *choice,
+                               uint64_t dice, uint64_t key, uint64_t other)
+{
+    add_step(work, choice, key, dice == 2);
+    if (dice < 2) {
+        add_step(work, choice, key, true);
+    }
+    add_step(work, choice, other, false);
+    if (dice == 0) {
+        add_step(work, choice, other, true);
+    } else if (dice == 1) {
+        add_step(work, choice, key, false);
+    }
+}
+
+static void choose_txn(struct live_work *work, struct moot_rng *rng,
+                       const struct live_choice *choice)
+{
+    uint64_t key = moot_rng_below(rng, LIVE_KEYS), dice = moot_rng_below(rng, 4);
+    uint64_t other = (key + 1 + moot_rng_below(rng, LIVE_KEYS - 1)) % LIVE_KEYS;
+    ask(work, MOOT_OPERATION_TXN, "EXEC", false);
+    work->steps = LIVE_STEPS_TXN;
+    work->txn_count = work->watched = 0;
+    if (moot_rng_chance(rng, 1, 3)) {
+        work->watched = 2;
+        add_step(work, choice, key, false);
+        add_step(work, choice, other, false);
+        add_step(work, choice, key, true); /* Or `other`: what is seen decides. */
+        if (dice == 0) {
+            add_step(work, choice, moot_rng_below(rng, LIVE_KEYS), false);
+        }
+    } else if (work->model == LIVE_REGISTER_TXN) {
+        add_register_steps(work, choice, dice, key, other);
+    } else {
+        for (uint64_t i = 0; i <= dice; i++) {
+            add_step(work, choice, moot_rng_below(rng, LIVE_KEYS), moot_rng_chance(rng, 1, 2));
+        }
+    }
+}
+
 static void choose_once(struct live_work *work, struct moot_rng *rng,
                         const struct live_choice *choice, bool writes)
 {
@@ -241,6 +297,10 @@ void live_work_choose(struct live_work *work, struct moot_rng *rng,
     case LIVE_BANK:
         choose_bank(work, rng, choice, writes);
         break;
+    case LIVE_APPEND_TXN:
+    case LIVE_REGISTER_TXN:
+        choose_txn(work, rng, choice);
+        break;
     case LIVE_IDS:
         ask(work, MOOT_OPERATION_GENERATE, "INCR", false);
         break;
@@ -265,7 +325,7 @@ bool live_work_last_read(struct live_work *work, uint64_t seed, uint64_t number)
     uint64_t epoch = number / LIVE_MODELS_COUNT / LIVE_KEYS;
     uint64_t key = number / LIVE_MODELS_COUNT % LIVE_KEYS;
     name_key(work->key, work->model, seed, epoch, key);
-    if (work->model == LIVE_APPEND || work->model == LIVE_QUEUE) {
+    if (work->model == LIVE_APPEND || work->model == LIVE_QUEUE || work->model == LIVE_APPEND_TXN) {
         read_list(work);
     } else if (work->model == LIVE_BANK) {
         read_accounts(work, seed, epoch);
