@@ -124,6 +124,8 @@ enum {
     MOOT_REDIAL_MIN_MS = 20,         /* First cap of the back-off between dials; it doubles, */
     MOOT_REDIAL_MAX_MS = 1000,       /* up to this. */
     MOOT_REDIAL_SILENCE_MS = 2000,   /* Then the node dials that should have been dialed. */
+    MOOT_REDIAL_REMOVED_MS = 30000,  /* The same cap for one that only is to hear of its removal, */
+    MOOT_TELL_REMOVED_MS = 600000,   /* which it is dialed for so long to hear. */
     MOOT_STRANGER_MS = 30000,        /* A link of a node that nothing here names ends after this. */
     MOOT_HANDSHAKE_BYTES_MAX = 1024, /* One message of it, from somebody not yet known. */
     MOOT_SECRET_MAX = 1024,          /* The cluster secret. */

@@ -8,6 +8,9 @@
 #include "database/group/group.h"
 #include "database/node.h"
 
+/* What the driver was told of a peer. */
+enum node_wish { NODE_WISH_NONE, NODE_WISH_LINK, NODE_WISH_TELL_REMOVED, NODE_WISH_REFUSE };
+
 struct moot_node {
     struct moot_identity identity;
     uint64_t incarnation;
@@ -35,8 +38,10 @@ struct moot_node {
     bool directory_unflushed; /* It has changed since the last flush began. */
     bool told_removed;        /* A member said that this node is none any more. */
     /* As the driver was told last, by node id. */
-    bool peer_wanted[MOOT_NODES_MAX + 1], peer_known[MOOT_NODES_MAX + 1];
-    bool links[MOOT_NODES_MAX + 1];                    /* By node id: a link is up. */
+    enum node_wish peer_wish[MOOT_NODES_MAX + 1];
+    struct moot_instant
+        tell_until[MOOT_NODES_MAX + 1]; /* Who was removed is dialed to hear of it. */
+    bool links[MOOT_NODES_MAX + 1];     /* By node id: a link is up. */
     struct moot_instant linked_at[MOOT_NODES_MAX + 1]; /* When that was last told. */
     struct moot_instant reconcile_next, form_next, mark_due;
     bool mark_wanted; /* A closing mark, once the journal has been idle for a while. */

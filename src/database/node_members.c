@@ -122,21 +122,36 @@ static bool is_wanted(const struct moot_node *node, const struct moot_directory_
            moot_members_has(&node->groups[MOOT_GROUP_DB0]->members, peer->address.node);
 }
 
-static void tell_peer(struct moot_node *node, const struct moot_address *address, bool wanted)
+/* Who was cut off while it was removed may know nobody any more who is a member: it is dialed to
+ * hear of it, for a while. */
+static enum node_wish wish_for(struct moot_node *node, const struct moot_directory_node *peer)
+{
+    moot_node_id id = peer->address.node;
+    if (is_wanted(node, peer)) {
+        return NODE_WISH_LINK;
+    }
+    MOOT_ASSERT(id <= MOOT_NODES_MAX); /* No greater one is ever given. */
+    if (node->peer_wish[id] == NODE_WISH_NONE || node->peer_wish[id] == NODE_WISH_LINK) {
+        node->tell_until[id] =
+            moot_instant_add(node->context.now.instant, moot_ms(MOOT_TELL_REMOVED_MS));
+    }
+    bool over = !moot_instant_before(node->context.now.instant, node->tell_until[id]);
+    return over || node->edge.is_removed ? NODE_WISH_REFUSE : NODE_WISH_TELL_REMOVED;
+}
+
+static void tell_peer(struct moot_node *node, const struct moot_address *address,
+                      enum node_wish wish)
 {
     moot_node_id id = address->node;
-    bool same = id <= MOOT_NODES_MAX && node->peer_known[id] && node->peer_wanted[id] == wanted;
-    if (id == node->identity.node || same) {
-        return;
+    if (id == node->identity.node || id > MOOT_NODES_MAX || node->peer_wish[id] == wish) {
+        return; /* A node's address never changes: whoever moves gets a new id. */
     }
-    if (id <= MOOT_NODES_MAX) { /* A node's address never changes: whoever moves gets a new id. */
-        node->peer_known[id] = true;
-        node->peer_wanted[id] = wanted;
-    }
+    node->peer_wish[id] = wish;
     struct moot_effect *effect = moot_outbox_effect(&node->outbox, MOOT_EFFECT_PEER);
     effect->peer.node = id;
-    effect->peer.address = wanted ? moot_slice_text(address->peer) : (struct moot_slice){NULL, 0};
-    effect->peer.is_removed = !wanted;
+    effect->peer.address =
+        wish == NODE_WISH_REFUSE ? (struct moot_slice){NULL, 0} : moot_slice_text(address->peer);
+    effect->peer.is_removed = wish != NODE_WISH_LINK;
 }
 
 void node__tell_peers(struct moot_node *node)
@@ -147,12 +162,12 @@ void node__tell_peers(struct moot_node *node)
     node->peers_told = true;
     for (uint32_t i = 0; i < node->directory.count; i++) {
         const struct moot_directory_node *peer = &node->directory.nodes[i];
-        tell_peer(node, &peer->address, is_wanted(node, peer));
+        tell_peer(node, &peer->address, wish_for(node, peer));
     }
     for (moot_node_id id = 1; id <= MOOT_NODES_MAX; id++) {
         if (node->late[id].node != 0 && moot_directory_find(&node->directory, id) == NULL) {
             MOOT_SOMETIMES(true, "a member's address was known from the log alone");
-            tell_peer(node, &node->late[id], true);
+            tell_peer(node, &node->late[id], NODE_WISH_LINK);
         }
     }
 }

@@ -112,8 +112,8 @@ enum moot_effect_kind {
                               pin may be forgotten (UNPIN) before: it ends with the last reader. */
     /* Network */
     MOOT_EFFECT_SEND, /* To peer `send.node`; may be dropped when there is no link. */
-    MOOT_EFFECT_PEER, /* The peer's address: keep a link to it; empty: end the link, and refuse it.
-                       */
+    MOOT_EFFECT_PEER, /* The peer's address: keep a link to it; empty, or `is_removed`: end the
+                         link, and refuse it. */
     /* Clients */
     MOOT_EFFECT_REPLY,        /* Bytes to a client. */
     MOOT_EFFECT_CLIENT_PAUSE, /* Read no more from it (client.on), or go on. */
@@ -191,7 +191,8 @@ struct moot_effect {
         struct {
             moot_node_id node;
             struct moot_slice address; /* host:port */
-            bool is_removed;           /* Without an address: tell it that it was removed. */
+            bool is_removed; /* Refuse its links, and tell it why: that it was removed. With an
+                                address: dial it to say so, it may not know whom to ask. */
         } peer;
         struct {
             moot_connection_id connection;

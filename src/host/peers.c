@@ -28,7 +28,8 @@ struct peer {
     moot_node_id node;
     char address[MOOT_ADDRESS_MAX]; /* Empty: not to be dialed. */
     bool refused;                   /* The brain wants no link to it, */
-    bool removed;                   /* because it was removed: it is told so. */
+    bool removed;                   /* because it was removed: it is told so, and dialed for that
+                                       when there is an address. */
     uint64_t incarnation;           /* Greatest seen in this process. */
     struct link *up, *dialing;
     uint64_t up_since_ns;
@@ -86,11 +87,14 @@ static void dial_later(struct peer *peer)
         return;
     }
     uint64_t cap_ms = MOOT_REDIAL_MAX_MS;
-    if (peer->attempts < 6) {
+    if (peer->refused) {
+        cap_ms = MOOT_REDIAL_REMOVED_MS;
+    }
+    if (peer->attempts < 11) {
         cap_ms = moot_min_u64(cap_ms, (uint64_t)MOOT_REDIAL_MIN_MS << peer->attempts);
     }
     uint64_t wait_ms = peer->attempts == 0 ? 0 : moot_rng_below(&peer->loop->rng, cap_ms) + 1;
-    if (!is_ours_to_dial(peer)) {
+    if (!is_ours_to_dial(peer) && !peer->refused) {
         wait_ms += MOOT_REDIAL_SILENCE_MS;
     }
     peer->attempts++;
@@ -123,6 +127,15 @@ static void say_removed(struct link *link)
     link__send_beat(link, &beat);
 }
 
+/* The link is closed by whoever made it. */
+static void dialed_in_vain(struct peer *peer, const struct link *link)
+{
+    if (peer->dialing == link) {
+        peer->dialing = NULL;
+        dial_later(peer);
+    }
+}
+
 bool peers__link_up(struct moot_loop *loop, struct link *link)
 {
     const struct moot_peer_identity *who = &link->identity;
@@ -136,7 +149,11 @@ bool peers__link_up(struct moot_loop *loop, struct link *link)
     if (peer != NULL && peer->removed) {
         say_removed(link);
     }
-    if (peer == NULL || peer->refused) {
+    if (peer == NULL) {
+        return false;
+    }
+    if (peer->refused) {
+        dialed_in_vain(peer, link);
         return false;
     }
     MOOT_ASSERT(peer->node == who->node);
@@ -146,6 +163,7 @@ bool peers__link_up(struct moot_loop *loop, struct link *link)
                   "node that lost its disk must come back by --join",
                   who->node, who->address, (unsigned long long)who->incarnation,
                   (unsigned long long)peer->incarnation);
+        dialed_in_vain(peer, link);
         return false;
     }
     if (peer->up != NULL) {
@@ -189,7 +207,7 @@ void peers__link_down(struct moot_loop *loop, struct link *link, int status, con
             host__say(MOOT_LOG_WARN, "node %u: link down: %s", peer->node, why);
         }
         tell_down(peer, status);
-    } else if (!peer->told_failure) {
+    } else if (!peer->told_failure && !peer->refused) {
         peer->told_failure = true;
         host__say(MOOT_LOG_WARN, "node %u at %s: no link: %s; trying on", peer->node, peer->address,
                   why);
@@ -311,17 +329,20 @@ void peers__effect_peer(struct moot_loop *loop, const struct moot_effect *effect
     if (peer == NULL) {
         peer = add_peer(loop, effect->peer.node);
     }
-    if (peer == NULL || (!peer->refused && address.size > 0 &&
-                         moot_slice_equal(address, moot_slice_text(peer->address)))) {
+    bool refused = address.size == 0 || effect->peer.is_removed;
+    if (peer == NULL ||
+        (!peer->refused && !refused && moot_slice_equal(address, moot_slice_text(peer->address)))) {
         return;
     }
     memcpy(peer->address, address.data == NULL ? (const uint8_t *)"" : address.data, address.size);
     peer->address[address.size] = '\0';
-    peer->refused = address.size == 0;
-    peer->removed = peer->refused && effect->peer.is_removed;
-    swim_udp__member(loop->swim, peer->node, peer->address);
+    peer->refused = refused;
+    peer->removed = effect->peer.is_removed;
+    swim_udp__member(loop->swim, peer->node, refused ? "" : peer->address);
     if (peer->refused) {
         end_links(peer);
+        peer->attempts = 1; /* Who had a link has been told. */
+        dial_later(peer);
     } else if (peer->up == NULL) {
         end_links(peer); /* Perhaps one to an old address. */
         peer->attempts = 0;

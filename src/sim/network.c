@@ -79,11 +79,12 @@ static uint64_t delay_ns(struct sim_world *world)
 static void tell(struct sim_world *world, uint32_t to, uint32_t about, enum moot_input_kind kind,
                  int status);
 
-/* Who was removed and does not know dials, and is told by those that do. */
+/* Who was removed and does not know dials, or is dialed, and is told by those that do. */
 static void dial_in_vain(struct sim_world *world, uint32_t from, uint32_t to)
 {
-    bool refused = is_running(world, from) && is_running(world, to) &&
-                   world->links[from][to].wish == SIM_WISH_LINK &&
+    bool meet =
+        world->links[from][to].wish == SIM_WISH_LINK || world->links[to][from].tells_removed;
+    bool refused = is_running(world, from) && is_running(world, to) && meet &&
                    world->links[to][from].says_removed;
     if (refused && (world->links[from][to].cuts > 0 || world->links[to][from].cuts > 0)) {
         dial_later(world, from, to, 100 * 1000);
@@ -214,7 +215,7 @@ void sim__machine_gone(struct sim_world *world, struct sim_machine *machine, boo
         struct sim_link *mine = &world->links[machine->slot][other];
         mine->told = 0;
         mine->wish = SIM_WISH_NONE;
-        mine->says_removed = false;
+        mine->says_removed = mine->tells_removed = false;
         if (is_quiet) {
             sim__link_break(world, machine->slot, other, MOOT_EIO, 2000 * 1000);
         } else {
@@ -238,15 +239,16 @@ void sim__peer(struct sim_world *world, struct sim_machine *machine,
                const struct moot_effect *effect)
 {
     struct sim_machine *peer = sim__machine_of(world, effect->peer.node);
-    bool wanted = effect->peer.address.size > 0;
-    if (effect->peer.node == machine->id || (peer == NULL && !wanted)) {
+    bool dials = effect->peer.address.size > 0, wanted = dials && !effect->peer.is_removed;
+    if (effect->peer.node == machine->id || (peer == NULL && !dials)) {
         return;
     }
     /* The cluster may know of one that has not heard of its own joining: by its address. */
-    uint32_t slot = wanted ? slot_of(effect->peer.address) : peer->slot;
+    uint32_t slot = dials ? slot_of(effect->peer.address) : peer->slot;
     MOOT_ASSERT(peer == NULL || slot == peer->slot);
     world->links[machine->slot][slot].wish = wanted ? SIM_WISH_LINK : SIM_WISH_REFUSE;
-    world->links[machine->slot][slot].says_removed = !wanted && effect->peer.is_removed;
+    world->links[machine->slot][slot].says_removed = effect->peer.is_removed;
+    world->links[machine->slot][slot].tells_removed = effect->peer.is_removed && dials;
     if (!wanted) { /* The other one is told why when it dials. */
         sim__link_break(world, machine->slot, slot, MOOT_ENOTFOUND, 100);
     }

@@ -199,7 +199,8 @@ struct sim_machine {
 enum sim_wish { SIM_WISH_NONE, SIM_WISH_LINK, SIM_WISH_REFUSE };
 struct sim_link {       /* One way; [from][to]. */
     enum sim_wish wish; /* What `from` was told by its brain. */
-    bool says_removed;  /* It refuses because the other one was removed. */
+    bool says_removed;  /* It refuses because the other one was removed, */
+    bool tells_removed; /* and dials it to say so. */
     uint32_t cuts;      /* Partitions that swallow what goes this way. */
     uint64_t slow_until, clogged_until;
     uint64_t told;       /* The link that `from` knows to be up; 0: none. */

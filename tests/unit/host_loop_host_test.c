@@ -226,6 +226,11 @@ static void command(struct moot_node *node, moot_connection_id connection, char 
         struct moot_effect *peer = effect(node, MOOT_EFFECT_PEER);
         peer->peer.node = node->peer.node;
         peer->peer.is_removed = true;
+    } else if (strcmp(line, "tell") == 0) {
+        struct moot_effect *peer = effect(node, MOOT_EFFECT_PEER);
+        peer->peer.node = node->peer.node;
+        peer->peer.address = moot_slice_text(node->peer.peer);
+        peer->peer.is_removed = true;
     } else if (strcmp(line, "fetch") == 0) {
         command_work(node, MOOT_EFFECT_FETCH, connection);
     } else if (strcmp(line, "flush") == 0) {
@@ -901,6 +906,39 @@ static void a_removed_node_is_told(void **state)
     close(port_holder);
 }
 
+/* Goal: who was removed, and knows nobody to ask, is dialed to hear of it, more than once. Method:
+ * of two nodes that have no link only the one that tells knows an address; it learns nothing of a
+ * link, since it wants none. */
+static void a_removed_node_is_dialed(void **state)
+{
+    (void)state;
+    int port_one = 0, port_two = 0;
+    int port_holder = bind_to(&port_two);
+    struct server *one = peer_make(1, 2, &port_one, port_two);
+    struct server *two = peer_make(2, 1, &port_two, port_one);
+    one->node.peer_told = two->node.peer_told = true; /* No links. */
+    server_start(one);
+    server_start(two);
+    int fd_one = dial(one);
+    int fd_two = dial(two);
+    put(fd_two, "tell\n"); /* Also where it is the other one who dials for links. */
+    unsigned ups = 0, downs = 0, status = 0;
+    for (int i = 0; i < 1000000 && (downs < 3 || status != -MOOT_EREFUSED); i++) {
+        assert_int_equal(sscanf(ask(fd_one, "peer\n"), "%u %u %u", &ups, &downs, &status), 3);
+    }
+    assert_true(ups >= 3 && downs >= 3);
+    assert_int_equal(status, -MOOT_EREFUSED);
+    await(fd_two, "peer\n", "0 0 0");
+    put(fd_two, "refuse\n"); /* It is over. */
+    close(fd_one);
+    close(fd_two);
+    server_stop(one);
+    server_stop(two);
+    server_free(one);
+    server_free(two);
+    close(port_holder);
+}
+
 static bool wants(void *context)
 {
     struct server *server = context;
@@ -989,6 +1027,7 @@ int main(void)
         cmocka_unit_test(a_failed_write_ends_the_process),
         cmocka_unit_test(two_nodes_link_and_link_again),
         cmocka_unit_test(a_removed_node_is_told),
+        cmocka_unit_test(a_removed_node_is_dialed),
         cmocka_unit_test(the_brain_is_exchanged_beneath_its_clients),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

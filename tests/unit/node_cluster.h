@@ -453,7 +453,9 @@ static inline void cluster_perform(struct cluster *cluster, struct cluster_node 
         cluster_long_read(cluster, at, effect);
         return;
     case MOOT_EFFECT_PEER:
-        at->told_peers |= effect->peer.address.size > 0 ? UINT64_C(1) << effect->peer.node : 0;
+        if (effect->peer.address.size > 0 && !effect->peer.is_removed) {
+            at->told_peers |= UINT64_C(1) << effect->peer.node;
+        }
         return;
     case MOOT_EFFECT_STOP:
         at->stopped = true;
