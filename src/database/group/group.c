@@ -19,16 +19,15 @@ enum {
 
 /* Keeps of the journal's entries those that follow what the store has applied. They are in doubt
  * when the store was replaced by a snapshot whose last entry is not the one that the journal has at
- * that index: then none of them may be kept (PITFALLS 19). */
+ * that index: then none of them may be kept (PITFALLS 19), and the journal must hear of it even if
+ * it ends there. Else what is appended now would seem to follow the entries that the snapshot
+ * replaced, and the next start would throw it away with them. */
 static int choose_entries(struct moot_group *group, const struct moot_group_restore *restore,
                           uint64_t *skip, const char **why)
 {
     *skip = restore->entry_count;
-    if (restore->entry_count == 0) {
-        return 0;
-    }
-    moot_index last = restore->first + restore->entry_count - 1;
-    if (last <= group->applied) {
+    moot_index end = restore->first + restore->entry_count;
+    if (restore->entry_count == 0 || end <= group->applied) {
         return 0;
     }
     if (restore->first > group->applied + 1) {
@@ -43,7 +42,7 @@ static int choose_entries(struct moot_group *group, const struct moot_group_rest
         bool same = restore->entries[group->applied - restore->first].term == group->applied_term;
         MOOT_SOMETIMES(!same, "a restart met a log that its snapshot had replaced");
         if (!MOOT_RULE(restore_suffix_matches_snapshot, same)) {
-            group__record_snapshot(group); /* The journal's suffix is void for every later start. */
+            group__record_snapshot(group);
             return 0;
         }
     }
