@@ -6,7 +6,8 @@
  * heard others, and what it stamps until then counts.
  *
  * So a wall clock that moves against the steady clock by more than the bound is not believed at
- * once: stamps go on by the steady clock from where they were. It is believed when a majority has
+ * once: stamps go on by the steady clock from where they were. (Who has leapt also gives up its
+ * office, where somebody shows another time: raft/clock.c.) It is believed when a majority has
  * shown the same time for a few election time-outs (by then what a leader had heard before is
  * forgotten, or it is none any more), and when it comes back. What was found wrong before it jumped
  * is believed at once: somebody has put it right. */
@@ -55,11 +56,24 @@ static bool is_agreed(const struct moot_node *node)
     return agreed;
 }
 
+/* People are told when others lead because of it, and when it may lead again. */
+static void tell_found(struct moot_node *node, bool wrong)
+{
+    if (wrong != node->clock_found_wrong) {
+        node->clock_found_wrong = wrong;
+        const char *text = wrong ? "this node's wall clock is off the others', or leapt: it leads "
+                                   "nothing until they agree"
+                                 : "this node's wall clock is no longer found wrong";
+        moot_outbox_log(&node->outbox, MOOT_LOG_WARN, moot_slice_text(text));
+    }
+}
+
 /* Whether a clock that has moved so far is believed now. */
 static bool is_believed(struct moot_node *node, int64_t moved_ms)
 {
     struct moot_instant now = node->context.now.instant;
     bool wrong = is_found_wrong(node);
+    tell_found(node, wrong);
     if (moved_ms <= MOOT_CLOCK_BOUND_MS && moved_ms >= -MOOT_CLOCK_BOUND_MS) {
         node->wall_was_wrong = wrong;
         return true;

@@ -67,7 +67,8 @@ struct moot_node {
     int64_t wall_offset_ms; /* Of the wall clock that is believed, to the steady one. */
     struct moot_instant wall_last_doubt; /* MOOT_NEVER: the wall clock is believed. */
     uint64_t wall_agree_ns;
-    bool wall_was_wrong; /* Also before it jumped. */
+    bool wall_was_wrong;    /* Also before it jumped. */
+    bool clock_found_wrong; /* As people were told last. */
     int fatal;
     char fatal_text[160];
 };

@@ -10,19 +10,42 @@ enum { CONFIGURATIONS_MAX = 50 * 1000 };
 enum {
     LATE_MS = 100,
     STAMP_MS = 2, /* Stamps are whole milliseconds, rounded down. */
+    FOR_EVER_MS = 1000 * 1000 * 1000,
 };
 
 /* ---- expiry ---- */
 
-static bool has_wrong_clocks(const struct sim_world *world)
+static bool has_any(const struct sim_world *world, const enum sim_fault *faults, size_t count)
 {
-    static const enum sim_fault faults[] = {SIM_FAULT_CLOCK_JUMP, SIM_FAULT_CLOCK_FAR,
-                                            SIM_FAULT_BAD_CLOCK, SIM_FAULT_DRIFT};
-    bool wrong = false;
-    for (size_t i = 0; i < MOOT_ARRAY_LEN(faults); i++) {
-        wrong = wrong || world->swarm.knobs[faults[i]] != 0;
+    bool any = false;
+    for (size_t i = 0; i < count; i++) {
+        any = any || world->swarm.knobs[faults[i]] != 0;
     }
-    return wrong;
+    return any;
+}
+
+/* When clocks are wrong, not much can be said. But one that leaps does not expire anything early,
+ * where another is there to lead: none of two either. (Late it may be: of two whose clocks differ
+ * the earlier leads.) */
+static void check_expiry(struct sim_world *world, struct moot_verdict *verdict)
+{
+    static const enum sim_fault drift[] = {SIM_FAULT_BAD_CLOCK, SIM_FAULT_DRIFT},
+                                leaps[] = {SIM_FAULT_CLOCK_JUMP, SIM_FAULT_CLOCK_FAR},
+                                members[] = {SIM_FAULT_JOIN, SIM_FAULT_REMOVE, SIM_FAULT_REMOVE_TWO,
+                                             SIM_FAULT_LOSE_DISK};
+    struct moot_expiry_options options = {sim__lifetime_ms, LATE_MS, STAMP_MS};
+    if (has_any(world, drift, MOOT_ARRAY_LEN(drift))) {
+        return;
+    }
+    if (has_any(world, leaps, MOOT_ARRAY_LEN(leaps))) {
+        bool one_of_several = world->swarm.nodes > 1 && (world->leapt & (world->leapt - 1)) == 0;
+        if (!one_of_several || has_any(world, members, MOOT_ARRAY_LEN(members))) {
+            return;
+        }
+        options.late_ms = FOR_EVER_MS;
+        options.early_ms = 2 * world->nudged_ms + STAMP_MS;
+    }
+    moot_check_expiry(&world->history, &options, verdict);
 }
 
 /* ---- the judgement ---- */
@@ -30,7 +53,6 @@ static bool has_wrong_clocks(const struct sim_world *world)
 static void check(struct sim_world *world, struct moot_verdict *verdict)
 {
     struct moot_linearizability_options how = {.configurations_max = CONFIGURATIONS_MAX};
-    const struct moot_expiry_options expiry = {sim__lifetime_ms, LATE_MS, STAMP_MS};
     const struct moot_model *model = NULL;
     if (world->history.count == 0) {
         verdict->judgement = MOOT_JUDGEMENT_VALID;
@@ -67,9 +89,7 @@ static void check(struct sim_world *world, struct moot_verdict *verdict)
         moot_check_append_txns(&world->history, MOOT_ISOLATION_STRICT_SERIALIZABLE, verdict);
         return;
     case SIM_WORKLOAD_EXPIRY:
-        if (!has_wrong_clocks(world)) {
-            moot_check_expiry(&world->history, &expiry, verdict);
-        }
+        check_expiry(world, verdict);
         return;
     case SIM_WORKLOADS:
         break;

@@ -309,6 +309,13 @@ static void jump_clock(struct sim_world *world, enum sim_fault fault, struct sim
         most_ms = DAYS_MS;
     }
     machine->wall_offset_ms = (int64_t)sim__below(world, 2 * most_ms) - (int64_t)most_ms;
+    int64_t off_ms = machine->wall_offset_ms;
+    off_ms = off_ms < 0 ? -off_ms : off_ms;
+    if (off_ms > MOOT_CLOCK_BOUND_MS) {
+        world->leapt |= 1U << machine->slot;
+    } else {
+        world->nudged_ms = moot_max_u64(world->nudged_ms, (uint64_t)off_ms);
+    }
     sim__record_fault(world, "wrong clock", machine->slot, 1U << machine->slot, 0, UINT64_MAX,
                       "%+lld ms", (long long)machine->wall_offset_ms);
     sim__trace(world, "m%u has a wall clock %lld ms off", machine->slot,

@@ -357,7 +357,9 @@ struct sim_world {
     struct sim_client clients[SIM_CLIENTS_MAX];
     uint64_t connection_number;
     struct moot_history history;
-    uint64_t values; /* Unique ones made. */
+    uint32_t leapt;     /* Mask of machines whose wall clock has jumped by more than the bound. */
+    uint64_t nudged_ms; /* The most that one has jumped within it. */
+    uint64_t values;    /* Unique ones made. */
     uint64_t pushed;
     struct sim_key keys[SIM_KEYS_MAX];
     enum sim_fault admin_wish;  /* SIM_FAULTS: none. */

@@ -131,23 +131,23 @@ static void a_wrong_clock_does_not_lead(void **state)
 /* Goal: a leader whose clock leaps an hour ahead expires nothing before its time, and does not stop
  * the time of those who come after it, nor of itself. Method: keys that live for a minute, asked
  * for in the turns after the leap, and when another leads; then a key that lives shortly. With one
- * node down there is no majority against the leader, which stays. */
+ * node down, or of two, no majority tells who is wrong, but the leader knows that it leapt. */
 static void a_leap_of_the_leaders_clock_expires_nothing(void **state)
 {
     (void)state;
     for (int turns = 0; turns < 12; turns++) {
-        struct cluster *cluster = edge_cluster(3);
-        uint32_t wrong = cluster_leader(cluster), other = wrong % 3 + 1;
-        bool stays = turns % 4 == 3;
+        uint32_t count = turns % 4 == 2 ? 2 : 3;
+        struct cluster *cluster = edge_cluster(count);
+        uint32_t wrong = cluster_leader(cluster), other = wrong % count + 1;
         edge_expect(cluster, wrong, 1, "SET a 1 PX 60000\r\n", "+OK\r\n");
-        if (stays) {
+        if (turns % 4 == 3) {
             cluster_kill(cluster, 6 - wrong - other);
         }
         cluster->nodes[wrong].wall_offset_ms = 3600 * 1000;
         edge_turns(cluster, turns);
         edge_expect(cluster, wrong, 1, "SET b 1\r\nGET a\r\n", "+OK\r\n$1\r\n1\r\n");
         edge_run_ms(cluster, 6000);
-        assert_int_equal(cluster_leader(cluster) == wrong, stays);
+        assert_int_not_equal(cluster_leader(cluster), wrong);
         edge_expect(cluster, other, 1, "GET a\r\nSET c 1 PX 300\r\n", "$1\r\n1\r\n+OK\r\n");
         int64_t left = integer_of(cluster, other, "PTTL a\r\n");
         assert_true(left > 50000 && left < 55000);

@@ -471,6 +471,80 @@ static void one_wrong_clock_stops_nobody(void **state)
     }
 }
 
+/* Goal: of two voters, or of two that are left of three, a leader whose own wall clock leaps hands
+ * over, either way, and the other is not disturbed any more; a follower's leap disturbs nobody.
+ * Method: each of these, an hour. */
+static void of_two_who_leaps_yields(void **state)
+{
+    (void)state;
+    for (uint32_t variant = 0; variant < 8; variant++) {
+        struct cluster *cluster = cluster_make(760 + variant);
+        uint32_t voters = variant % 2 == 0 ? 2 : 3;
+        bool leader_leaps = variant / 4 == 0;
+        cluster_create_all(cluster, voters, 0);
+        moot_node_id leader = cluster_elect(cluster, 3000);
+        moot_node_id other = leader % 2 + 1;
+        if (voters == 3) {
+            other = leader % 3 + 1;
+            cluster_crash(cluster, 6 - leader - other, 0);
+        }
+        cluster_run_ms(cluster, 300);
+        assert_int_equal(cluster_leader(cluster), leader);
+        moot_node_id leaps = leader_leaps ? leader : other;
+        cluster->nodes[leaps].wall_offset_ms = variant / 2 % 2 == 0 ? 3600000 : -3600000;
+        cluster_run_ms(cluster, 1500);
+        moot_node_id stays = leader_leaps ? other : leader;
+        for (int i = 0; i < 100; i++) {
+            cluster_run_ms(cluster, 100);
+            assert_int_equal(cluster_leader(cluster), stays);
+        }
+        cluster_free(cluster);
+    }
+}
+
+/* Goal: of two that begin with different clocks the earlier leads, so that nothing expires before
+ * its time; also after both have led. Method: one is an hour ahead from the start. */
+static void of_two_the_earlier_leads(void **state)
+{
+    (void)state;
+    for (moot_node_id wrong = 1; wrong <= 2; wrong++) {
+        for (uint32_t seed = 0; seed < 5; seed++) {
+            struct cluster *cluster = cluster_make(790 + seed);
+            cluster_create_all(cluster, 2, 0);
+            cluster->nodes[wrong].wall_offset_ms = 3600000;
+            for (int i = 0; i < 50; i++) {
+                cluster_run_ms(cluster, 100);
+                assert_int_not_equal(cluster_leader(cluster), wrong);
+            }
+            assert_int_equal(cluster_leader(cluster), 3 - wrong);
+            cluster_free(cluster);
+        }
+    }
+}
+
+/* Goal: clocks that all leap, each to another time, leave nobody out of office for long. Method:
+ * two or three nodes; every order of who is ahead. */
+static void when_all_leap_somebody_leads(void **state)
+{
+    (void)state;
+    for (uint32_t variant = 0; variant < 12; variant++) {
+        struct cluster *cluster = cluster_make(800 + variant);
+        uint32_t voters = 2 + variant % 2;
+        cluster_create_all(cluster, voters, 0);
+        assert_int_not_equal(cluster_elect(cluster, 3000), 0);
+        cluster_run_ms(cluster, 300);
+        for (moot_node_id id = 1; id <= voters; id++) {
+            cluster->nodes[id].wall_offset_ms =
+                (int64_t)((id + variant / 2) % 3) * 3600000 - 1800000;
+        }
+        cluster_run_ms(cluster, 3000);
+        assert_int_not_equal(cluster_elect(cluster, 3000), 0);
+        cluster_run_ms(cluster, 3000);
+        assert_int_not_equal(cluster_leader(cluster), 0);
+        cluster_free(cluster);
+    }
+}
+
 /* Goal: a slow network, and a long pause, are not a wrong clock. */
 static void delay_is_not_a_wrong_clock(void **state)
 {
@@ -638,6 +712,9 @@ int main(void)
         cmocka_unit_test(a_wrong_clock_does_not_lead),
         cmocka_unit_test(a_voter_refuses_a_wrong_clock),
         cmocka_unit_test(one_wrong_clock_stops_nobody),
+        cmocka_unit_test(of_two_who_leaps_yields),
+        cmocka_unit_test(of_two_the_earlier_leads),
+        cmocka_unit_test(when_all_leap_somebody_leads),
         cmocka_unit_test(delay_is_not_a_wrong_clock),
         cmocka_unit_test(a_contradictory_restore_is_refused),
         cmocka_unit_test(a_follower_refuses),

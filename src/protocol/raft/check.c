@@ -178,6 +178,8 @@ uint64_t moot_raft_digest(const struct moot_raft *raft)
         raft->change_index,
         raft->uncommitted_bytes,
         raft->clock_is_wrong,
+        raft->clock_is_proven,
+        raft->clock_leapt_until.ns,
         raft->rng.state[0],
         raft->rng.state[1],
     };

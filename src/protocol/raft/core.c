@@ -169,6 +169,7 @@ int moot_raft_step(struct moot_raft *raft, const struct moot_raft_event *event,
     raft->out = out;
     raft->now.ns = moot_max_u64(raft->now.ns, event->now.ns);
     raft->wall_ms = event->wall_ms;
+    raft__clock_step(raft);
     raft__flush_hard_state(raft);
     int status = dispatch(raft, event);
     raft__flush_hard_state(raft);

@@ -136,6 +136,12 @@ struct moot_raft {
 
     bool clock_is_wrong;
     struct moot_instant clock_window_end;
+    /* A majority has shown a time that ours is not ahead of, since we began or our wall clock leapt
+     * last. */
+    bool clock_is_proven;
+    bool clock_has_offset;
+    int64_t clock_offset_ms; /* Of our wall clock to our steady one, in the last step. */
+    struct moot_instant clock_leapt_until; /* It leapt a short while ago, until then. */
 };
 
 #define RAFT_TRACE(raft, name, ...)                                                                \
@@ -272,6 +278,10 @@ void raft__tell_to_campaign(struct moot_raft *raft, struct raft_peer *peer);
 void raft__clock_seen(struct moot_raft *raft, const struct moot_raft_message *message,
                       uint64_t asked_wall_ms);
 void raft__clock_judge_self(struct moot_raft *raft);
+/* At each step: has our own wall clock leapt? */
+void raft__clock_step(struct moot_raft *raft);
+/* Its own answers show that this peer's clock is off ours. */
+bool raft__clock_is_off(const struct moot_raft *raft, const struct raft_peer *peer);
 bool raft__clock_accuses(const struct moot_raft *raft, const struct moot_raft_message *message);
 
 /* ---- receive.c ---- */

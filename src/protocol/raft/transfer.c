@@ -16,13 +16,19 @@ static bool may_succeed(const struct moot_raft *raft, moot_node_id node)
     return false;
 }
 
+/* Who is told to campaign asks for no pre-votes, so it would lead before it finds itself wrong. */
+static bool shows_our_time(const struct moot_raft *raft, const struct raft_peer *peer)
+{
+    return raft->clock_is_wrong || !raft__clock_is_off(raft, peer);
+}
+
 struct raft_peer *raft__best_successor(struct moot_raft *raft)
 {
     struct raft_peer *best = NULL;
     for (uint32_t i = 0; i < raft->peer_count; i++) {
         struct raft_peer *peer = &raft->peers[i];
         if (may_succeed(raft, peer->node) && raft__peer_is_active(raft, peer) &&
-            (best == NULL || peer->match > best->match)) {
+            shows_our_time(raft, peer) && (best == NULL || peer->match > best->match)) {
             best = peer;
         }
     }
@@ -38,7 +44,7 @@ int raft__on_transfer(struct moot_raft *raft, moot_node_id node)
         return MOOT_FAIL(MOOT_EBUSY);
     }
     struct raft_peer *peer = node == 0 ? raft__best_successor(raft) : raft__peer(raft, node);
-    if (peer == NULL || !may_succeed(raft, peer->node)) {
+    if (peer == NULL || !may_succeed(raft, peer->node) || !shows_our_time(raft, peer)) {
         return MOOT_FAIL(MOOT_EINVALID);
     }
     raft->transfer_to = peer->node;
