@@ -10,6 +10,7 @@
 _Static_assert((int)SIM_DEADLINES >= (int)SIM_MACHINES_MAX, "every machine has a deadline");
 
 enum {
+    AROUND_DOUBLINGS_MAX = 6,
     WATCH_MS = 20,
     HEALED_MAX_S = 40,   /* After it all clients must have their answers, */
     CONVERGE_MAX_S = 30, /* all replicas hold the same, */
@@ -85,12 +86,14 @@ void sim__count(struct sim_world *world, enum sim_fault fault)
     world->result->counts.faults[fault]++;
 }
 
-/* A geometric number of halvings, so that there is a tail, without libm. */
+/* A geometric number of doublings, so that there is a tail, without libm; and an end to it, since
+ * nothing that stays longer than clients wait is a delay. */
 uint64_t sim__around(struct sim_world *world, uint64_t mean_us)
 {
     uint64_t span = mean_us * MOOT_USEC_NS;
+    uint64_t longest = span << AROUND_DOUBLINGS_MAX;
     while (sim__one_in(world, 4)) {
-        span *= 2;
+        span = moot_min_u64(2 * span, longest);
     }
     return 1 + sim__below(world, span);
 }

@@ -89,6 +89,7 @@ static void a_lonely_leader_answers_no_read(void **state)
 /* What the test says as the leader of a term: entries after those that node 1 has of that term (or
  * of none), each with this batch of one edge (0: without one). */
 struct said {
+    moot_node_id leader;
     const uint64_t *batches;
     uint32_t count;
     moot_index previous, commit;
@@ -119,7 +120,7 @@ static void lead(struct cluster *cluster, const struct said *said)
     struct moot_message message = {.kind = MOOT_MESSAGE_RAFT, .group = MOOT_GROUP_DB0};
     struct moot_raft_message *raft = &message.raft.message;
     *raft = (struct moot_raft_message){.kind = MOOT_RAFT_APPEND,
-                                       .from = 2,
+                                       .from = said->leader,
                                        .to = 1,
                                        .term = said->term,
                                        .session = 1,
@@ -129,7 +130,7 @@ static void lead(struct cluster *cluster, const struct said *said)
     raft->append.commit = said->commit;
     raft->append.count = said->count;
     raft->append.entries = heads;
-    deliver(cluster, 2, 1, &message, moot_buffer_slice(&entries));
+    deliver(cluster, said->leader, 1, &message, moot_buffer_slice(&entries));
     steps(cluster, 50);
     assert_int_equal(view_of(cluster, 1).last, said->previous + said->count);
     assert_int_equal(view_of(cluster, 1).applied, said->commit);
@@ -143,7 +144,7 @@ static struct cluster *follower_of_the_test(const uint64_t *batches, uint32_t co
 {
     struct cluster *cluster = make(2);
     cluster_kill(cluster, 2);
-    lead(cluster, &(struct said){batches, count, 0, commit, term});
+    lead(cluster, &(struct said){2, batches, count, 0, commit, term});
     return cluster;
 }
 
@@ -211,12 +212,42 @@ static void what_follows_a_half_installed_snapshot_stays(void **state)
     for (uint32_t count = 2; count <= 4; count++) {
         static const uint64_t more[] = {4, 5};
         struct cluster *cluster = half_installed(count);
-        lead(cluster, &(struct said){more, 2, 3, 3, 200});
+        lead(cluster, &(struct said){2, more, 2, 3, 3, 200});
         cluster_kill(cluster, 1);
         cluster_open(cluster, 1, 0);
         assert_int_equal(view_of(cluster, 1).last, 5);
         cluster_deinit(cluster);
     }
+}
+
+/* Goal: an install whose leader is gone keeps nobody from executing what another leader says (moot
+ * sim, seed 319789373053319001). Method: node 2 offers a snapshot and is heard no more; node 3
+ * sends entries, and few enough not to come to the snapshot's index. */
+static void another_leader_ends_an_install(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make(3);
+    cluster_kill(cluster, 2);
+    cluster_kill(cluster, 3);
+    struct moot_message offer = {.kind = MOOT_MESSAGE_RAFT, .group = MOOT_GROUP_DB0};
+    struct moot_raft_message *raft = &offer.raft.message;
+    *raft = (struct moot_raft_message){.kind = MOOT_RAFT_SNAPSHOT,
+                                       .from = 2,
+                                       .to = 1,
+                                       .term = 100,
+                                       .session = 1,
+                                       .wall_ms = cluster->now.wall_ms};
+    raft->snapshot.index = 50;
+    raft->snapshot.index_term = 100;
+    raft->snapshot.members.voter_count = 3;
+    for (moot_node_id node = 1; node <= 3; node++) {
+        raft->snapshot.members.voters[node - 1] = node;
+    }
+    deliver(cluster, 2, 1, &offer, (struct moot_slice){NULL, 0});
+    steps(cluster, 5);
+    static const uint64_t batches[] = {1, 2, 3};
+    lead(cluster, &(struct said){3, batches, 3, 0, 3, 101});
+    cluster_deinit(cluster);
 }
 
 /* Goal: without a leader the edge's queue is bounded; what is over it is refused at once. Method:
@@ -321,6 +352,7 @@ int main(void)
         cmocka_unit_test(only_the_next_batch_is_executed),
         cmocka_unit_test(a_replaced_log_does_not_come_back),
         cmocka_unit_test(what_follows_a_half_installed_snapshot_stays),
+        cmocka_unit_test(another_leader_ends_an_install),
         cmocka_unit_test(the_queue_of_an_edge_is_bounded),
         cmocka_unit_test(a_strangers_link_ends),
         cmocka_unit_test(orders_come_from_here),

@@ -327,6 +327,7 @@ static bool serve_read(struct moot_group *group)
 void group__apply(struct moot_group *group, bool *again)
 {
     uint32_t entries = 0;
+    group__snapshot_look(group);
     while (!group->stuck && !group->fenced && !group->install.active) {
         bool waits = group->read_count > 0 && group->reads[0].place <= group->applied;
         bool confirmed = waits && MOOT_RULE(read_round_confirmed,

@@ -340,6 +340,8 @@ void group__snapshot_chunk(struct moot_group *group, moot_node_id from,
 void group__snapshot_ack(struct moot_group *group, moot_node_id from,
                          const struct moot_message *message);
 void group__snapshot_tick(struct moot_group *group);
+/* Gives up an install that is not needed any more: nothing is executed while one is under way. */
+void group__snapshot_look(struct moot_group *group);
 void group__snapshot_stop(struct moot_group *group);
 uint32_t group__ranges(struct moot_arena *arena, moot_group_id id, struct moot_range out[4]);
 /* restate.c: a SNAPSHOT record of what is applied */

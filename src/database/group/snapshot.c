@@ -264,6 +264,31 @@ static void abort_install(struct moot_group *group)
     forget_install(group);
 }
 
+static bool is_overtaken(const struct moot_group *group)
+{
+    const struct moot_snapshot_install *install = &group->install;
+    moot_term held;
+    return install->index <= group->commit &&
+           moot_raft_term_at(group->raft, install->index, &held) && held == install->term;
+}
+
+void group__snapshot_look(struct moot_group *group)
+{
+    struct moot_snapshot_install *install = &group->install;
+    if (!install->active || install->committing) {
+        return;
+    }
+    /* Whoever leads now offers its own, if one is needed; what the old leader still had to send may
+     * never come. */
+    bool another = group->leader != 0 && group->leader != install->from;
+    bool overtaken = is_overtaken(group);
+    MOOT_SOMETIMES(another, "a snapshot was given up because another leads");
+    MOOT_SOMETIMES(overtaken, "a snapshot was given up because the log had come further");
+    if (another || overtaken) {
+        abort_install(group);
+    }
+}
+
 void group__snapshot_offered(struct moot_group *group, moot_node_id from, moot_index index,
                              moot_term term, const struct moot_members *members, uint64_t session)
 {
@@ -414,10 +439,7 @@ void moot_group_ingested(struct moot_group *group, moot_ticket ticket, int statu
         acknowledge(group, install->step_sequence, 0);
         return;
     }
-    moot_term held;
-    if (install->index <= group->commit && moot_raft_term_at(group->raft, install->index, &held) &&
-        held == install->term) {
-        MOOT_SOMETIMES(true, "a snapshot was given up because the log had come further");
+    if (is_overtaken(group)) {
         acknowledge(group, install->step_sequence, 0);
         abort_install(group);
         return;
