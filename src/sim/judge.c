@@ -24,9 +24,9 @@ static bool has_any(const struct sim_world *world, const enum sim_fault *faults,
     return any;
 }
 
-/* When clocks are wrong, not much can be said. But one that leaps does not expire anything early,
- * where another is there to lead: none of two either. (Late it may be: of two whose clocks differ
- * the earlier leads.) */
+/* When clocks are wrong, not much can be said. But one that leaps ahead does not expire anything
+ * early, where another is there to lead: none of two either. (Of two whose clocks differ the
+ * earlier leads: what is written by one that is behind ends early when a right one leads again.) */
 static void check_expiry(struct sim_world *world, struct moot_verdict *verdict)
 {
     static const enum sim_fault drift[] = {SIM_FAULT_BAD_CLOCK, SIM_FAULT_DRIFT},
@@ -39,7 +39,8 @@ static void check_expiry(struct sim_world *world, struct moot_verdict *verdict)
     }
     if (has_any(world, leaps, MOOT_ARRAY_LEN(leaps))) {
         bool one_of_several = world->swarm.nodes > 1 && (world->leapt & (world->leapt - 1)) == 0;
-        if (!one_of_several || has_any(world, members, MOOT_ARRAY_LEN(members))) {
+        if (!one_of_several || world->fell_behind ||
+            has_any(world, members, MOOT_ARRAY_LEN(members))) {
             return;
         }
         options.late_ms = FOR_EVER_MS;

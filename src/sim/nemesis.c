@@ -313,6 +313,7 @@ static void jump_clock(struct sim_world *world, enum sim_fault fault, struct sim
     off_ms = off_ms < 0 ? -off_ms : off_ms;
     if (off_ms > MOOT_CLOCK_BOUND_MS) {
         world->leapt |= 1U << machine->slot;
+        world->fell_behind |= machine->wall_offset_ms < 0;
     } else {
         world->nudged_ms = moot_max_u64(world->nudged_ms, (uint64_t)off_ms);
     }

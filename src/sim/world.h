@@ -358,6 +358,7 @@ struct sim_world {
     uint64_t connection_number;
     struct moot_history history;
     uint32_t leapt;     /* Mask of machines whose wall clock has jumped by more than the bound. */
+    bool fell_behind;   /* One of them to before that. */
     uint64_t nudged_ms; /* The most that one has jumped within it. */
     uint64_t values;    /* Unique ones made. */
     uint64_t pushed;
