@@ -44,7 +44,7 @@ enum { MOOT_HLC_STAMP_BYTES = 9, MOOT_HLC_WIDE_BYTES = 17 };
 #define MOOT_HLC_RECEIVED_MAX (UINT64_MAX - (UINT64_C(1) << 48))
 
 struct moot_hlc {
-    moot_hlc_stamp last;       /* private */
+    moot_hlc_stamp last;       /* read-only: every later one exceeds it */
     uint64_t bound_ms;         /* private */
     uint64_t refused;          /* read-only: how many remote stamps were too far ahead, */
     uint64_t refused_ahead_ms; /* read-only: and by how much the furthest. */

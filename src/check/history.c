@@ -104,6 +104,13 @@ size_t moot_history_call(struct moot_history *history, uint32_t process,
     return operation;
 }
 
+void moot_history_lives(struct moot_history *history, size_t operation, uint64_t lives_ms)
+{
+    MOOT_ASSERT(operation < history->count);
+    MOOT_ASSERT(history->operations[operation].kind == MOOT_OPERATION_WRITE);
+    history->operations[operation].lives_ms = lives_ms;
+}
+
 void moot_history_return(struct moot_history *history, size_t operation, enum moot_outcome outcome,
                          struct moot_history_value result, struct moot_instant now)
 {
@@ -295,6 +302,11 @@ void moot_operation_describe(const struct moot_operation *operation, struct moot
     if (operation->argument.kind != MOOT_HISTORY_NONE) {
         moot_buffer_append_text(out, " ");
         moot_history_value_describe(&operation->argument, out);
+    }
+    if (operation->lives_ms != 0) {
+        moot_buffer_append_text(out, " for ");
+        moot_buffer_append_u64(out, operation->lives_ms);
+        moot_buffer_append_text(out, " ms");
     }
     if (operation->outcome == MOOT_OUTCOME_OK && operation->result.kind != MOOT_HISTORY_NONE) {
         moot_buffer_append_text(out, " -> ");

@@ -88,8 +88,9 @@ struct moot_operation {
     enum moot_outcome outcome;
     struct moot_slice key;
     struct moot_history_value argument;
-    struct moot_history_value expected;    /* CAS only. */
-    struct moot_history_value result;      /* OK only. */
+    struct moot_history_value expected; /* CAS only. */
+    struct moot_history_value result;   /* OK only. */
+    uint64_t lives_ms; /* WRITE only: how long the value is there. 0: until it is written over. */
     const struct moot_history_step *steps; /* TXN only: `steps_count` of them, in order. */
     size_t steps_count;
     struct moot_instant called;
@@ -137,6 +138,8 @@ size_t moot_history_call(struct moot_history *history, uint32_t process,
 size_t moot_history_call_cas(struct moot_history *history, uint32_t process, struct moot_slice key,
                              struct moot_history_value expected, struct moot_history_value argument,
                              struct moot_instant now);
+/* A write whose value expires. */
+void moot_history_lives(struct moot_history *history, size_t operation, uint64_t lives_ms);
 /* Once for an operation. `result` matters for OK only. */
 void moot_history_return(struct moot_history *history, size_t operation, enum moot_outcome outcome,
                          struct moot_history_value result, struct moot_instant now);

@@ -107,6 +107,10 @@ void moot_history_write_operation(const struct moot_operation *operation, struct
     }
     write_value("expected", &operation->expected, out);
     write_value("argument", &operation->argument, out);
+    if (operation->lives_ms != 0) {
+        moot_buffer_append_text(out, ",\"lives\":");
+        moot_buffer_append_u64(out, operation->lives_ms);
+    }
     moot_buffer_append_text(out, ",\"call\":");
     moot_buffer_append_u64(out, operation->called.ns);
     if (operation->returned.ns != MOOT_NEVER.ns) {
@@ -384,9 +388,22 @@ static void read_steps(struct line *line, struct moot_operation *operation)
     moot_buffer_deinit(&steps);
 }
 
-enum field { PROCESS, KIND, KEY, EXPECTED, ARGUMENT, CALL, RETURN, OUTCOME, RESULT, STEPS, FIELDS };
+enum field {
+    PROCESS,
+    KIND,
+    KEY,
+    EXPECTED,
+    ARGUMENT,
+    LIVES,
+    CALL,
+    RETURN,
+    OUTCOME,
+    RESULT,
+    STEPS,
+    FIELDS
+};
 static const char *const field_names[FIELDS] = {
-    "process", "kind",   "key",     "expected", "argument",
+    "process", "kind",   "key",     "expected", "argument", "lives",
     "call",    "return", "outcome", "result",   "steps",
 };
 
@@ -412,6 +429,12 @@ static void read_field(struct line *line, enum field field, struct moot_operatio
         return;
     case ARGUMENT:
         operation->argument = read_value(line);
+        return;
+    case LIVES:
+        operation->lives_ms = read_natural(line);
+        if (operation->lives_ms == 0) {
+            fault(line, "lives is milliseconds, and not 0");
+        }
         return;
     case CALL:
         operation->called.ns = read_natural(line);
@@ -454,6 +477,9 @@ static void check_fields(struct line *line, unsigned seen, const struct moot_ope
     }
     if ((operation->kind == MOOT_OPERATION_CAS) != ((seen & 1U << EXPECTED) != 0)) {
         fault(line, "cas, and only cas, has expected");
+    }
+    if (operation->lives_ms != 0 && operation->kind != MOOT_OPERATION_WRITE) {
+        fault(line, "only a write has lives");
     }
     if (operation->returned.ns < operation->called.ns) {
         fault(line, "return is before call");

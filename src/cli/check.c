@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "base/slice.h"
 #include "check/causal.h"
+#include "check/expiry.h"
 #include "check/linearizability.h"
 #include "check/sessions.h"
 #include "check/set.h"
@@ -16,7 +18,7 @@
 #include "cli/live.h"
 
 enum { EXIT_VALID = 0, EXIT_VIOLATION = 1, EXIT_UNKNOWN = 2 };
-enum { OPTION_TOTAL = 0x100, OPTION_BUDGET, OPTION_ISOLATION, OPTION_HTML };
+enum { OPTION_TOTAL = 0x100, OPTION_BUDGET, OPTION_ISOLATION, OPTION_HTML, OPTION_CLOCKS };
 
 struct settings {
     const char *history;
@@ -24,6 +26,7 @@ struct settings {
     int64_t total;
     bool has_total;
     uint64_t budget;
+    uint64_t clocks_ms;
     const char *html;
     enum moot_isolation isolation;
 };
@@ -34,6 +37,7 @@ static const struct argp_option options[] = {
     {"model", 'm', "MODEL", 0, "What it is judged by, see below", 0},
     {"isolation", OPTION_ISOLATION, "LEVEL", 0, "Of transactions; without it, the strictest", 0},
     {"total", OPTION_TOTAL, "SUM", 0, "What the balances of a bank sum up to", 0},
+    {"clocks", OPTION_CLOCKS, "MS", 0, "expiry: how far apart clocks may be (500)", 0},
     {"budget", OPTION_BUDGET, "N", 0, "Configurations searched for one key before giving up", 0},
     {"html", OPTION_HTML, "FILE", 0, "Write a page with a picture of it", 0},
     {0},
@@ -53,9 +57,8 @@ static const char doc[] =
     "  --isolation read-uncommitted, read-committed, snapshot-isolation,\n"
     "  serializable, session-serializable, strict-serializable\n"
     "Promises:\n"
-    "  set  queue  exactly-once  ids  bank (with --total)\n"
-    "What each model reads, promises and costs: docs/history.md.\n"
-    "moot check --live drives and judges real servers: moot check --live --help.";
+    "  set  queue  exactly-once  ids  expiry  bank (with --total)\n"
+    "What each reads, promises, costs: docs/history.md. Real servers: --live --help.";
 
 static error_t parse(int key, char *text, struct argp_state *state)
 {
@@ -79,6 +82,11 @@ static error_t parse(int key, char *text, struct argp_state *state)
     case OPTION_ISOLATION:
         if (!moot_isolation_from_text(text, &settings->isolation)) {
             argp_error(state, "there is no isolation %s", text);
+        }
+        return 0;
+    case OPTION_CLOCKS:
+        if (!moot_slice_to_u64(moot_slice_text(text), &settings->clocks_ms)) {
+            argp_error(state, "--clocks needs milliseconds, not %s", text);
         }
         return 0;
     case OPTION_BUDGET:
@@ -158,6 +166,12 @@ static bool judge(const struct settings *settings, const struct moot_history *hi
             checkers[i].check(history, verdict);
             return true;
         }
+    }
+    if (strcmp(settings->model, "expiry") == 0) {
+        struct moot_expiry_options within = moot_expiry_within(settings->clocks_ms);
+        within.configurations_max = settings->budget;
+        moot_check_expiry(history, &within, verdict);
+        return true;
     }
     if (strcmp(settings->model, "append-txn") == 0) {
         moot_check_append_txns(history, settings->isolation, verdict);
@@ -257,7 +271,8 @@ int moot_cli_check(int argc, char **argv)
         .parser = parse,
         .doc = doc,
     };
-    struct settings settings = {.isolation = MOOT_ISOLATION_STRICT_SERIALIZABLE};
+    struct settings settings = {.isolation = MOOT_ISOLATION_STRICT_SERIALIZABLE,
+                                .clocks_ms = MOOT_CLOCK_BOUND_MS};
     static char name[] = "moot check";
     argv[0] = name; /* For argp's texts. */
     argp_err_exit_status = EXIT_UNKNOWN;

@@ -123,6 +123,7 @@ struct live_work {
     char key[LIVE_WORD_BYTES], value[LIVE_WORD_BYTES];
     char other[LIVE_KEYS][LIVE_WORD_BYTES]; /* More keys, or an id. */
     char number[24], less[24];              /* Milliseconds to live, or an amount and minus it. */
+    uint64_t lives_ms;                      /* 0: for ever. */
     /* Of a transaction. The first `watched` are reads before MULTI; what they see decides to which
      * of their keys the next one writes. */
     struct live_txn_step txn[LIVE_TXN_STEPS_MAX];
@@ -141,8 +142,6 @@ static inline uint64_t live_work_last_reads(uint64_t epochs)
 {
     return epochs * LIVE_MODELS_COUNT * LIVE_KEYS;
 }
-/* How long the value of an expiring key lives. */
-uint64_t live_work_lifetime_ms(struct moot_slice value);
 
 /* ---- the network (live_network.c) ---- */
 struct live_link {

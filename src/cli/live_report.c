@@ -13,11 +13,6 @@
 #include "cli/check_show.h"
 #include "cli/live.h"
 
-enum {
-    LATE_MS = 100, /* All nodes run by one clock; a slow machine may make a reader late. */
-    STAMP_MS = 2,  /* Stamps are whole milliseconds, rounded down. */
-};
-
 static const struct moot_model *model_of(int model)
 {
     switch (model) {
@@ -70,8 +65,7 @@ static void conclude(struct live_report *report)
 static void judge(const struct live_report *report, int model, struct moot_verdict *verdict)
 {
     const struct moot_linearizability_options how = {0};
-    const struct moot_expiry_options expiry = {live_work_lifetime_ms, LATE_MS + report->clocks_ms,
-                                               STAMP_MS + report->clocks_ms};
+    const struct moot_expiry_options expiry = moot_expiry_within(report->clocks_ms);
     const struct moot_history *history = &report->result->histories[model];
     switch (model) {
     case LIVE_SET:

@@ -168,6 +168,9 @@ static struct asked call(struct live_client *client, const struct live_work *wor
     struct asked asked = {.work = work, .sent_ns = live_now_ns()};
     asked.number = moot_history_call(&client->histories[work->model], client->id, work->kind,
                                      moot_slice_text(work->key), work->argument, instant());
+    if (work->lives_ms != 0) {
+        moot_history_lives(&client->histories[work->model], asked.number, work->lives_ms);
+    }
     return asked;
 }
 

@@ -7,7 +7,6 @@
 #include <time.h>
 
 #include "base/assert.h"
-#include "base/hash.h"
 #include "cli/live.h"
 
 const char *const live_model_names[LIVE_MODELS_COUNT] = {
@@ -30,11 +29,6 @@ static const uint8_t weights[LIVE_MODELS_COUNT] = {
 
 enum { LIFE_MIN_MS = 50, LIFE_SPAN_MS = 3000, EXPIRY_EPOCHS = 6, TRANSFER_MAX = 100 };
 
-uint64_t live_work_lifetime_ms(struct moot_slice value)
-{
-    return LIFE_MIN_MS + moot_hash64(value, 7) % LIFE_SPAN_MS;
-}
-
 /* With the seed, because keys must be new: the target may have seen another run. Keys that expire
  * stay in use for longer than they live; there is one counter of ids. */
 static void name_key(char out[LIVE_WORD_BYTES], enum live_model model, uint64_t seed,
@@ -51,6 +45,7 @@ static void ask(struct live_work *work, enum moot_operation_kind kind, const cha
 {
     memset(work->words, 0, sizeof(work->words));
     work->steps = LIVE_STEPS_ONE;
+    work->lives_ms = 0;
     work->kind = kind;
     work->words[0] = command;
     work->words[1] = work->key;
@@ -239,15 +234,15 @@ static void choose_once(struct live_work *work, struct moot_rng *rng,
     memcpy(work->words, words, sizeof(words));
 }
 
-static void choose_expiry(struct live_work *work, bool writes)
+static void choose_expiry(struct live_work *work, struct moot_rng *rng, bool writes)
 {
     if (!writes) {
         ask(work, MOOT_OPERATION_READ, "GET", false);
         return;
     }
     ask(work, MOOT_OPERATION_WRITE, "SET", true);
-    unsigned long long lives = live_work_lifetime_ms(moot_slice_text(work->value));
-    snprintf(work->number, sizeof(work->number), "%llu", lives);
+    work->lives_ms = LIFE_MIN_MS + moot_rng_below(rng, LIFE_SPAN_MS);
+    snprintf(work->number, sizeof(work->number), "%llu", (unsigned long long)work->lives_ms);
     work->words[3] = "PX";
     work->words[4] = work->number;
 }
@@ -308,7 +303,7 @@ void live_work_choose(struct live_work *work, struct moot_rng *rng,
         choose_once(work, rng, choice, writes);
         break;
     case LIVE_EXPIRY:
-        choose_expiry(work, writes);
+        choose_expiry(work, rng, writes);
         break;
     case LIVE_LARGE:
         choose_register(work, rng, true);

@@ -478,7 +478,8 @@ void moot_node_group(const struct moot_node *node, moot_group_id id, struct moot
         .reads_placed = group->reads_placed,
         .reads_run = group->reads_run,
         .reads_waiting = group->read_count,
-        .queued_bytes = node->edge.streams[id].queued_bytes};
+        .queued_bytes = node->edge.streams[id].queued_bytes,
+        .stamp_ms = moot_max_u64(group->context->stamp_ms, moot_hlc_ms(group->clock.last))};
 }
 
 const char *moot_group_role_text(const struct moot_group_view *view, moot_node_id node)

@@ -106,6 +106,7 @@ struct moot_group_view {
     /* Batches of reads that came to this process as the leader, that it served, that wait. */
     uint64_t reads_placed, reads_run, reads_waiting;
     uint64_t queued_bytes; /* Of commands of this node's clients to it that are not answered. */
+    uint64_t stamp_ms; /* By which keys would expire if it led: what the next entry would say. */
 };
 void moot_node_group(const struct moot_node *node, moot_group_id group,
                      struct moot_group_view *out);

@@ -7,11 +7,6 @@
 #include "sim/world.h"
 
 enum { CONFIGURATIONS_MAX = 50 * 1000 };
-enum {
-    LATE_MS = 100,
-    STAMP_MS = 2, /* Stamps are whole milliseconds, rounded down. */
-    FOR_EVER_MS = 1000 * 1000 * 1000,
-};
 
 /* ---- expiry ---- */
 
@@ -24,28 +19,22 @@ static bool has_any(const struct sim_world *world, const enum sim_fault *faults,
     return any;
 }
 
-/* When clocks are wrong, not much can be said. But one that leaps ahead does not expire anything
- * early, where another is there to lead: none of two either. (Of two whose clocks differ the
- * earlier leads: what is written by one that is behind ends early when a right one leads again.) */
+/* Keys expire by leaders' stamps, early and late by what those were apart. And a clock that leaps
+ * ahead does not expire anything early, where another is there to lead: none of two either. (Of two
+ * whose clocks differ the earlier leads: what is written by one that is behind ends early when a
+ * right one leads again.) */
 static void check_expiry(struct sim_world *world, struct moot_verdict *verdict)
 {
-    static const enum sim_fault drift[] = {SIM_FAULT_BAD_CLOCK, SIM_FAULT_DRIFT},
-                                leaps[] = {SIM_FAULT_CLOCK_JUMP, SIM_FAULT_CLOCK_FAR},
-                                members[] = {SIM_FAULT_JOIN, SIM_FAULT_REMOVE, SIM_FAULT_REMOVE_TWO,
-                                             SIM_FAULT_LOSE_DISK};
-    struct moot_expiry_options options = {sim__lifetime_ms, LATE_MS, STAMP_MS};
-    if (has_any(world, drift, MOOT_ARRAY_LEN(drift))) {
-        return;
+    static const enum sim_fault others[] = {SIM_FAULT_BAD_CLOCK,  SIM_FAULT_DRIFT,
+                                            SIM_FAULT_JOIN,       SIM_FAULT_REMOVE,
+                                            SIM_FAULT_REMOVE_TWO, SIM_FAULT_LOSE_DISK};
+    struct moot_expiry_options options = moot_expiry_within(sim__clocks_apart_ms(world));
+    bool one_of_several = world->swarm.nodes > 1 && (world->leapt & (world->leapt - 1)) == 0;
+    if (one_of_several && !world->fell_behind && !has_any(world, others, MOOT_ARRAY_LEN(others))) {
+        uint64_t nudged_ms = moot_expiry_within(2 * world->nudged_ms).early_ms;
+        options.early_ms = moot_min_u64(options.early_ms, nudged_ms);
     }
-    if (has_any(world, leaps, MOOT_ARRAY_LEN(leaps))) {
-        bool one_of_several = world->swarm.nodes > 1 && (world->leapt & (world->leapt - 1)) == 0;
-        if (!one_of_several || world->fell_behind ||
-            has_any(world, members, MOOT_ARRAY_LEN(members))) {
-            return;
-        }
-        options.late_ms = FOR_EVER_MS;
-        options.early_ms = 2 * world->nudged_ms + STAMP_MS;
-    }
+    options.configurations_max = CONFIGURATIONS_MAX;
     moot_check_expiry(&world->history, &options, verdict);
 }
 

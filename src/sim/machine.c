@@ -32,12 +32,16 @@ static uint64_t world_ns(const struct sim_machine *machine, uint64_t instant)
     return at;
 }
 
+uint64_t sim__wall_ms(const struct sim_world *world)
+{
+    uint64_t begin_ms = world->options->wall_begin_ms;
+    return (begin_ms == 0 ? WALL_BEGIN_MS : begin_ms) + world->now / MOOT_MSEC_NS;
+}
+
 struct moot_now sim__machine_now(const struct sim_world *world, const struct sim_machine *machine)
 {
     uint64_t local = local_ns(machine, world->now);
-    uint64_t begin_ms = world->options->wall_begin_ms;
-    begin_ms = begin_ms == 0 ? WALL_BEGIN_MS : begin_ms;
-    int64_t wall_ms = (int64_t)(begin_ms + world->now / MOOT_MSEC_NS);
+    int64_t wall_ms = (int64_t)sim__wall_ms(world);
     return (struct moot_now){{local}, (uint64_t)(wall_ms + machine->wall_offset_ms)};
 }
 

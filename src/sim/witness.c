@@ -240,6 +240,24 @@ static void check_clock(struct sim_world *world, struct sim_machine *machine, mo
     log->looked_at = world->now;
 }
 
+/* By which time keys expire: none but leaders give stamps. */
+static void note_stamps(struct sim_world *world, moot_group_id group,
+                        const struct moot_group_view *view)
+{
+    struct sim_group *all = &world->groups[group];
+    int64_t off_ms = (int64_t)(view->stamp_ms - sim__wall_ms(world));
+    all->ahead_ms = !all->has_stamps || off_ms > all->ahead_ms ? off_ms : all->ahead_ms;
+    all->behind_ms = !all->has_stamps || off_ms < all->behind_ms ? off_ms : all->behind_ms;
+    all->has_stamps = true;
+}
+
+uint64_t sim__clocks_apart_ms(const struct sim_world *world)
+{
+    const struct sim_group *all = &world->groups[MOOT_GROUP_DB0];
+    MOOT_ASSERT(all->ahead_ms >= all->behind_ms);
+    return (uint64_t)(all->ahead_ms - all->behind_ms);
+}
+
 /* Who has not run for a while is not heard, and so does not count as alive. */
 void sim__check_removal(struct sim_world *world, const struct sim_client *client,
                         const struct sim_machine *removed)
@@ -368,6 +386,9 @@ void sim__witness(struct sim_world *world, struct sim_machine *machine, moot_gro
     check_reads(world, machine, group, view);
     check_queue(world, machine, group, view);
     check_clock(world, machine, group, view);
+    if (view->leads || seen->led) {
+        note_stamps(world, group, view);
+    }
     log->led_at = view->leads ? world->now : log->led_at;
     if (view->leads && !led) {
         check_votes(world, machine, group, view);

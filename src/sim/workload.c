@@ -109,7 +109,7 @@ static struct moot_instant now_of(const struct sim_world *world)
 }
 
 /* How long a value lives, in the workload where they do not for ever. */
-uint64_t sim__lifetime_ms(struct moot_slice value) { return 20 + moot_hash64(value, 7) % 600; }
+static uint64_t lifetime_ms(struct moot_slice value) { return 20 + moot_hash64(value, 7) % 600; }
 
 /* Large values differ from small ones only between client and node. Some look like the journal's
  * own headers, as a client can make them. */
@@ -148,6 +148,7 @@ static void ask_named(struct sim_world *world, struct sim_client *client, const 
     struct moot_slice args[ASK_WORDS + SIM_KEYS_MAX], value = {NULL, 0};
     struct moot_history_value argument = moot_history_none();
     uint32_t argc = 0;
+    uint64_t lives_ms = 0;
     for (uint32_t i = 0; i < ASK_WORDS && ask->words[i] != NULL; i++) {
         args[argc] = moot_slice_text(ask->words[i]);
         if (strcmp(ask->words[i], "$key") == 0) {
@@ -159,7 +160,8 @@ static void ask_named(struct sim_world *world, struct sim_client *client, const 
         } else if (strcmp(ask->words[i], "$integer") == 0) {
             args[argc] = moot_slice_make(digits, moot_text_i64(digits, ask->integer));
         } else if (strcmp(ask->words[i], "$ms") == 0) {
-            args[argc] = moot_slice_make(digits, moot_text_u64(digits, sim__lifetime_ms(value)));
+            args[argc] = moot_slice_make(digits, moot_text_u64(digits, lifetime_ms(value)));
+            lives_ms = lifetime_ms(value);
         } else if (strcmp(ask->words[i], "$all") == 0) {
             for (uint32_t k = 0; k < world->swarm.keys; k++) {
                 args[argc++] = sim__key_name(world, k);
@@ -173,6 +175,9 @@ static void ask_named(struct sim_world *world, struct sim_client *client, const 
     }
     size_t operation = moot_history_call(&world->history, client->process, ask->kind, name,
                                          argument, now_of(world));
+    if (lives_ms != 0) {
+        moot_history_lives(&world->history, operation, lives_ms);
+    }
     sim__record_call(world, client, operation);
     key_is_open(world, operation);
     world->result->counts.operations++;

@@ -335,7 +335,10 @@ struct sim_group {
     struct sim_applied *applied; /* By index. */
     size_t applied_capacity;
     struct moot_members members; /* As its last leader knew them. */
-    moot_node_id *leaders;       /* By term. */
+    /* How far the stamps of its leaders were from the world's time, the most and the least. */
+    int64_t ahead_ms, behind_ms;
+    bool has_stamps;
+    moot_node_id *leaders; /* By term. */
     size_t leaders_capacity;
 };
 
@@ -419,6 +422,8 @@ struct moot_input *sim__input(struct sim_world *world, struct sim_machine *machi
 struct moot_input *sim__input_block(struct sim_world *world, struct sim_machine *machine,
                                     enum moot_input_kind kind, struct moot_block *block);
 void sim__arrange_turn(struct sim_world *world, struct sim_machine *machine);
+/* The true wall clock. */
+uint64_t sim__wall_ms(const struct sim_world *world);
 struct moot_now sim__machine_now(const struct sim_world *world, const struct sim_machine *machine);
 struct sim_machine *sim__machine_of(struct sim_world *world, moot_node_id id); /* or NULL */
 
@@ -527,7 +532,6 @@ void sim__answer(struct sim_world *world, struct sim_client *client,
 void sim__unanswered(struct sim_world *world, struct sim_client *client);
 bool sim__has_finished(const struct sim_world *world, const struct sim_client *client);
 const char *sim__workload_name(uint32_t workload);
-uint64_t sim__lifetime_ms(struct moot_slice value);
 struct moot_slice sim__key_name(struct sim_world *world, uint32_t key);
 /* A value that is written once in a run. */
 struct moot_slice sim__unique(struct sim_world *world, char text[SIM_VALUE_MAX]);
@@ -590,6 +594,8 @@ void sim__witness_start(struct sim_world *world, struct sim_machine *machine);
 /* After a turn, before invariants.c has remembered what it saw. */
 void sim__witness(struct sim_world *world, struct sim_machine *machine, moot_group_id group,
                   const struct moot_group_view *view);
+/* How far apart the clocks of leaders were that keys expired by. */
+uint64_t sim__clocks_apart_ms(const struct sim_world *world);
 void sim__witness_free(struct sim_world *world);
 void sim__witness_free_machine(struct sim_machine *machine);
 

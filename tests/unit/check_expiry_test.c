@@ -1,6 +1,7 @@
 /* Goal: the checker of time to live finds values that live too long or go too early, and passes
  * what may have happened; large values come back as their text or not at all.
- * Method: histories made by hand, in milliseconds; every value lives for 100 of them. */
+ * Method: histories made by hand, in milliseconds; every value lives for 100 of them, but those
+ * that live for ever. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,10 +19,12 @@
 #define UNKNOWN  MOOT_JUDGEMENT_UNKNOWN
 #define MS(n)    ((n)*MOOT_MSEC_NS)
 
-#define SET(call, ret, text)  OK(1, WRITE, MS(call), MS(ret), .argument = TEXT(text))
+#define SET(call, ret, text)                                                                       \
+    OK(1, WRITE, MS(call), MS(ret), .argument = TEXT(text), .lives_ms = 100)
+#define KEPT(call, ret, text) OK(1, WRITE, MS(call), MS(ret), .argument = TEXT(text))
 #define SEEN(call, ret, text) OK(2, READ, MS(call), MS(ret), .result = TEXT(text))
 #define GONE(call, ret)       OK(2, READ, MS(call), MS(ret), .result = NIL)
-#define MAYBE(call, text)     DOUBT(3, WRITE, MS(call), .argument = TEXT(text))
+#define MAYBE(call, text)     DOUBT(3, WRITE, MS(call), .argument = TEXT(text), .lives_ms = 100)
 
 static const struct hand_made {
     const char *name;
@@ -48,19 +51,29 @@ static const struct hand_made {
      BAD,
      {FAIL(1, WRITE, MS(0), MS(1), .argument = TEXT("a")), SEEN(2, 3, "a")}},
     {"a length says nothing", GOOD, {SET(0, 1, "a"), OK(2, LENGTH, MS(2), MS(3), .result = NIL)}},
+    {"what lives for ever stays", GOOD, {KEPT(0, 1, "a"), SEEN(900, 901, "a")}},
+    {"what lives for ever is gone", BAD, {KEPT(0, 1, "a"), GONE(900, 901)}},
+    {"it came back", BAD, {SET(0, 1, "a"), GONE(96, 97), SEEN(98, 99, "a")}},
+    {"it came back in another's eyes, who asked at once",
+     GOOD,
+     {SET(0, 1, "a"), GONE(96, 99), SEEN(97, 98, "a")}},
+    {"an old value was read", BAD, {SET(0, 1, "a"), SET(2, 3, "b"), SEEN(4, 5, "a")}},
+    {"an old value came back when the new one had gone",
+     BAD,
+     {SET(0, 1, "a"), SET(2, 3, "b"), SEEN(4, 5, "b"), SEEN(104, 105, "a")}},
+    {"gone, and written anew",
+     GOOD,
+     {SET(0, 1, "a"), GONE(101, 102), SET(103, 104, "b"), SEEN(105, 106, "b")}},
+    {"in doubt, it came after the other had gone",
+     GOOD,
+     {MAYBE(0, "a"), SET(1, 2, "b"), GONE(110, 111), SEEN(112, 113, "a")}},
     {"another kind", UNKNOWN, {SET(0, 1, "a"), OK(2, DELETE, MS(2), MS(3))}},
 };
-
-static uint64_t hundred(struct moot_slice value)
-{
-    (void)value;
-    return 100;
-}
 
 static void by_hand(void **state)
 {
     (void)state;
-    const struct moot_expiry_options options = {hundred, 10, 5};
+    const struct moot_expiry_options options = {.late_ms = 10, .early_ms = 5};
     for (size_t i = 0; i < MOOT_ARRAY_LEN(cases); i++) {
         struct moot_history history;
         struct moot_verdict verdict;
