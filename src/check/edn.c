@@ -3,9 +3,8 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/limits.h"
 #include "base/slice.h"
-
-enum { DEPTH_MAX = 32 };
 
 static bool fault(struct moot_edn_reader *reader, const char *why)
 {
@@ -85,7 +84,7 @@ static bool more(struct moot_edn_reader *reader, char close, size_t depth)
     while (reader->end - reader->at >= 2 && reader->at[0] == '#' && reader->at[1] == '_') {
         struct moot_edn hidden;
         reader->at += 2;
-        if (depth >= DEPTH_MAX || !read_value(reader, &hidden, depth + 1)) {
+        if (depth >= MOOT_EDN_DEPTH_MAX || !read_value(reader, &hidden, depth + 1)) {
             return fault(reader, "nothing follows #_");
         }
         skip_blanks(reader);
@@ -147,7 +146,7 @@ static bool read_value(struct moot_edn_reader *reader, struct moot_edn *value, s
     if (reader->at == reader->end) {
         return fault(reader, "a value is expected");
     }
-    if (depth >= DEPTH_MAX) {
+    if (depth >= MOOT_EDN_DEPTH_MAX) {
         return fault(reader, "lists and maps are nested too deep");
     }
     switch (*reader->at) {

@@ -3,11 +3,10 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/limits.h"
 #include "base/memory.h"
 
 enum { NOBODY = UINT32_MAX };
-enum { STEPS_MAX = 50 * 1000 * 1000 }; /* Edges looked at for a short cycle; about a second. */
-
 void moot_graph_init(struct moot_graph *graph, uint32_t nodes)
 {
     *graph = (struct moot_graph){.real = nodes, .count = nodes};
@@ -331,7 +330,7 @@ bool moot_graph_cycle(const struct moot_graph *graph, unsigned kinds, enum moot_
         .graph = graph,
         .kinds = kinds,
         .states = rule == MOOT_RW_NOT_ADJACENT,
-        .budget = STEPS_MAX,
+        .budget = MOOT_CHECK_STEPS_MAX,
     };
     walk.vertices = walk.states ? 2 * graph->count : graph->count;
     size_t bytes = (size_t)walk.vertices * sizeof(uint32_t);

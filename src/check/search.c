@@ -16,7 +16,7 @@
 #include "check/intern.h"
 #include "check/judge.h"
 
-enum { NOTHING = UINT32_MAX, STATES_SHOWN_MAX = 4, PREFIX_CONFIGURATIONS_MAX = 20 * 1000 };
+enum { NOTHING = UINT32_MAX, STATES_SHOWN_MAX = 4 };
 
 struct placeable {
     struct moot_model_step step;
@@ -700,7 +700,7 @@ static uint64_t shortest_failing(const struct search *failed)
         struct moot_verdict verdict;
         moot_verdict_init(&verdict);
         judge_prefix(&search, failed->key, failed->model, failed->completed[middle].end, true,
-                     PREFIX_CONFIGURATIONS_MAX, &verdict);
+                     MOOT_CHECK_PREFIX_MAX, &verdict);
         if (verdict.judgement == MOOT_JUDGEMENT_VIOLATION) {
             high = middle;
         } else {
@@ -718,7 +718,7 @@ static void explain_violation(const struct search *failed, struct moot_verdict *
     struct moot_verdict again;
     moot_verdict_init(&again);
     judge_prefix(&search, failed->key, failed->model, shortest_failing(failed), false,
-                 PREFIX_CONFIGURATIONS_MAX, &again);
+                 MOOT_CHECK_PREFIX_MAX, &again);
     verdict->operation = search.completed[search.completed_count - 1].operation;
     explain(&search, again.judgement == MOOT_JUDGEMENT_VIOLATION, verdict);
     deinit(&search);

@@ -4,9 +4,10 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/limits.h"
 #include "base/slice.h"
 
-enum { WORK_MAX = 1000 * 1000 /* Operations judged. */, TESTS_MIN = 60, CONFIGURATIONS_MAX = 5000 };
+enum { TESTS_MIN = 60, CONFIGURATIONS_MAX = 5000 };
 
 struct shrinking {
     const struct moot_history *history;
@@ -179,7 +180,7 @@ void moot_shrink(const struct moot_history *history, const struct moot_model *mo
     MOOT_ASSERT(count > 0);
     qsort_r(operations, count, sizeof(*operations), compare_by_return, history->operations);
     sources_last(&shrinking, operations, count, culprit);
-    shrinking.tests_left = moot_max_u64(TESTS_MIN, WORK_MAX / (count + 1));
+    shrinking.tests_left = moot_max_u64(TESTS_MIN, MOOT_CHECK_SHRINK_MAX / (count + 1));
     count = keep_last(&shrinking, operations, count);
     for (size_t size = (count + 1) / 2, before; size > 0 && shrinking.tests_left > 0;) {
         before = count;

@@ -5,16 +5,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/limits.h"
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/view.h"
 
 enum {
     ARGS_MAX = 8,
-    ASK_MS = 10000,
     POLL_MS = 100,
-    CHANGE_SECONDS = 600,
-    TRANSFER_SECONDS = 10,
 };
 
 struct options {
@@ -83,13 +81,13 @@ static const struct argp argp = {
 static bool ask_any(const char *first, const struct cli_view *known, struct cli_view *view)
 {
     char why[256];
-    if (cli_view_ask(view, first, ASK_MS, why) && view->leader > 0) {
+    if (cli_view_ask(view, first, MOOT_CHANGE_ASK_MS, why) && view->leader > 0) {
         return true;
     }
     for (uint32_t i = 0; i < known->member_count; i++) {
         const struct cli_member *member = &known->members[i];
         if (strcmp(member->role, "voter") == 0 &&
-            cli_view_ask(view, member->client, ASK_MS / 10, why) && view->leader > 0) {
+            cli_view_ask(view, member->client, MOOT_CHANGE_ASK_MS / 10, why) && view->leader > 0) {
             return true;
         }
     }
@@ -181,12 +179,12 @@ static int order(const struct options *options, const char *address)
     char why[256];
     struct cli_client client;
     struct moot_resp_value reply;
-    if (cli_connect(&client, address, ASK_MS, why) != 0) {
+    if (cli_connect(&client, address, MOOT_CHANGE_ASK_MS, why) != 0) {
         cli_fail("%s. --port names another node", why);
         return -1;
     }
     int result = 0;
-    if (cli_command(&client, count, words, ASK_MS, &reply, why) != 0) {
+    if (cli_command(&client, count, words, MOOT_CHANGE_ASK_MS, &reply, why) != 0) {
         cli_fail("%s: %s; whether it was begun is not known: `moot status` shows it", address, why);
         return -1;
     }
@@ -236,7 +234,7 @@ static int carry_out(const struct options *options, const char *address,
 {
     const char *verb = options->args[0];
     bool waits = !options->plan && !options->no_wait;
-    struct goal goal = {.seconds = CHANGE_SECONDS,
+    struct goal goal = {.seconds = MOOT_CHANGE_S,
                         .too_late = "it goes on; `moot status` shows how far it is"};
     if (strcmp(verb, "replace") == 0) {
         goal.voter = node_argument(options, 2);
@@ -251,7 +249,7 @@ static int carry_out(const struct options *options, const char *address,
     if (strcmp(verb, "transfer") == 0) {
         int64_t target = node_argument(options, 1);
         goal = (struct goal){.leader = target > 0 ? target : -before->leader,
-                             .seconds = TRANSFER_SECONDS,
+                             .seconds = MOOT_TRANSFER_S,
                              .too_late = "the target did not catch up; nothing has changed"};
     } else {
         goal.gone = node_argument(options, 1);
@@ -272,7 +270,7 @@ int moot_cli_cluster(int argc, char **argv)
     snprintf(address, sizeof(address), six ? "[%.250s]:%ld" : "%.250s:%ld", options.host,
              options.port);
     static struct cli_view before; /* Large. */
-    if (!cli_view_ask(&before, address, ASK_MS, why)) {
+    if (!cli_view_ask(&before, address, MOOT_CHANGE_ASK_MS, why)) {
         return cli_fail("%s. --port names another node", why);
     }
     return carry_out(&options, address, &before);

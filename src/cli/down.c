@@ -5,10 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/limits.h"
 #include "cli/cli.h"
 #include "cli/nodes.h"
-
-enum { STOP_MS = 30000 };
 
 static error_t parse(int key, char *text, struct argp_state *state)
 {
@@ -50,7 +49,7 @@ int moot_cli_down(int argc, char **argv)
     for (size_t i = 0; i < count; i++) {
         found += pids[i] > 0 ? 1 : 0;
     }
-    bool clean = cli_stop_all(pids, count, STOP_MS);
+    bool clean = cli_stop_all(pids, count, MOOT_DOWN_MS);
     if (found == 0) {
         printf("moot: nothing of %s is running\n", dir);
     } else if (clean) {
@@ -58,7 +57,7 @@ int moot_cli_down(int argc, char **argv)
     } else {
         printf("moot: stopped %zu node%s, at least one of them by force after %d s (nothing "
                "acknowledged is lost by that)\n",
-               found, found == 1 ? "" : "s", STOP_MS / 1000);
+               found, found == 1 ? "" : "s", MOOT_DOWN_MS / 1000);
     }
     return CLI_OK;
 }

@@ -14,14 +14,12 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/limits.h"
 #include "cli/live.h"
 #include "cli/view.h"
 
 enum {
-    START_SECONDS = 60,
     POLL_MS = 20,
-    ASK_MS = 1000,
-    STOP_MS = 30000,
     PORT_IN_NETWORK = 7001, /* Nobody else is there. */
     CACHE_MB = 16,
 };
@@ -107,7 +105,7 @@ bool live_cluster_start(struct live_cluster *cluster, struct live_servers *serve
         }
         publish(cluster, i);
     }
-    if (!live_cluster_serves(cluster, START_SECONDS)) {
+    if (!live_cluster_serves(cluster, MOOT_UP_READY_S)) {
         for (uint32_t i = 0; i < count && !live_is_interrupted(); i++) {
             cli_nodes_show_log(&cluster->nodes, i + 1);
         }
@@ -126,9 +124,9 @@ static int remove_one(const char *path, const struct stat *status, int kind, str
 
 void live_cluster_end(struct live_cluster *cluster, bool keep)
 {
-    if (!cli_stop_all(cluster->pids, cluster->nodes.count, STOP_MS)) {
+    if (!cli_stop_all(cluster->pids, cluster->nodes.count, MOOT_DOWN_MS)) {
         fprintf(stderr, "moot: not all nodes stopped in %d s; those were ended by force\n",
-                STOP_MS / 1000);
+                MOOT_DOWN_MS / 1000);
     }
     cli_nodes_let_ports_go(&cluster->nodes);
     for (uint32_t i = 0; i < cluster->nodes.count; i++) {
@@ -159,7 +157,7 @@ uint32_t live_cluster_leader(const struct live_cluster *cluster)
     char why[256];
     for (uint32_t i = 0; i < cluster->nodes.count; i++) {
         if (live_cluster_has(cluster, i) && !cluster->is_stopped[i] &&
-            cli_view_ask(&view, cluster->nodes.client[i], ASK_MS, why) && view.leader > 0 &&
+            cli_view_ask(&view, cluster->nodes.client[i], MOOT_UP_ASK_MS, why) && view.leader > 0 &&
             view.term > term) {
             term = view.term;
             leader = view.leader;
@@ -177,7 +175,8 @@ bool live_cluster_serves(const struct live_cluster *cluster, uint64_t seconds)
 {
     uint64_t end = live_now_ns() + seconds * 1000000000u;
     for (uint32_t i = 0; i < cluster->nodes.count; i++) {
-        while (live_cluster_has(cluster, i) && !live_serves(cluster->nodes.client[i], ASK_MS)) {
+        while (live_cluster_has(cluster, i) &&
+               !live_serves(cluster->nodes.client[i], MOOT_UP_ASK_MS)) {
             if (live_now_ns() > end || !live_nap_ms(POLL_MS)) {
                 return false;
             }
@@ -268,7 +267,7 @@ static _Noreturn void become_order(const struct live_cluster *cluster, uint32_t 
 /* Again with whoever leads then, when leadership moved meanwhile. */
 static bool order_replacement(const struct live_cluster *cluster, int64_t old, int64_t new)
 {
-    uint64_t end = live_now_ns() + START_SECONDS * 1000000000ull;
+    uint64_t end = live_now_ns() + MOOT_UP_READY_S * 1000000000ull;
     while (live_now_ns() < end && live_nap_ms(POLL_MS)) {
         uint32_t leader = live_cluster_leader(cluster);
         int status = -1;
@@ -295,8 +294,9 @@ static int64_t id_of(const struct live_cluster *cluster, uint32_t node)
 {
     static struct cli_view view; /* Large. */
     char why[256];
-    uint64_t end = live_now_ns() + START_SECONDS * 1000000000ull;
-    while (!cli_view_ask(&view, cluster->nodes.client[node], ASK_MS, why) || view.node <= 0) {
+    uint64_t end = live_now_ns() + MOOT_UP_READY_S * 1000000000ull;
+    while (!cli_view_ask(&view, cluster->nodes.client[node], MOOT_UP_ASK_MS, why) ||
+           view.node <= 0) {
         if (live_now_ns() > end || !live_nap_ms(POLL_MS)) {
             return 0;
         }

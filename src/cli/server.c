@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/limits.h"
 #include "base/memory.h"
 #include "base/status.h"
 #include "cli/cli.h"
@@ -15,8 +16,6 @@
 #include "host/server.h"
 
 enum { CLI_AGAIN = -1 };
-
-enum { JOIN_MS = 30000, JOIN_AGAIN_MS = 100 };
 
 struct options {
     struct moot_server_options server;
@@ -267,11 +266,11 @@ static int ask_to_join(const char *at, const struct moot_admission *admission,
     const char *const words[] = {"MOOT", "JOIN", address->peer, address->client, proof};
     struct cli_client client;
     struct moot_resp_value reply;
-    if (cli_connect(&client, at, JOIN_MS, why) != 0) {
+    if (cli_connect(&client, at, MOOT_JOIN_MS, why) != 0) {
         return -cli_fail("%s. Name the client port of a running node with --join", why);
     }
     int result;
-    if (cli_command(&client, 2, words, JOIN_MS, &reply, why) != 0) {
+    if (cli_command(&client, 2, words, MOOT_JOIN_MS, &reply, why) != 0) {
         return -cli_fail("%s did not answer the wish to join: %s. Try again", at, why);
     }
     if (reply.type == MOOT_RESP_ERROR) {
@@ -279,7 +278,7 @@ static int ask_to_join(const char *at, const struct moot_admission *admission,
     } else if (!prove(admission, &reply, address, proof)) {
         result =
             -cli_fail("%s asked for no proof of the secret: is it a moot of this version?", at);
-    } else if (cli_command(&client, 5, words, JOIN_MS, &reply, why) != 0) {
+    } else if (cli_command(&client, 5, words, MOOT_JOIN_MS, &reply, why) != 0) {
         return -cli_fail(
             "%s did not answer the wish to join: %s. Try again; an id given in vain is "
             "never used",
@@ -298,12 +297,12 @@ static int identity_joined(const char *at, const struct moot_server *server,
 {
     char why[256] = "";
     struct moot_admission admission = moot_server_admission(server);
-    for (int waited_ms = 0; waited_ms < JOIN_MS; waited_ms += JOIN_AGAIN_MS) {
+    for (int waited_ms = 0; waited_ms < MOOT_JOIN_MS; waited_ms += MOOT_JOIN_AGAIN_MS) {
         int result = ask_to_join(at, &admission, moot_server_address(server), identity, why);
         if (result != 1) {
             return result == 0 ? CLI_OK : CLI_FAILED;
         }
-        usleep(JOIN_AGAIN_MS * 1000);
+        usleep(MOOT_JOIN_AGAIN_MS * 1000);
     }
     return cli_fail("%s could not take this node in: %s", at, why);
 }

@@ -3,11 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/view.h"
-
-enum { ASK_MS = 2000, ASK_OTHERS_MS = 300 };
 
 struct options {
     const char *host;
@@ -47,7 +46,7 @@ static void print_member(const struct cli_view *view, const struct cli_member *m
     struct cli_view own;
     char why[256], applied[24] = "-", lag[24] = "-", phi[24] = "-";
     bool removed = strcmp(member->role, "removed") == 0;
-    bool answers = !removed && cli_view_ask(&own, member->client, ASK_OTHERS_MS, why);
+    bool answers = !removed && cli_view_ask(&own, member->client, MOOT_STATUS_OTHERS_MS, why);
     int64_t at = answers ? own.applied : member->match;
     if (at >= 0) {
         snprintf(applied, sizeof(applied), "%lld", (long long)at);
@@ -98,7 +97,7 @@ int moot_cli_status(int argc, char **argv)
     moot_buffer_init(&json);
     struct cli_view view;
     int status = CLI_OK;
-    if (cli_status_of(address, ASK_MS, &json, why) != 0) {
+    if (cli_status_of(address, MOOT_STATUS_MS, &json, why) != 0) {
         status = cli_fail(
             "%s. Is it running? `moot up` starts a cluster; --port names another node", why);
     } else if (options.json) {

@@ -9,12 +9,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/limits.h"
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/nodes.h"
 #include "cli/view.h"
 
-enum { READY_SECONDS = 60, POLL_MS = 20, ASK_MS = 1000, STOP_MS = 30000 };
+enum { POLL_MS = 20 };
 
 struct options {
     long nodes, port;
@@ -135,8 +136,8 @@ static int stop(struct cluster *cluster, int status)
 {
     printf("moot: stopping the nodes\n");
     fflush(stdout);
-    if (!cli_stop_all(cluster->pids, cluster->nodes.count, STOP_MS)) {
-        printf("moot: not all stopped in %d s; those were ended by force\n", STOP_MS / 1000);
+    if (!cli_stop_all(cluster->pids, cluster->nodes.count, MOOT_DOWN_MS)) {
+        printf("moot: not all stopped in %d s; those were ended by force\n", MOOT_DOWN_MS / 1000);
     }
     printf("moot: stopped; the data stays in %s\n", cluster->nodes.dir);
     return status;
@@ -151,10 +152,10 @@ static bool serves_write(const struct cluster *cluster, uint32_t k, char why[256
     struct cli_client client;
     struct moot_resp_value reply;
     bool served = false;
-    if (cli_connect(&client, cluster->nodes.client[k - 1], ASK_MS, why) != 0) {
+    if (cli_connect(&client, cluster->nodes.client[k - 1], MOOT_UP_ASK_MS, why) != 0) {
         return false;
     }
-    if (cli_command(&client, 2, words, ASK_MS, &reply, why) == 0) {
+    if (cli_command(&client, 2, words, MOOT_UP_ASK_MS, &reply, why) == 0) {
         served = reply.type == MOOT_RESP_INTEGER;
         if (!served) {
             snprintf(why, 256, "node %u answers: %.*s", k, (int)moot_min_u64(reply.text.size, 200),
@@ -191,9 +192,9 @@ static int wait_until_ready(struct cluster *cluster)
                        ? CLI_FAILED
                        : cli_fail("%u of %u nodes run: too few", alive, cluster->nodes.count);
         }
-        if (seconds_now() - start > READY_SECONDS) {
+        if (seconds_now() - start > MOOT_UP_READY_S) {
             return cli_fail("no write was served in %d s: %s. The logs are %s/node*/log",
-                            READY_SECONDS, why, cluster->nodes.dir);
+                            MOOT_UP_READY_S, why, cluster->nodes.dir);
         }
         if (seconds_now() - told > 1) {
             told = seconds_now();
@@ -227,7 +228,7 @@ static void say_ready(const struct cluster *cluster)
     for (uint32_t i = alive; i < 3; i++) {
         ports[i] = ports[0];
     }
-    if (cli_view_ask(&view, nodes->client[first], ASK_MS, why) && view.leader > 0) {
+    if (cli_view_ask(&view, nodes->client[first], MOOT_UP_ASK_MS, why) && view.leader > 0) {
         printf("\n  leader     node %lld", (long long)view.leader);
     }
     printf("\n\n  try        redis-cli -p %s SET greeting hello\n"
@@ -255,7 +256,7 @@ static void take_sample(const struct cluster *cluster, struct sample *sample)
         char why[256];
         sample->applied[i] = -1;
         if (cluster->pids[i] <= 0 ||
-            !cli_view_ask(&view, cluster->nodes.client[i], ASK_MS / 4, why)) {
+            !cli_view_ask(&view, cluster->nodes.client[i], MOOT_UP_ASK_MS / 4, why)) {
             continue;
         }
         sample->any = true;

@@ -7,14 +7,6 @@
 #include "base/status.h"
 #include "database/node_internal.h"
 
-enum {
-    ROUNDS_MAX = 64,   /* Local messages back and forth in one turn. */
-    IDLE_MARK_MS = 20, /* After the last batch: the closing mark that makes its durability known. */
-    SPACE_LOW_MIB =
-        512, /* Below it growth is refused; what is left admits deletes, settings and the log. */
-    SPACE_LOW_PART = 4, /* Of a small disk, a quarter: what it cannot spare it need not. */
-};
-
 void node__fail(struct moot_node *node, int status, const char *text)
 {
     if (node->fatal == 0) {
@@ -77,7 +69,7 @@ static void on_durable(struct moot_node *node, const struct moot_input *input)
     for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
         moot_group_durable(node->groups[group]);
     }
-    node->mark_due = moot_instant_add(node->context.now.instant, moot_ms(IDLE_MARK_MS));
+    node->mark_due = moot_instant_add(node->context.now.instant, moot_ms(MOOT_IDLE_MARK_MS));
 }
 
 static void on_flushed(struct moot_node *node, const struct moot_input *input)
@@ -97,9 +89,9 @@ static void on_flushed(struct moot_node *node, const struct moot_input *input)
 
 static void on_space(struct moot_node *node, uint64_t free_bytes, uint64_t disk_bytes)
 {
-    uint64_t mark = (uint64_t)SPACE_LOW_MIB * 1024 * 1024;
+    uint64_t mark = (uint64_t)MOOT_DISK_LOW_MIB * 1024 * 1024;
     if (disk_bytes > 0) {
-        mark = moot_min_u64(mark, disk_bytes / SPACE_LOW_PART);
+        mark = moot_min_u64(mark, disk_bytes / MOOT_DISK_LOW_PART);
     }
     node->free_bytes = free_bytes;
     bool low = free_bytes < mark;
@@ -136,9 +128,7 @@ static void on_stop(struct moot_node *node)
     node__reopen_ends(node);
     if (!node->stopping) {
         node->stopping = true;
-        node->edge.is_stopping = true;
-        node->context.is_stopping = true;
-        node->stop_by = moot_instant_add(node->context.now.instant, moot_ms(2000));
+        node->stop_by = moot_instant_add(node->context.now.instant, moot_ms(MOOT_STOP_MS));
     }
 }
 
@@ -269,7 +259,7 @@ static void refresh_peers(struct moot_node *node)
 static bool settle(struct moot_node *node)
 {
     bool again = false;
-    for (int round = 0; round < ROUNDS_MAX; round++) {
+    for (int round = 0; round < MOOT_TURN_ROUNDS_MAX; round++) {
         while (node->outbox.local_next < node->outbox.local_count) {
             struct moot_local_post post = node->outbox.local[node->outbox.local_next++];
             on_message(node, node->identity.node, &post.message, post.owner);

@@ -15,8 +15,6 @@
 #include "base/rule.h"
 #include "database/node_internal.h"
 
-enum { AGREE_ELECTIONS = 5 }; /* What a node heard is forgotten after four: raft/clock.c. */
-
 static int64_t offset_ms(const struct moot_node *node)
 {
     const struct moot_now *now = &node->context.now;
@@ -95,8 +93,8 @@ static bool is_believed(struct moot_node *node, int64_t moved_ms)
 
 void node__clock_init(struct moot_node *node, uint64_t election_ms)
 {
-    node->wall_agree_ns =
-        AGREE_ELECTIONS * MOOT_MSEC_NS * (election_ms != 0 ? election_ms : MOOT_ELECTION_MS);
+    node->wall_agree_ns = MOOT_CLOCK_AGREE_ELECTIONS * MOOT_MSEC_NS *
+                          (election_ms != 0 ? election_ms : MOOT_ELECTION_MS);
     node->wall_offset_ms = offset_ms(node);
     node->wall_last_doubt = MOOT_NEVER;
     node->context.stamp_ms = node->context.now.wall_ms;

@@ -13,12 +13,6 @@
 #include "base/status.h"
 #include "database/node_internal.h"
 
-enum {
-    PAUSE_MS = 500, /* Turns further apart than this: this process stood still, not its disk. */
-    AGAIN_MS = 2 * MOOT_ELECTION_MS, /* After a hand-over because of the disk that failed. */
-    SPACE_REST_MS = 600 * 1000,      /* When nobody else has space either. */
-};
-
 static void put_ms(struct moot_buffer *out, uint64_t us)
 {
     moot_buffer_append_u64(out, us / 1000);
@@ -140,7 +134,7 @@ static void watch_disk(struct moot_node *node)
     if (leads_others(node)) {
         MOOT_SOMETIMES(true, "a leader hands over because its disk hangs");
         hand_over(node, 0, &why);
-        node->hung_next = moot_instant_add(now, moot_ms(AGAIN_MS));
+        node->hung_next = moot_instant_add(now, moot_ms(MOOT_DISK_AGAIN_MS));
     }
     moot_buffer_deinit(&why);
 }
@@ -154,7 +148,7 @@ static void watch_space(struct moot_node *node)
     if (!node->disk_is_low) {
         node->space_offers = 0;
         node->space_next =
-            moot_instant_min(node->space_next, moot_instant_add(now, moot_ms(AGAIN_MS)));
+            moot_instant_min(node->space_next, moot_instant_add(now, moot_ms(MOOT_DISK_AGAIN_MS)));
         return;
     }
     if (!leads_others(node) || moot_instant_before(now, node->space_next)) {
@@ -167,7 +161,7 @@ static void watch_space(struct moot_node *node)
     node->space_offers++;
     if (node->space_offers >= members->voter_count) {
         node->space_offers = 0;
-        node->space_next = moot_instant_add(now, moot_ms(SPACE_REST_MS));
+        node->space_next = moot_instant_add(now, moot_ms(MOOT_DISK_LOW_REST_MS));
         return;
     }
     MOOT_SOMETIMES(true, "a leader hands over because its disk is nearly full");
@@ -176,7 +170,7 @@ static void watch_space(struct moot_node *node)
     moot_buffer_append_text(&why, "the disk is nearly full: MiB left: ");
     moot_buffer_append_u64(&why, node->free_bytes / 1024 / 1024);
     hand_over(node, members->voters[(own + node->space_offers) % members->voter_count], &why);
-    node->space_next = moot_instant_add(now, moot_ms(AGAIN_MS));
+    node->space_next = moot_instant_add(now, moot_ms(MOOT_DISK_AGAIN_MS));
     moot_buffer_deinit(&why);
 }
 
@@ -259,7 +253,7 @@ void node__health_tick(struct moot_node *node)
     struct moot_instant now = node->context.now.instant;
     uint64_t turn_ns = moot_instant_since(now, node->health_ticked).ns;
     node->health_ticked = now;
-    if (turn_ns >= PAUSE_MS * MOOT_MSEC_NS) {
+    if (turn_ns >= MOOT_STOOD_STILL_MS * MOOT_MSEC_NS) {
         /* What answered meanwhile may be in the next turn's inputs. */
         node->disk_since = node->edge.hand_overs.disk_hangs ? node->disk_since : now;
         node->slow_since = MOOT_NEVER;

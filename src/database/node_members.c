@@ -7,8 +7,6 @@
 #include "database/node_internal.h"
 #include "database/system/reconcile.h"
 
-enum { RECONCILE_EVERY_MS = 50, FORM_EVERY_MS = 500, CAUGHT_UP_ENTRIES = 64 };
-
 /* Ids are never used again: who was removed stays it. */
 static void find_removed(struct moot_node *node)
 {
@@ -205,7 +203,7 @@ static void form(struct moot_node *node)
         moot_instant_before(node->context.now.instant, node->form_next)) {
         return;
     }
-    node->form_next = moot_instant_add(node->context.now.instant, moot_ms(FORM_EVERY_MS));
+    node->form_next = moot_instant_add(node->context.now.instant, moot_ms(MOOT_FORM_MS));
     static const char digits[] = "0123456789abcdef";
     struct moot_buffer bytes, text;
     moot_buffer_init(&bytes);
@@ -230,7 +228,8 @@ static uint32_t caught_up(const struct moot_group *group, struct moot_caught_up 
         bool known = moot_raft_progress(group->raft, node, &progress);
         out[count++] = (struct moot_caught_up){
             node, known && progress.active && !progress.wants_snapshot &&
-                      progress.match + CAUGHT_UP_ENTRIES >= group->commit && progress.match > 0};
+                      progress.match + MOOT_CAUGHT_UP_ENTRIES >= group->commit &&
+                      progress.match > 0};
     }
     return count;
 }
@@ -262,7 +261,7 @@ void node__members_tick(struct moot_node *node)
     if (moot_instant_before(node->context.now.instant, node->reconcile_next)) {
         return;
     }
-    node->reconcile_next = moot_instant_add(node->context.now.instant, moot_ms(RECONCILE_EVERY_MS));
+    node->reconcile_next = moot_instant_add(node->context.now.instant, moot_ms(MOOT_RECONCILE_MS));
     for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
         reconcile(node, node->groups[group]);
     }

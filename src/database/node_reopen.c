@@ -18,13 +18,6 @@
 #include "base/assert.h"
 #include "database/node_internal.h"
 
-enum {
-    TOLD_MS = 5000,  /* Another one may be away for the same reason. */
-    TURN_MS = 5000,  /* For a flush or two, and some batches. */
-    REST_MS = 2000,  /* Answers come sooner, or something is wrong. */
-    AGAIN_MS = 1000, /* Before the next try. */
-};
-
 /* Of the other voters as many have a link to this node as make a majority without it; or all of
  * them, where two nodes can never do without each other. */
 static bool others_suffice(const struct moot_node *node, const struct moot_members *members)
@@ -62,7 +55,8 @@ static void tell_that_it_waits(struct moot_node *node)
     if (node->reopen.wanted_since.ns == 0) {
         node->reopen.wanted_since = now;
     }
-    bool long_ago = moot_instant_since(now, node->reopen.wanted_since).ns >= moot_ms(TOLD_MS).ns;
+    bool long_ago =
+        moot_instant_since(now, node->reopen.wanted_since).ns >= moot_ms(MOOT_REOPEN_TOLD_MS).ns;
     if (long_ago && !node->reopen.told) {
         node->reopen.told = true;
         moot_outbox_log(&node->outbox, MOOT_LOG_INFO,
@@ -80,7 +74,7 @@ static bool is_prepared(struct moot_node *node)
     if (!node->reopen.turned) {
         node->reopen.turned = true;
         node->reopen.generation = moot_journal_turn_over(node->journal);
-        node->reopen.turned_by = moot_instant_add(now, moot_ms(TURN_MS));
+        node->reopen.turned_by = moot_instant_add(now, moot_ms(MOOT_REOPEN_TURN_MS));
     }
     bool unstored = false, wants_batch = false;
     for (moot_group_id id = 0; id < MOOT_GROUPS_MAX; id++) {
@@ -129,11 +123,11 @@ void node__reopen_tick(struct moot_node *node)
     bool is_resting = node->edge.is_resting;
     if (ready && !is_resting) {
         moot_edge_rest(&node->edge, true);
-        node->reopen.rest_by = moot_instant_add(now, moot_ms(REST_MS));
+        node->reopen.rest_by = moot_instant_add(now, moot_ms(MOOT_REOPEN_REST_MS));
     } else if (is_resting && (!ready || !moot_instant_before(now, node->reopen.rest_by))) {
         MOOT_SOMETIMES(true, "a planned restart was put off");
         put_off(node);
-        node->reopen.not_before = moot_instant_add(now, moot_ms(AGAIN_MS));
+        node->reopen.not_before = moot_instant_add(now, moot_ms(MOOT_REOPEN_AGAIN_MS));
     }
 }
 

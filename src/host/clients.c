@@ -18,6 +18,7 @@
 
 #include "base/assert.h"
 #include "base/block.h"
+#include "base/limits.h"
 #include "base/memory.h"
 #include "base/status.h"
 #include "host/loop_internal.h"
@@ -26,7 +27,6 @@
 enum {
     PIECE_BYTES = 1024 * 1024,
     STEP_BYTES = 4 * 1024, /* Unsent output is told when it has changed by this, or is none. */
-    BACKLOG = 1024,
     SLOTS = 1 << 14,
 };
 _Static_assert((int)MOOT_CLIENTS_MAX <= (int)SLOTS, "a slot's number must fit an id");
@@ -429,7 +429,7 @@ void clients__init(struct moot_loop *loop)
     }
     int failed = uv_tcp_init(&loop->uv, &clients->listener);
     failed |= uv_tcp_open(&clients->listener, loop->options.client_fd);
-    failed |= uv_listen((uv_stream_t *)&clients->listener, BACKLOG, on_connection);
+    failed |= uv_listen((uv_stream_t *)&clients->listener, MOOT_ACCEPT_QUEUE, on_connection);
     MOOT_ASSERT(failed == 0);
 }
 

@@ -10,10 +10,7 @@
 #include "base/status.h"
 #include "host/say.h"
 
-enum {
-    MEAN_OF = 8,                          /* Writes. */
-    MUCH_TOO_SLOW_NS = 100 * 1000 * 1000, /* A heartbeat's time. */
-};
+enum { MEAN_OF = 8 }; /* Writes. */
 
 struct request {
     struct moot_journal_write where;
@@ -109,7 +106,7 @@ static void write_unlocked(struct journal_thread *journal, uint64_t first, uint6
     journal->writing = false;
     journal->written += count;
     journal->mean_ns = journal->mean_ns - journal->mean_ns / MEAN_OF + took_ns / MEAN_OF;
-    journal->quick = took_ns > MUCH_TOO_SLOW_NS ? 0 : journal->quick + 1;
+    journal->quick = took_ns > MOOT_JOURNAL_HERE_NEVER_MS * MOOT_MSEC_NS ? 0 : journal->quick + 1;
 }
 
 static void *journal_main(void *argument)

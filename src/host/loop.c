@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "base/block.h"
+#include "base/limits.h"
 #include "base/memory.h"
 #include "base/status.h"
 #include "host/loop_internal.h"
@@ -18,8 +19,6 @@ enum {
     CHUNK_TAIL_BYTES = 16 * 1024, /* Less than this is not offered to a read. */
     READ_BYTES = 64 * 1024,       /* Offered to one read. */
     CHUNKS_KEPT = 4,
-    GRACE_LOOK_MS = 20, /* The kernel tells nobody when a client has taken what it held. */
-    GRACE_MAX_MS = 2 * MOOT_LINGER_MS, /* For all clients together, however slowly they read. */
 };
 
 struct read_chunk {
@@ -392,12 +391,12 @@ static void on_grace(uv_timer_t *timer) { (void)timer; }
  * they take some of it. */
 static void drain(struct moot_loop *loop)
 {
-    uint64_t now_ns = loop__now_ns(), end_ns = now_ns + GRACE_MAX_MS * MOOT_MSEC_NS;
+    uint64_t now_ns = loop__now_ns(), end_ns = now_ns + MOOT_STOP_GRACE_MAX_MS * MOOT_MSEC_NS;
     uint64_t least = UINT64_MAX, taken_ns = now_ns;
     uv_prepare_stop(&loop->prepare);
     uv_idle_stop(&loop->idle);
     uv_timer_stop(&loop->second_timer);
-    uv_timer_start(&loop->deadline_timer, on_grace, GRACE_LOOK_MS, GRACE_LOOK_MS);
+    uv_timer_start(&loop->deadline_timer, on_grace, MOOT_STOP_LOOK_MS, MOOT_STOP_LOOK_MS);
     while (loop->exit_status == 0 && now_ns < end_ns) {
         uint64_t left = clients__drain(loop);
         if (left < least) {

@@ -10,17 +10,13 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/limits.h"
 #include "base/memory.h"
 #include "base/status.h"
 #include "host/link.h"
 #include "host/pulse.h"
 #include "host/say.h"
 #include "host/swim_udp.h"
-
-enum { DIALS_QUIET = 12 }; /* After so many dials a link is told only when it has held. */
-
-/* A stranger may try often: one line a while. */
-#define STRANGER_TOLD_NS (10 * MOOT_SEC_NS)
 
 struct peer {
     uv_timer_t redial;
@@ -181,7 +177,7 @@ bool peers__link_up(struct moot_loop *loop, struct link *link)
     pulse__link_begins(&peer->pulse, peer->up_since_ns);
     peer->incarnation = who->incarnation;
     peer->told_up = false;
-    if (peer->attempts <= DIALS_QUIET) {
+    if (peer->attempts <= MOOT_DIALS_TOLD) {
         tell_up(peer);
     }
     struct moot_input *input = loop__input(loop, MOOT_INPUT_PEER_UP);
@@ -195,7 +191,8 @@ void peers__link_down(struct moot_loop *loop, struct link *link, int status, con
     struct peer *peer = link->peer;
     if (peer == NULL) {
         uint64_t now = loop__now_ns();
-        if (status != 0 && now >= loop->peers.stranger_told_ns + STRANGER_TOLD_NS) {
+        if (status != 0 &&
+            now >= loop->peers.stranger_told_ns + MOOT_STRANGER_TOLD_MS * MOOT_MSEC_NS) {
             loop->peers.stranger_told_ns = now;
             host__say(MOOT_LOG_WARN, "a stranger's link ended in its handshake: %s", why);
         }
@@ -396,7 +393,7 @@ void peers__init(struct moot_loop *loop)
     failed |= uv_listen((uv_stream_t *)&loop->peers.listener, MOOT_NODES_MAX, on_connection);
     MOOT_ASSERT(failed == 0);
     loop->peers.listening = true;
-    moot_observer_init(&loop->peers.observer, moot_ms(4 * MOOT_LINK_BEAT_MS),
+    moot_observer_init(&loop->peers.observer, moot_ms(MOOT_LINK_GAP_MAX_MS),
                        (struct moot_instant){loop__now_ns()});
     uv_timer_init(&loop->uv, &loop->peers.beat_timer);
     loop->peers.beat_timer.data = loop;

@@ -3,19 +3,15 @@
 #include "base/assert.h"
 #include "base/limits.h"
 
-enum { GAP_MAX_MS = 4 * MOOT_LINK_BEAT_MS, DEVIATION_MIN_MS = 100, SLACK_MS = 200 };
-
-#define ECHO_MAX_US (UINT64_C(60) * 1000 * 1000)
-
 void pulse__init(struct pulse *pulse, uint64_t now_ns)
 {
     struct moot_detector_options options = {
         .kind = MOOT_DETECTOR_NORMAL,
         .threshold_milli = MOOT_PHI_SUSPECT_MILLI,
         .gap_first = moot_ms(MOOT_LINK_BEAT_MS),
-        .gap_max = moot_ms(GAP_MAX_MS),
-        .deviation_min = moot_ms(DEVIATION_MIN_MS),
-        .slack = moot_ms(SLACK_MS),
+        .gap_max = moot_ms(MOOT_LINK_GAP_MAX_MS),
+        .deviation_min = moot_ms(MOOT_LINK_DEVIATION_MS),
+        .slack = moot_ms(MOOT_LINK_SLACK_MS),
     };
     *pulse = (struct pulse){.fed_ns = now_ns};
     moot_detector_init(&pulse->detector, &options, (struct moot_instant){now_ns});
@@ -38,7 +34,7 @@ void pulse__heard(struct pulse *pulse, uint64_t now_ns)
 bool pulse__echo(struct pulse *pulse, const struct moot_beat *beat, uint64_t now_ns)
 {
     uint64_t now_us = now_ns / MOOT_USEC_NS;
-    if (beat->number > now_us || now_us - beat->number > ECHO_MAX_US) {
+    if (beat->number > now_us || now_us - beat->number > MOOT_LINK_ECHO_MAX_US) {
         return false;
     }
     uint32_t took_us = (uint32_t)moot_max_u64(now_us - beat->number, 1); /* 0 is not known. */

@@ -21,12 +21,9 @@
 
 enum {
     SPARE_BYTES = 1024 * 1024,
-    DEATH_WAIT_MS = 2000,
     END_BYTES = 64, /* Of a file's mark. */
 };
 /* To be opened again costs a pause: a small limit or a slow disk must not make it a habit. */
-#define LEAST_NS     (1 * MOOT_SEC_NS)
-#define AFTER_GAP_NS (60 * MOOT_SEC_NS) /* For a file that ended early. */
 
 static uint64_t now_ns(void)
 {
@@ -368,7 +365,7 @@ static void on_abort(int number)
     atomic_store(&recorder->idle, false);
     pthread_cond_signal(&recorder->work);
     pthread_mutex_unlock(&recorder->mutex);
-    for (int waited = 0; waited < DEATH_WAIT_MS && !atomic_load(&recorder->idle); waited++) {
+    for (int waited = 0; waited < MOOT_RECORD_DEATH_MS && !atomic_load(&recorder->idle); waited++) {
         usleep(1000);
     }
 }
@@ -490,11 +487,13 @@ bool recorder__wants_next(struct recorder *recorder)
     uint64_t opened = atomic_load(&recorder->opened_bytes);
     uint64_t age_ns = recorder->now_ns - recorder->began_ns;
     bool in_vain = atomic_load(&recorder->in_vain);
-    if (recorder->once || (opened == UINT64_MAX && !in_vain) || age_ns < LEAST_NS) {
+    if (recorder->once || (opened == UINT64_MAX && !in_vain) ||
+        age_ns < MOOT_RECORD_LEAST_MS * MOOT_MSEC_NS) {
         return false; /* The disk refuses; or nothing is known yet. */
     }
     if (!recorder__is_on(recorder)) { /* A second start reads less, if all goes well. */
-        return age_ns >= AFTER_GAP_NS || (in_vain && !recorder->twice_in_vain);
+        return age_ns >= MOOT_RECORD_AFTER_GAP_MS * MOOT_MSEC_NS ||
+               (in_vain && !recorder->twice_in_vain);
     }
     uint64_t due = moot_max_u64(recorder->due_bytes, opened + recorder->due_bytes / 4);
     return atomic_load(&recorder->written) >= due || age_ns >= recorder->due_ns;

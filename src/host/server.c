@@ -15,6 +15,7 @@
 #include <uv.h>
 
 #include "base/assert.h"
+#include "base/limits.h"
 #include "base/memory.h"
 #include "base/status.h"
 #include "host/disk_posix.h"
@@ -30,8 +31,6 @@
 enum {
     PORT_DEFAULT = 7001,
     PEER_PORT_ABOVE = 10000,
-    SECRET_MIN = 16,
-    FILES_BESIDE_CLIENTS = 1024, /* RocksDB's files, links, the journal. */
 };
 
 struct moot_server {
@@ -175,9 +174,9 @@ static int read_secret(struct moot_server *server, char why[MOOT_WHY_BYTES])
         while (server->secret.size > 0 && server->secret.data[server->secret.size - 1] <= ' ') {
             server->secret.size--; /* The line end is not part of it. */
         }
-        if (server->secret.size < SECRET_MIN) {
+        if (server->secret.size < MOOT_SECRET_MIN) {
             explain(why, "the secret in %s is shorter than %d bytes: anyone could guess it", path,
-                    SECRET_MIN);
+                    MOOT_SECRET_MIN);
             status = MOOT_FAIL(MOOT_EREFUSED);
         }
     }
@@ -416,7 +415,7 @@ static uint32_t clients_allowed(void)
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
         return MOOT_CLIENTS_MAX;
     }
-    rlim_t want = MOOT_CLIENTS_MAX + FILES_BESIDE_CLIENTS;
+    rlim_t want = MOOT_CLIENTS_MAX + MOOT_FILES_BESIDE_CLIENTS;
     if (limit.rlim_cur < want) {
         limit.rlim_cur =
             limit.rlim_max == RLIM_INFINITY || limit.rlim_max > want ? want : limit.rlim_max;
@@ -427,8 +426,8 @@ static uint32_t clients_allowed(void)
     if (limit.rlim_cur >= want) {
         return MOOT_CLIENTS_MAX;
     }
-    uint32_t allowed = limit.rlim_cur > 2 * FILES_BESIDE_CLIENTS
-                           ? (uint32_t)limit.rlim_cur - FILES_BESIDE_CLIENTS
+    uint32_t allowed = limit.rlim_cur > 2 * MOOT_FILES_BESIDE_CLIENTS
+                           ? (uint32_t)limit.rlim_cur - MOOT_FILES_BESIDE_CLIENTS
                            : (uint32_t)limit.rlim_cur / 2;
     host__say(MOOT_LOG_WARN, "only %llu open files allowed: at most %u clients (see ulimit -n)",
               (unsigned long long)limit.rlim_cur, allowed);

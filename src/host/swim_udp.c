@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "base/assert.h"
+#include "base/limits.h"
 #include "base/memory.h"
 #include "base/status.h"
 #include "host/handshake_mac.h"
@@ -17,9 +18,6 @@
 
 enum {
     INCARNATION_SHIFT = 32, /* Below it SWIM counts refutations within one life of a process. */
-    SUSPICION_MAX_TIMES = 3,
-    SUSPICION_TIMES = 5,
-    STRANGER_TOLD_S = 60,
 };
 _Static_assert((int)MOOT_DATAGRAM_BODY_MAX >= (int)MOOT_SWIM_PACKET_MAX,
                "a packet fits a datagram");
@@ -203,7 +201,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 static void tell_stranger(struct swim_udp *swim, const struct sockaddr *from)
 {
     uint64_t now_ns = loop__now_ns();
-    if (swim->told_ns != 0 && now_ns < swim->told_ns + STRANGER_TOLD_S * MOOT_SEC_NS) {
+    if (swim->told_ns != 0 && now_ns < swim->told_ns + MOOT_SWIM_STRANGER_MS * MOOT_MSEC_NS) {
         return;
     }
     swim->told_ns = now_ns;
@@ -262,8 +260,8 @@ static void begin(struct swim_udp *swim)
             .interval = moot_ms(MOOT_SWIM_INTERVAL_MS),
             .timeout = moot_ms(MOOT_SWIM_TIMEOUT_MS),
             .forget = {MOOT_SWIM_FORGET_S * MOOT_SEC_NS},
-            .suspicion_multiplier = SUSPICION_TIMES,
-            .suspicion_max_multiplier = SUSPICION_MAX_TIMES,
+            .suspicion_multiplier = MOOT_SWIM_SUSPICION_TIMES,
+            .suspicion_max_multiplier = MOOT_SWIM_SUSPICION_MAX_TIMES,
         };
         ssize_t got = getrandom(&config.seed, sizeof(config.seed), 0);
         MOOT_ASSERT(got == sizeof(config.seed));

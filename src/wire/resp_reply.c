@@ -5,8 +5,6 @@
 #include "base/status.h"
 #include "wire/resp.h"
 
-enum { DEPTH_MAX = 32 };
-
 static int head_number(struct moot_slice line, int64_t least, int64_t most, int64_t *number)
 {
     if (!moot_slice_to_i64(line, number) || *number < least || *number > most) {
@@ -129,7 +127,7 @@ int moot_resp_read(struct moot_slice bytes, struct moot_resp_value *value, size_
 
 int moot_resp_skip(struct moot_slice bytes, size_t *consumed)
 {
-    uint64_t left[DEPTH_MAX + 1]; /* Values still to come at each level. */
+    uint64_t left[MOOT_REPLY_DEPTH_MAX + 1]; /* Values still to come at each level. */
     size_t depth = 0, at = 0;
     *consumed = 0;
     left[0] = 1;
@@ -156,7 +154,7 @@ int moot_resp_skip(struct moot_slice bytes, size_t *consumed)
         case MOOT_RESP_SET:
         case MOOT_RESP_PUSH:
         case MOOT_RESP_MAP:
-            if (depth == DEPTH_MAX) {
+            if (depth == MOOT_REPLY_DEPTH_MAX) {
                 return MOOT_FAIL(MOOT_EINVALID);
             }
             left[++depth] = (uint64_t)value.integer * (value.type == MOOT_RESP_MAP ? 2 : 1);

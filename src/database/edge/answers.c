@@ -7,12 +7,11 @@
  * arrives for it, the element is pushed back where it came from. */
 #include "base/assert.h"
 #include "base/codec.h"
+#include "base/limits.h"
 #include "base/memory.h"
 #include "base/status.h"
 #include "database/edge/edge.h"
 #include "database/group/entry.h"
-
-enum { BLOCK_SECONDS_MAX = 1000000000 };
 
 /* ---- replies ---- */
 
@@ -141,7 +140,7 @@ static bool read_timeout(struct moot_slice text, struct moot_instant now,
             fraction += scale * (uint64_t)(c - '0');
         } else {
             whole = whole * 10 + (uint64_t)(c - '0');
-            if (whole > BLOCK_SECONDS_MAX) {
+            if (whole > MOOT_BLOCK_SECONDS_MAX) {
                 return false;
             }
         }

@@ -17,8 +17,6 @@
 #include "base/rule.h"
 #include "database/edge/edge.h"
 
-enum { LOOK_MS = 100 }; /* Between looks at all connections while they hold too much. */
-
 void edge__count(struct moot_edge *edge, struct moot_connection *connection)
 {
     size_t held = moot_connection_bytes(connection);
@@ -138,7 +136,7 @@ void edge__bound_clients(struct moot_edge *edge)
     over = edge->clients_bytes > MOOT_CLIENTS_SOFT_BYTES;
     if (!over || !moot_instant_before(now, edge->clients_look)) {
         look(edge);
-        edge->clients_look = moot_instant_add(now, moot_ms(LOOK_MS));
+        edge->clients_look = moot_instant_add(now, moot_ms(MOOT_CLIENTS_LOOK_MS));
     }
     edge->clients_over = over ? edge->clients_over : MOOT_NEVER;
 }

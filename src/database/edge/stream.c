@@ -6,11 +6,6 @@
 #include "base/rule.h"
 #include "database/group/entry.h"
 
-enum {
-    SILENCE_MS = 400, /* Nothing answered for so long: begin a new session. */
-    READS_IN_FLIGHT = 64,
-};
-
 static void begin_building(struct moot_submission *building, enum moot_submit_kind kind)
 {
     building->kind = kind;
@@ -205,7 +200,7 @@ static void close_what_may_go(struct moot_stream_edge *stream)
     if (stream->sent_count > stream->numbered) {
         return; /* Full ones wait already. */
     }
-    if (stream->reads.ref_count > 0 && stream->reads_in_flight < READS_IN_FLIGHT) {
+    if (stream->reads.ref_count > 0 && stream->reads_in_flight < MOOT_EDGE_READS_MAX) {
         close_building(stream, &stream->reads);
     }
     bool may = stream->writes_in_flight < MOOT_EDGE_BATCHES_MAX;
@@ -225,7 +220,7 @@ static bool take_number(struct moot_stream_edge *stream, struct moot_submission 
         submission->number = stream->next_write++;
         stream->writes_in_flight++;
     } else {
-        if (stream->reads_in_flight >= READS_IN_FLIGHT) {
+        if (stream->reads_in_flight >= MOOT_EDGE_READS_MAX) {
             return false;
         }
         submission->number = stream->next_read++;
@@ -261,7 +256,7 @@ bool moot_stream_edge_flush(struct moot_stream_edge *stream, struct moot_outbox 
     if (stream->leader == 0 || moot_instant_before(now, stream->not_before)) {
         return false;
     }
-    struct moot_instant patience = moot_instant_add(stream->heard, moot_ms(SILENCE_MS));
+    struct moot_instant patience = moot_instant_add(stream->heard, moot_ms(MOOT_EDGE_SILENCE_MS));
     if (awaits_answer(stream) && !moot_instant_before(now, patience)) {
         MOOT_SOMETIMES(true, "a silent leader was sent everything again");
         stream->broken = true;
@@ -404,9 +399,9 @@ struct moot_instant moot_stream_edge_deadline(const struct moot_stream_edge *str
     bool waits =
         awaits_answer(stream) || stream->writes.ref_count > 0 || stream->reads.ref_count > 0;
     if (stream->leader != 0 && waits) {
-        struct moot_instant again = stream->broken
-                                        ? stream->not_before
-                                        : moot_instant_add(stream->heard, moot_ms(SILENCE_MS));
+        struct moot_instant again =
+            stream->broken ? stream->not_before
+                           : moot_instant_add(stream->heard, moot_ms(MOOT_EDGE_SILENCE_MS));
         deadline = moot_instant_min(deadline, later(again, stream->not_before));
     }
     return deadline;

@@ -222,8 +222,6 @@ static void expire_for_read(struct moot_group *group, struct moot_placed_read *r
     if (group__append(group, block, &index) == 0) {
         read->place = index;
         MOOT_SOMETIMES(true, "a read waited for the expiry of its key");
-    } else {
-        group->has_lost_reads = true;
     }
 }
 

@@ -6,15 +6,6 @@
 #include "base/status.h"
 #include "database/group/entry.h"
 
-enum {
-    EXPIRE_EVERY_MS = 100,
-    CHAIN_EVERY_MS = 1000,
-    WAKE_LOOK_MS = 10,   /* Between looks at all waiters. */
-    WAKE_AGAIN_MS = 200, /* A woken waiter of which nothing was heard. */
-    WAKE_PATIENCE_MS =
-        1000, /* Then it holds up those behind it no more: its node may be stopped. */
-};
-
 /* ---- open and close ---- */
 
 /* Keeps of the journal's entries those that follow what the store has applied. They are in doubt
@@ -459,7 +450,7 @@ static void expire(struct moot_group *group)
             group->expire_pending = index;
         }
     }
-    uint64_t wait = count == MOOT_EXPIRE_BATCH_MAX || garbage ? 1 : EXPIRE_EVERY_MS;
+    uint64_t wait = count == MOOT_EXPIRE_BATCH_MAX || garbage ? 1 : MOOT_EXPIRE_MS;
     group->expire_next = moot_instant_add(group->context->now.instant, moot_ms(wait));
 }
 
@@ -468,7 +459,7 @@ static void send_chain(struct moot_group *group)
     if (moot_instant_before(group->context->now.instant, group->chain_next)) {
         return;
     }
-    group->chain_next = moot_instant_add(group->context->now.instant, moot_ms(CHAIN_EVERY_MS));
+    group->chain_next = moot_instant_add(group->context->now.instant, moot_ms(MOOT_CHAIN_MS));
     moot_node_id all[2 * MOOT_QUORUM_VOTERS_MAX + 2 * MOOT_QUORUM_LEARNERS_MAX];
     size_t count = moot_members_all(&group->members, all);
     for (size_t i = 0; i < count; i++) {
@@ -496,11 +487,13 @@ static void wake_again(struct moot_group *group)
     if (moot_instant_before(group->context->now.instant, group->wake_next)) {
         return;
     }
-    group->wake_next = moot_instant_add(group->context->now.instant, moot_ms(WAKE_LOOK_MS));
+    group->wake_next = moot_instant_add(group->context->now.instant, moot_ms(MOOT_WAITERS_LOOK_MS));
     for (uint32_t i = 0; i < group->waiters.count; i++) {
         struct moot_waiter *waiter = &group->waiters.items[i];
-        struct moot_instant due = moot_instant_add(waiter->woken_at, moot_ms(WAKE_AGAIN_MS));
-        struct moot_instant over = moot_instant_add(waiter->woken_first, moot_ms(WAKE_PATIENCE_MS));
+        struct moot_instant due =
+            moot_instant_add(waiter->woken_at, moot_ms(MOOT_WAITERS_AGAIN_MS));
+        struct moot_instant over =
+            moot_instant_add(waiter->woken_first, moot_ms(MOOT_WAITERS_PATIENCE_MS));
         if (waiter->woken && !waiter->overdue && !waiter->tried &&
             !moot_instant_before(group->context->now.instant, over)) {
             MOOT_SOMETIMES(true, "a waiter whose node said nothing was passed over");
@@ -647,7 +640,8 @@ struct moot_instant moot_group_deadline(const struct moot_group *group)
         deadline = moot_instant_min(deadline, group->chain_next);
     }
     if (group->send.node != 0 || group->install.active) {
-        struct moot_instant soon = moot_instant_add(group->context->now.instant, moot_ms(100));
+        struct moot_instant soon =
+            moot_instant_add(group->context->now.instant, moot_ms(MOOT_SNAPSHOT_LOOK_MS));
         deadline = moot_instant_min(deadline, soon);
     }
     return deadline;

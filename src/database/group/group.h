@@ -17,6 +17,7 @@
 #ifndef MOOT_DATABASE_GROUP_GROUP_H
 #define MOOT_DATABASE_GROUP_GROUP_H
 
+#include "base/limits.h"
 #include "base/rng.h"
 #include "base/rule.h"
 #include "database/execute/engine.h"
@@ -49,7 +50,6 @@ struct moot_group_context {
     uint64_t next_ticket;               /* For fetches, pins, ingests: counted by the node. */
     const struct moot_group *ingesting; /* The store takes one snapshot at a time; or NULL. */
     bool refuse_growth;                 /* The disk is below its low-water mark. */
-    bool is_stopping;
 };
 
 /* One edge's stream: the numbered client that a node is of this group. The first three fields are
@@ -96,7 +96,6 @@ struct moot_persisted { /* A promise of the journal to the core. */
 };
 
 #define MOOT_ROUND_NOT_ASKED UINT64_MAX
-enum { MOOT_CHAIN_WINDOW = 1024, MOOT_APPLY_ENTRIES_A_TURN = 64 };
 
 struct moot_snapshot_send {
     moot_node_id node; /* 0: none */
@@ -196,7 +195,6 @@ struct moot_group {
     bool store_lost;  /* The store began empty (lost.c), and says so until that is mended. */
     uint64_t mended;  /* 0, or: it is mended once this record is durable. */
     struct moot_batch lost_again; /* For an install, which empties the group's records too. */
-    bool has_lost_reads;
     struct moot_instant dirty_since;
     bool dirty;             /* The record must be written with this turn's batch. */
     bool addresses_came;    /* With a configuration in the log: node__late_addresses. */
