@@ -24,33 +24,6 @@ struct causal {
     uint32_t *start; /* By key: its writes, and one more. */
 };
 
-static const struct moot_txn_step *step_of(const struct causal *causal, uint32_t operation)
-{
-    return moot_txn_step_at(causal->txns, causal->txns->txns[operation].first);
-}
-
-/* Who wrote what a read saw, or NONE for nil. */
-static uint32_t source_of(const struct causal *causal, uint32_t operation)
-{
-    const struct moot_txn_step *step = step_of(causal, operation);
-    if (!step->is_read || !step->known || step->seen_count == 0) {
-        return MOOT_TXN_NONE;
-    }
-    return causal->txns->versions[moot_txn_seen(causal->txns, step)[0]].writer;
-}
-
-static int compare_by_process(const void *left, const void *right, void *context)
-{
-    const struct moot_operation *operations = context;
-    uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
-    if (operations[a].process != operations[b].process) {
-        return (operations[a].process > operations[b].process) -
-               (operations[a].process < operations[b].process);
-    }
-    uint64_t call_a = operations[a].called.ns, call_b = operations[b].called.ns;
-    return call_a != call_b ? (call_a > call_b) - (call_a < call_b) : (a > b) - (a < b);
-}
-
 /* Sessions, and the edges of their orders. An in-doubt write comes after what its process did
  * before, but nothing comes after it: it is a session of its own. False when unknown. */
 static bool find_sessions(struct causal *causal)
@@ -58,12 +31,8 @@ static bool find_sessions(struct causal *causal)
     struct moot_txns *txns = causal->txns;
     const struct moot_operation *operations = txns->history->operations;
     uint32_t last = MOOT_TXN_NONE, length = 0;
-    for (uint32_t i = 0; i < txns->count; i++) {
-        causal->order[i] = i;
-        causal->session[i] = MOOT_TXN_NONE;
-    }
-    qsort_r(causal->order, txns->count, sizeof(*causal->order), compare_by_process,
-            txns->history->operations);
+    memset(causal->session, 0xff, txns->count * sizeof(*causal->session)); /* NONE */
+    moot_txns_order_by_process(txns, causal->order);
     for (uint32_t i = 0; i < txns->count; i++) {
         uint32_t one = causal->order[i];
         if (!txns->txns[one].committed) {
@@ -95,10 +64,10 @@ static void add_sources(struct causal *causal)
 {
     struct moot_txns *txns = causal->txns;
     for (uint32_t i = 0; i < txns->count; i++) {
-        uint32_t source = source_of(causal, i);
+        uint32_t source = moot_txn_source(txns, i);
         if (causal->session[i] != MOOT_TXN_NONE && source != MOOT_TXN_NONE) {
             moot_graph_add(&txns->graph, source, i, MOOT_EDGE_WR,
-                           moot_txn_seen(txns, step_of(causal, i))[0]);
+                           moot_txn_seen(txns, moot_txn_only_step(txns, i))[0]);
         }
     }
 }
@@ -159,7 +128,7 @@ static int compare_writes(const void *left, const void *right)
 static void sort_writes(struct causal *causal)
 {
     for (uint32_t i = 0; i < causal->txns->count; i++) {
-        const struct moot_txn_step *step = step_of(causal, i);
+        const struct moot_txn_step *step = moot_txn_only_step(causal->txns, i);
         if (causal->session[i] != MOOT_TXN_NONE && !step->is_read) {
             causal->writes[causal->writes_count++] =
                 (struct write){step->key, causal->session[i], causal->place[i], i};
@@ -178,7 +147,7 @@ static bool judge_read(struct causal *causal, uint32_t read, struct moot_graph *
 {
     struct moot_txns *txns = causal->txns;
     const uint32_t *clock = clock_of(causal, read);
-    uint32_t source = source_of(causal, read), key = step_of(causal, read)->key;
+    uint32_t source = moot_txn_source(txns, read), key = moot_txn_only_step(txns, read)->key;
     for (uint32_t i = causal->start[key]; i < causal->start[key + 1]; i++) {
         const struct write *write = &causal->writes[i];
         bool visible = write->place < clock[write->session];
@@ -202,7 +171,7 @@ static bool judge_read(struct causal *causal, uint32_t read, struct moot_graph *
             return false;
         }
         moot_graph_add(conflicts, write->operation, source, MOOT_EDGE_WW,
-                       step_of(causal, source)->version);
+                       moot_txn_only_step(txns, source)->version);
     }
     return true;
 }
@@ -231,7 +200,7 @@ static void judge_reads(struct causal *causal, bool convergent)
     }
     bool good = true;
     for (uint32_t i = 0; i < txns->count && good; i++) {
-        if (causal->session[i] != MOOT_TXN_NONE && step_of(causal, i)->known) {
+        if (causal->session[i] != MOOT_TXN_NONE && moot_txn_only_step(txns, i)->known) {
             good = judge_read(causal, i, &conflicts);
         }
     }
@@ -241,18 +210,6 @@ static void judge_reads(struct causal *causal, bool convergent)
                   "CyclicCF: replicas that read so cannot agree on an order of the writes");
     }
     moot_graph_deinit(&conflicts);
-}
-
-static bool are_single(struct moot_txns *txns)
-{
-    for (uint32_t i = 0; i < txns->count; i++) {
-        if (txns->txns[i].count != 1) {
-            moot_txns_conclude(txns, MOOT_JUDGEMENT_UNKNOWN,
-                               "this checker judges single reads and writes:", i, MOOT_TXN_NONE);
-            return false;
-        }
-    }
-    return true;
 }
 
 static void judge(struct causal *causal, bool convergent)
@@ -284,7 +241,7 @@ void moot_check_causal(const struct moot_history *history, bool convergent,
     struct moot_txns txns;
     if (moot_txns_collect(&txns, history, MOOT_ISOLATION_READ_COMMITTED, false /* lists */,
                           verdict) &&
-        are_single(&txns) && moot_txns_judge_reads(&txns)) {
+        moot_txns_are_single(&txns) && moot_txns_judge_reads(&txns)) {
         size_t bytes = (txns.count + (size_t)1) * sizeof(uint32_t);
         struct causal causal = {
             .txns = &txns,

@@ -68,34 +68,7 @@ static bool grants(const struct sessions *sessions, unsigned guarantee)
     return (sessions->guarantees & guarantee) != 0;
 }
 
-static const struct moot_txn_step *step_of(const struct sessions *sessions, uint32_t operation)
-{
-    return moot_txn_step_at(sessions->txns, sessions->txns->txns[operation].first);
-}
-
-/* Who wrote what a read saw; NONE for nil, for what is not known, and for a write. */
-static uint32_t source_of(const struct sessions *sessions, uint32_t operation)
-{
-    const struct moot_txn_step *step = step_of(sessions, operation);
-    if (!step->is_read || !step->known || step->seen_count == 0) {
-        return NONE;
-    }
-    return sessions->txns->versions[moot_txn_seen(sessions->txns, step)[0]].writer;
-}
-
 /* ---- processes ---- */
-
-static int compare_by_process(const void *left, const void *right, void *context)
-{
-    const struct moot_operation *operations = context;
-    uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
-    if (operations[a].process != operations[b].process) {
-        return (operations[a].process > operations[b].process) -
-               (operations[a].process < operations[b].process);
-    }
-    uint64_t call_a = operations[a].called.ns, call_b = operations[b].called.ns;
-    return call_a != call_b ? (call_a > call_b) - (call_a < call_b) : (a > b) - (a < b);
-}
 
 /* What a process did last, while its operations are walked over. */
 struct walk {
@@ -114,7 +87,7 @@ static bool is_same_process(const struct sessions *sessions, uint32_t a, uint32_
  * its process did before, but nothing comes after it. */
 static void walk_on(struct sessions *sessions, struct walk *walk, uint32_t one)
 {
-    const struct moot_txn_step *step = step_of(sessions, one);
+    const struct moot_txn_step *step = moot_txn_only_step(sessions->txns, one);
     bool same = is_same_process(sessions, walk->last, one);
     for (unsigned kind = READS; kind <= WRITES; kind++) {
         uint32_t on_key = walk->on_key[kind][step->key];
@@ -146,12 +119,8 @@ static bool find_sessions(struct sessions *sessions)
     struct walk walk = {NONE, {NONE, NONE}, {moot_alloc(bytes), moot_alloc(bytes)}};
     memset(walk.on_key[READS], 0xff, bytes);
     memset(walk.on_key[WRITES], 0xff, bytes);
-    for (uint32_t i = 0; i < txns->count; i++) {
-        sessions->order[i] = i;
-        sessions->session[i] = NONE;
-    }
-    qsort_r(sessions->order, txns->count, sizeof(*sessions->order), compare_by_process,
-            txns->history->operations);
+    memset(sessions->session, 0xff, txns->count * sizeof(*sessions->session)); /* NONE */
+    moot_txns_order_by_process(txns, sessions->order);
     bool good = true;
     for (uint32_t i = 0; i < txns->count && good; i++) {
         uint32_t one = sessions->order[i];
@@ -180,8 +149,8 @@ static bool find_sessions(struct sessions *sessions)
 static uint32_t arrows_into(const struct sessions *sessions, uint32_t one,
                             uint32_t from[ARROWS_MAX])
 {
-    bool is_read = step_of(sessions, one)->is_read;
-    uint32_t count = 0, source = source_of(sessions, one);
+    bool is_read = moot_txn_only_step(sessions->txns, one)->is_read;
+    uint32_t count = 0, source = moot_txn_source(sessions->txns, one);
     uint32_t read = sessions->before[READS][one];
     uint32_t write = grants(sessions, MOOT_SESSION_MONOTONIC_WRITES)
                          ? sessions->before[WRITES][one]
@@ -202,8 +171,9 @@ static uint32_t arrows_into(const struct sessions *sessions, uint32_t one,
 /* Why the second comes after the first, which leads straight to it. */
 static const char *reason(const struct sessions *sessions, uint32_t from, uint32_t to)
 {
-    bool from_read = step_of(sessions, from)->is_read, to_read = step_of(sessions, to)->is_read;
-    if (source_of(sessions, to) == from) {
+    bool from_read = moot_txn_only_step(sessions->txns, from)->is_read,
+         to_read = moot_txn_only_step(sessions->txns, to)->is_read;
+    if (moot_txn_source(sessions->txns, to) == from) {
         return "read what it wrote";
     }
     if (from_read) {
@@ -213,7 +183,8 @@ static const char *reason(const struct sessions *sessions, uint32_t from, uint32
     if (to_read) {
         return "the same process reads later (read your writes)";
     }
-    return step_of(sessions, from)->key == step_of(sessions, to)->key
+    return moot_txn_only_step(sessions->txns, from)->key ==
+                   moot_txn_only_step(sessions->txns, to)->key
                ? "the same process writes the same key later"
                : "the same process writes later (monotonic writes)";
 }
@@ -269,7 +240,7 @@ static void compute_clocks(struct sessions *sessions)
             }
         }
         if (sessions->session[one] != NONE) {
-            unsigned kind = step_of(sessions, one)->is_read ? READS : WRITES;
+            unsigned kind = moot_txn_only_step(txns, one)->is_read ? READS : WRITES;
             clock_of(sessions, kind, one)[sessions->session[one]] = sessions->place[one] + 1;
         }
     }
@@ -279,7 +250,8 @@ static int compare_marks(const void *left, const void *right, void *context)
 {
     const struct sessions *sessions = context;
     uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
-    const struct moot_txn_step *step_a = step_of(sessions, a), *step_b = step_of(sessions, b);
+    const struct moot_txn_step *step_a = moot_txn_only_step(sessions->txns, a),
+                               *step_b = moot_txn_only_step(sessions->txns, b);
     if (step_a->key != step_b->key) {
         return (step_a->key > step_b->key) - (step_a->key < step_b->key);
     }
@@ -301,7 +273,7 @@ static void make_runs(struct sessions *sessions)
     sessions->runs = moot_alloc((txns->count + (size_t)1) * sizeof(struct run));
     sessions->runs_start = moot_alloc_zero((txns->keys.count + (size_t)2) * sizeof(uint32_t));
     for (uint32_t i = 0; i < txns->count; i++) {
-        bool saw = !step_of(sessions, i)->is_read || source_of(sessions, i) != NONE;
+        bool saw = !moot_txn_only_step(txns, i)->is_read || moot_txn_source(txns, i) != NONE;
         if (sessions->session[i] != NONE && saw) {
             sessions->marks[count++] = i;
         }
@@ -309,11 +281,11 @@ static void make_runs(struct sessions *sessions)
     qsort_r(sessions->marks, count, sizeof(*sessions->marks), compare_marks, sessions);
     for (uint32_t i = 0; i < count; i++) {
         uint32_t one = sessions->marks[i];
-        const struct moot_txn_step *step = step_of(sessions, one);
+        const struct moot_txn_step *step = moot_txn_only_step(txns, one);
         const struct run *last = runs == 0 ? NULL : &sessions->runs[runs - 1];
         unsigned kind = step->is_read ? READS : WRITES;
         if (last == NULL || last->session != sessions->session[one] || last->kind != kind ||
-            step_of(sessions, sessions->marks[last->first])->key != step->key) {
+            moot_txn_only_step(txns, sessions->marks[last->first])->key != step->key) {
             sessions->runs[runs++] = (struct run){i, i, sessions->session[one], kind};
             sessions->runs_start[step->key + 1]++;
         }
@@ -368,8 +340,10 @@ static bool leads_straight(const struct sessions *sessions, uint32_t from, uint3
     if (sessions->session[from] == NONE) { /* In doubt: its process does not know of it. */
         return false;
     }
-    bool from_read = step_of(sessions, from)->is_read, to_read = step_of(sessions, to)->is_read;
-    bool same_key = step_of(sessions, from)->key == step_of(sessions, to)->key;
+    bool from_read = moot_txn_only_step(sessions->txns, from)->is_read,
+         to_read = moot_txn_only_step(sessions->txns, to)->is_read;
+    bool same_key = moot_txn_only_step(sessions->txns, from)->key ==
+                    moot_txn_only_step(sessions->txns, to)->key;
     if (from_read) {
         return grants(sessions,
                       to_read ? MOOT_SESSION_MONOTONIC_READS : MOOT_SESSION_WRITES_FOLLOW_READS);
@@ -447,7 +421,8 @@ static void show_sources(struct sessions *sessions)
     struct moot_verdict *verdict = sessions->txns->verdict;
     for (size_t i = 0; i < verdict->evidence.size / sizeof(uint32_t); i++) {
         uint32_t shown = ((const uint32_t *)(const void *)verdict->evidence.data)[i];
-        uint32_t source = source_of(sessions, shown); /* A transaction is an operation. */
+        /* A transaction is an operation. */
+        uint32_t source = moot_txn_source(sessions->txns, shown);
         if (source != NONE) {
             place_shown(verdict, source);
         }
@@ -556,7 +531,7 @@ static void tell(struct sessions *sessions, const char *title, const struct find
 /* What a read says of a write that leads to it. False on a violation. */
 static bool meet(struct sessions *sessions, const char *title, uint32_t read, uint32_t write)
 {
-    uint32_t source = source_of(sessions, read);
+    uint32_t source = moot_txn_source(sessions->txns, read);
     if (write == NONE || write == source) {
         return true;
     }
@@ -572,13 +547,13 @@ static bool judge_read(struct sessions *sessions, const char *title, uint32_t re
 {
     if (sessions->clocks[READS] == NULL) { /* Only what its own process did can lead to it. */
         uint32_t other = sessions->on_key[READS][read], write = sessions->on_key[WRITES][read];
-        uint32_t seen = other == NONE ? NONE : source_of(sessions, other);
+        uint32_t seen = other == NONE ? NONE : moot_txn_source(sessions->txns, other);
         return (!grants(sessions, MOOT_SESSION_MONOTONIC_READS) ||
                 meet(sessions, title, read, seen)) &&
                (!grants(sessions, MOOT_SESSION_READ_YOUR_WRITES) ||
                 meet(sessions, title, read, write));
     }
-    uint32_t key = step_of(sessions, read)->key;
+    uint32_t key = moot_txn_only_step(sessions->txns, read)->key;
     bool good = true;
     for (uint32_t i = sessions->runs_start[key]; i < sessions->runs_start[key + 1] && good; i++) {
         const struct run *run = &sessions->runs[i];
@@ -588,7 +563,8 @@ static bool judge_read(struct sessions *sessions, const char *title, uint32_t re
         }
         if (run->kind == READS || grants(sessions, MOOT_SESSION_MONOTONIC_WRITES)) {
             uint32_t last = last_before(sessions, run, limit);
-            uint32_t write = last == NONE || run->kind == WRITES ? last : source_of(sessions, last);
+            uint32_t write =
+                last == NONE || run->kind == WRITES ? last : moot_txn_source(sessions->txns, last);
             good = meet(sessions, title, read, write);
         }
     }
@@ -612,7 +588,7 @@ static bool order_causes(struct sessions *sessions)
 {
     struct moot_txns *txns = sessions->txns;
     for (uint32_t i = 0; i < txns->count; i++) {
-        uint32_t source = txns->txns[i].committed ? source_of(sessions, i) : NONE;
+        uint32_t source = txns->txns[i].committed ? moot_txn_source(txns, i) : NONE;
         if (source != NONE) {
             moot_graph_add(&txns->graph, source, i, MOOT_EDGE_WR, NONE);
         }
@@ -631,7 +607,7 @@ static void add_arrows(struct sessions *sessions)
         uint32_t from[ARROWS_MAX];
         uint32_t count = sessions->txns->txns[i].committed ? arrows_into(sessions, i, from) : 0;
         for (uint32_t j = 0; j < count; j++) {
-            bool read = from[j] == source_of(sessions, i);
+            bool read = from[j] == moot_txn_source(sessions->txns, i);
             moot_graph_add(&sessions->arrows, from[j], i, read ? MOOT_EDGE_WR : MOOT_EDGE_PROCESS,
                            NONE);
         }
@@ -655,7 +631,7 @@ static void judge_arrows(struct sessions *sessions, const char *title)
     }
     add_arrows(sessions);
     for (uint32_t i = 0; i < txns->count; i++) {
-        const struct moot_txn_step *step = step_of(sessions, i);
+        const struct moot_txn_step *step = moot_txn_only_step(txns, i);
         if (sessions->session[i] != NONE && step->is_read && step->known &&
             !judge_read(sessions, title, i)) {
             return;
@@ -663,18 +639,6 @@ static void judge_arrows(struct sessions *sessions, const char *title)
     }
     moot_graph_seal(&sessions->arrows);
     has_cycle(sessions, &sessions->arrows, title);
-}
-
-static bool are_single(struct moot_txns *txns)
-{
-    for (uint32_t i = 0; i < txns->count; i++) {
-        if (txns->txns[i].count != 1) {
-            moot_txns_conclude(txns, MOOT_JUDGEMENT_UNKNOWN,
-                               "this checker judges single reads and writes:", i, NONE);
-            return false;
-        }
-    }
-    return true;
 }
 
 static const char *title_of(unsigned guarantees)
@@ -695,7 +659,7 @@ static bool judge(const struct moot_history *history, unsigned guarantees,
     struct sessions sessions = {.txns = &txns, .guarantees = guarantees};
     if (moot_txns_collect(&txns, history, MOOT_ISOLATION_READ_COMMITTED, false /* lists */,
                           verdict) &&
-        are_single(&txns) && moot_txns_judge_reads(&txns)) {
+        moot_txns_are_single(&txns) && moot_txns_judge_reads(&txns)) {
         size_t bytes = (txns.count + (size_t)1) * sizeof(uint32_t);
         uint32_t **arrays[] = {&sessions.order,          &sessions.session,
                                &sessions.place,          &sessions.before[READS],

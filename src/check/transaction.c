@@ -1,6 +1,7 @@
 /* Transactions collected from a history, and what can be wrong with one read alone. */
 #include "check/transaction.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -268,6 +269,47 @@ uint32_t moot_txns_write_of(const struct moot_txns *txns, uint32_t txn, uint32_t
         }
     }
     return MOOT_TXN_NONE;
+}
+
+bool moot_txns_are_single(struct moot_txns *txns)
+{
+    for (uint32_t i = 0; i < txns->count; i++) {
+        if (txns->txns[i].count != 1) {
+            moot_txns_conclude(txns, MOOT_JUDGEMENT_UNKNOWN,
+                               "this checker judges single reads and writes:", i, MOOT_TXN_NONE);
+            return false;
+        }
+    }
+    return true;
+}
+
+uint32_t moot_txn_source(const struct moot_txns *txns, uint32_t txn)
+{
+    const struct moot_txn_step *step = moot_txn_only_step(txns, txn);
+    if (!step->is_read || !step->known || step->seen_count == 0) {
+        return MOOT_TXN_NONE;
+    }
+    return txns->versions[moot_txn_seen(txns, step)[0]].writer;
+}
+
+static int compare_by_process(const void *left, const void *right, void *context)
+{
+    const struct moot_operation *operations = context;
+    uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
+    if (operations[a].process != operations[b].process) {
+        return (operations[a].process > operations[b].process) -
+               (operations[a].process < operations[b].process);
+    }
+    uint64_t call_a = operations[a].called.ns, call_b = operations[b].called.ns;
+    return call_a != call_b ? (call_a > call_b) - (call_a < call_b) : (a > b) - (a < b);
+}
+
+void moot_txns_order_by_process(const struct moot_txns *txns, uint32_t *order)
+{
+    for (uint32_t i = 0; i < txns->count; i++) {
+        order[i] = i;
+    }
+    qsort_r(order, txns->count, sizeof(*order), compare_by_process, txns->history->operations);
 }
 
 static bool same_seen(const struct moot_txns *txns, const struct moot_txn_step *read,

@@ -3,6 +3,7 @@
 #ifndef MOOT_CHECK_TRANSACTIONS_H
 #define MOOT_CHECK_TRANSACTIONS_H
 
+#include "base/assert.h"
 #include "check/graph.h"
 #include "check/intern.h"
 #include "check/transaction.h"
@@ -73,6 +74,21 @@ static inline const struct moot_operation *moot_txn_operation(const struct moot_
 bool moot_txns_collect(struct moot_txns *txns, const struct moot_history *history,
                        enum moot_isolation level, bool lists, struct moot_verdict *verdict);
 void moot_txns_deinit(struct moot_txns *txns);
+
+/* Of histories whose transactions are one operation of one step, as checkers of single reads and
+ * writes have them: false, and the verdict is made, when this one is none. */
+bool moot_txns_are_single(struct moot_txns *txns);
+/* Of these: the step. */
+static inline const struct moot_txn_step *moot_txn_only_step(const struct moot_txns *txns,
+                                                             uint32_t txn)
+{
+    MOOT_ASSERT(txns->txns[txn].count == 1);
+    return moot_txn_step_at(txns, txns->txns[txn].first);
+}
+/* Who wrote what a read saw; NONE for nil, for what is not known, and for a write. */
+uint32_t moot_txn_source(const struct moot_txns *txns, uint32_t txn);
+/* Their numbers by process, and of each process by call, into `order`. */
+void moot_txns_order_by_process(const struct moot_txns *txns, uint32_t *order);
 
 /* Anomalies of single reads: aborted, intermediate, internal; and lost updates. False after the
  * first one that the level forbids. */

@@ -179,28 +179,11 @@ static error_t parse_sweep(int key, const char *text, struct argp_state *state)
     return 0;
 }
 
-static error_t parse(int key, char *text, struct argp_state *state)
+/* What says which worlds there are. */
+static error_t parse_world(int key, const char *text, struct argp_state *state)
 {
     struct settings *settings = state->input;
     switch (key) {
-    case OPTION_FROM:
-    case OPTION_UNTIL:
-    case OPTION_BREAK_AT:
-    case OPTION_FAULTS_END:
-    case OPTION_UPSET:
-        return parse_time(key, text, state);
-    case OPTION_PLANT:
-        if (!number(text, &settings->planted)) {
-            argp_error(state, "--plant needs a number, not %s", text);
-        }
-        return 0;
-    case OPTION_SWEEP:
-    case OPTION_SWEEP_AT:
-    case OPTION_SWEEP_EVERY:
-        return parse_sweep(key, text, state);
-    case OPTION_SHRINK:
-        settings->shrinks = true;
-        return 0;
     case 's':
         if (!number(text, &settings->first)) {
             argp_error(state, "--seed needs a number, not %s", text);
@@ -224,6 +207,39 @@ static error_t parse(int key, char *text, struct argp_state *state)
             argp_error(state, "--ops needs a number up to 10^7, not %s", text);
         }
         return 0;
+    case OPTION_FAULTS:
+        settings->faults = text;
+        if (!sim_fault_wish_parse(text, &settings->wish)) {
+            argp_error(state, "--faults: no fault is called as one in %s; see --list-faults", text);
+        }
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static error_t parse(int key, char *text, struct argp_state *state)
+{
+    struct settings *settings = state->input;
+    switch (key) {
+    case OPTION_FROM:
+    case OPTION_UNTIL:
+    case OPTION_BREAK_AT:
+    case OPTION_FAULTS_END:
+    case OPTION_UPSET:
+        return parse_time(key, text, state);
+    case OPTION_SWEEP:
+    case OPTION_SWEEP_AT:
+    case OPTION_SWEEP_EVERY:
+        return parse_sweep(key, text, state);
+    case OPTION_PLANT:
+        if (!number(text, &settings->planted)) {
+            argp_error(state, "--plant needs a number, not %s", text);
+        }
+        return 0;
+    case OPTION_SHRINK:
+        settings->shrinks = true;
+        return 0;
     case OPTION_TRACE:
         settings->trace = text;
         return 0;
@@ -236,12 +252,6 @@ static error_t parse(int key, char *text, struct argp_state *state)
     case OPTION_MUTANT:
         settings->mutant = text;
         return 0;
-    case OPTION_FAULTS:
-        settings->faults = text;
-        if (!sim_fault_wish_parse(text, &settings->wish)) {
-            argp_error(state, "--faults: no fault is called as one in %s; see --list-faults", text);
-        }
-        return 0;
     case OPTION_LIST_FAULTS:
         settings->lists_faults = true;
         return 0;
@@ -251,7 +261,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
         }
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return parse_world(key, text, state);
     }
 }
 

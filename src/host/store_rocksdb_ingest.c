@@ -172,19 +172,6 @@ int store_rocksdb__ingest_begin(struct moot_store *store, const struct moot_rang
     return status;
 }
 
-static bool in_ranges(const struct ingest *ingest, struct moot_slice key)
-{
-    struct moot_reader reader = moot_reader_make(moot_buffer_slice(&ingest->ranges.bytes));
-    enum moot_batch_op op;
-    struct moot_slice from, to;
-    while (moot_batch_next(&reader, &op, &from, &to)) {
-        if (moot_slice_compare(from, key) <= 0 && moot_slice_compare(key, to) < 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 int store_rocksdb__ingest_add(struct moot_store *store, struct moot_slice key,
                               struct moot_slice value)
 {
@@ -192,7 +179,7 @@ int store_rocksdb__ingest_add(struct moot_store *store, struct moot_slice key,
     struct ingest *ingest = &rocks->ingest;
     MOOT_ASSERT(ingest->active);
     /* The pairs come from a peer: checked, not believed. */
-    if (key.size == 0 || !in_ranges(ingest, key) ||
+    if (key.size == 0 || !moot_batch_covers(&ingest->ranges, key) ||
         moot_slice_compare(key, moot_buffer_slice(&ingest->last)) <= 0) {
         return MOOT_FAIL(MOOT_EINVALID);
     }

@@ -2,9 +2,8 @@
 
 #include "base/assert.h"
 #include "base/status.h"
-#include "database/group/long_read.h"
+#include "database/work.h"
 #include "sim/world.h"
-#include "storage/snapshot.h"
 #include "storage/store_memory.h"
 
 enum {
@@ -16,23 +15,10 @@ enum {
 struct sim_job {
     struct sim_job *next;
     uint64_t number;
-    enum moot_effect_kind kind;
     enum sim_queue queue;
-    moot_ticket ticket, pin;
-    struct moot_arena arena;
-    struct moot_slice *keys;
-    struct moot_range *ranges;
-    bool *reverse; /* FETCH: of each range. */
-    uint32_t key_count, range_count;
-    uint64_t limit;
-    enum moot_ingest_step step;
-    struct moot_slice chunk;
-    struct moot_batch extra;
-    struct moot_long_read long_read;
+    struct moot_work work;
+    moot_ticket pin; /* 0: none */
     bool is_done;
-    int status;
-    moot_index index; /* LONG_READ: what the pin contains. */
-    struct moot_buffer result;
 };
 
 void sim__process_ends(struct sim_world *world, struct sim_machine *machine)
@@ -148,121 +134,37 @@ static void pin_end(struct sim_machine *machine, struct sim_pin *pin)
     *pin = machine->pins[--machine->pin_count];
 }
 
-static int ingest(struct moot_store *store, struct sim_job *job)
-{
-    switch (job->step) {
-    case MOOT_INGEST_BEGIN:
-        return store->ops->ingest_begin(store, job->ranges, job->range_count);
-    case MOOT_INGEST_ADD: {
-        struct moot_snapshot_reader reader;
-        struct moot_slice key, value;
-        int status = moot_snapshot_read(&reader, job->chunk);
-        while (status == 0 && moot_snapshot_next(&reader, &key, &value)) {
-            status = store->ops->ingest_add(store, key, value);
-        }
-        return status;
-    }
-    case MOOT_INGEST_COMMIT:
-        return store->ops->ingest_commit(store, &job->extra);
-    case MOOT_INGEST_ABORT:
-        store->ops->ingest_abort(store);
-        return 0;
-    }
-    MOOT_UNREACHABLE();
-}
-
-static int fetch(struct moot_store *store, const struct sim_job *job)
-{
-    int status = 0;
-    for (uint32_t i = 0; i < job->key_count && (status == 0 || status == MOOT_ENOTFOUND); i++) {
-        status = store->ops->fetch(store, job->keys[i]);
-    }
-    for (uint32_t i = 0; i < job->range_count && (status == 0 || status == MOOT_ENOTFOUND); i++) {
-        status = store->ops->fetch_range(store, job->ranges[i], job->reverse[i], job->limit);
-    }
-    return status == MOOT_ENOTFOUND ? 0 : status;
-}
-
 static void do_job(struct sim_world *world, struct sim_machine *machine, struct sim_job *job)
 {
-    struct moot_store *store = machine->store;
+    struct moot_work *work = &job->work;
     MOOT_ASSERT(!job->is_done);
     job->is_done = true;
     if (machine->store_rots && job->queue != SIM_QUEUE_STORE) {
-        job->status = MOOT_ECORRUPT;
+        work->status = MOOT_ECORRUPT;
         return;
     }
-    if (job->kind == MOOT_EFFECT_FLUSH) {
-        job->status = store->ops->flush(store);
+    moot_work_perform(work, machine->store, job->pin == 0 ? NULL : find_pin(machine, job->pin)->pin,
+                      NULL, NULL);
+    if (work->kind == MOOT_EFFECT_FLUSH) {
         world->result->counts.flushes++;
-    } else if (job->kind == MOOT_EFFECT_FETCH) {
-        job->status = fetch(store, job);
+    } else if (work->kind == MOOT_EFFECT_FETCH) {
         world->result->counts.fetches++;
         sim__count(world, SIM_FAULT_WOULDBLOCK);
-    } else if (job->kind == MOOT_EFFECT_INGEST) {
-        job->status = ingest(store, job);
-        world->result->counts.installs += job->step == MOOT_INGEST_COMMIT;
-    } else if (job->kind == MOOT_EFFECT_LONG_READ) {
-        job->status = moot_long_read_run(store, find_pin(machine, job->pin)->pin, &job->long_read,
-                                         NULL, NULL, &job->index, &job->result);
-        world->result->counts.long_reads += job->long_read.item_count;
-    } else {
-        struct sim_pin *pin = find_pin(machine, job->pin);
-        MOOT_ASSERT(pin != NULL);
-        job->status =
-            moot_snapshot_write(store, pin->pin, job->ranges[0], (size_t)job->limit, &job->result);
+    } else if (moot_work_is_commit(work)) {
+        world->result->counts.installs++;
+    } else if (work->kind == MOOT_EFFECT_LONG_READ) {
+        world->result->counts.long_reads += work->long_read.item_count;
     }
-    if (job->status != 0 && job->status != MOOT_EDUE) {
+    if (work->status != 0 && work->status != MOOT_EDUE) {
         sim__violation(world, "m%u: work beside turns failed: %s", machine->slot,
-                       moot_status_text(job->status));
+                       moot_status_text(work->status));
     }
 }
 
 static void job_free(struct sim_job *job)
 {
-    moot_arena_deinit(&job->arena);
-    moot_batch_deinit(&job->extra);
-    moot_buffer_deinit(&job->result);
+    moot_work_deinit(&job->work);
     moot_free(job);
-}
-
-static void copy_ranges(struct sim_job *job, const struct moot_range *ranges, uint32_t count)
-{
-    job->range_count = count;
-    job->ranges = moot_arena_alloc(&job->arena, count * sizeof(*ranges));
-    for (uint32_t i = 0; i < count; i++) {
-        job->ranges[i].from = moot_arena_copy(&job->arena, ranges[i].from);
-        job->ranges[i].to = moot_arena_copy(&job->arena, ranges[i].to);
-    }
-}
-
-static void copy_fetch(struct sim_job *job, const struct moot_effect *effect)
-{
-    job->key_count = effect->fetch.key_count;
-    job->keys = moot_arena_alloc(&job->arena, job->key_count * sizeof(*job->keys));
-    for (uint32_t i = 0; i < job->key_count; i++) {
-        job->keys[i] = moot_arena_copy(&job->arena, effect->fetch.keys[i]);
-    }
-    copy_ranges(job, effect->fetch.ranges, effect->fetch.range_count);
-    job->reverse = moot_arena_alloc(&job->arena, job->range_count + 1);
-    for (uint32_t i = 0; i < job->range_count; i++) {
-        job->reverse[i] = effect->fetch.reverse[i];
-    }
-    job->limit = effect->fetch.range_limit;
-}
-
-static void copy_ingest(struct sim_job *job, const struct moot_effect *effect)
-{
-    job->step = effect->ingest.step;
-    if (job->step == MOOT_INGEST_BEGIN) {
-        copy_ranges(job, effect->ingest.ranges, effect->ingest.range_count);
-    } else if (job->step == MOOT_INGEST_ADD) {
-        job->chunk = moot_arena_copy(&job->arena, effect->ingest.chunk);
-    } else if (job->step == MOOT_INGEST_COMMIT && effect->ingest.extra != NULL) {
-        moot_buffer_append_slice(&job->extra.bytes,
-                                 moot_buffer_slice(&effect->ingest.extra->bytes));
-        job->extra.count = effect->ingest.extra->count;
-    }
 }
 
 static void use_pin(struct sim_machine *machine, struct sim_job *job, moot_ticket ticket)
@@ -277,26 +179,15 @@ static void do_work(struct sim_world *world, struct sim_machine *machine,
                     const struct moot_effect *effect)
 {
     struct sim_job *job = moot_alloc_zero(sizeof(*job));
-    job->kind = effect->kind;
-    job->ticket = effect->ticket;
+    moot_work_init(&job->work, effect);
     job->number = ++machine->job_number;
     job->queue = effect->kind == MOOT_EFFECT_FETCH       ? SIM_QUEUE_FETCH
                  : effect->kind == MOOT_EFFECT_PIN_READ  ? SIM_QUEUE_PIN
                  : effect->kind == MOOT_EFFECT_LONG_READ ? SIM_QUEUE_LONG_READ
                                                          : SIM_QUEUE_STORE;
-    moot_arena_init(&job->arena);
-    moot_batch_init(&job->extra);
-    moot_buffer_init(&job->result);
-    if (effect->kind == MOOT_EFFECT_FETCH) {
-        copy_fetch(job, effect);
-    } else if (effect->kind == MOOT_EFFECT_INGEST) {
-        copy_ingest(job, effect);
-    } else if (effect->kind == MOOT_EFFECT_PIN_READ) {
-        copy_ranges(job, &effect->pin_read.range, 1);
-        job->limit = effect->pin_read.bytes_max;
+    if (effect->kind == MOOT_EFFECT_PIN_READ) {
         use_pin(machine, job, effect->pin_read.pin);
     } else if (effect->kind == MOOT_EFFECT_LONG_READ) {
-        job->long_read = moot_long_read_copy(&effect->long_read, &job->arena);
         use_pin(machine, job, effect->long_read.pin);
     }
     struct sim_job **end = &machine->jobs;
@@ -326,22 +217,18 @@ void sim__job_done(struct sim_world *world, struct sim_machine *machine, uint64_
     if (!job->is_done) {
         do_job(world, machine, job);
     }
-    if (job->kind == MOOT_EFFECT_INGEST && job->step == MOOT_INGEST_COMMIT &&
+    if (moot_work_is_commit(&job->work) &&
         sim__one_in(world, sim__level(world, SIM_FAULT_CRASH_INSTALL))) {
         sim__count(world, SIM_FAULT_CRASH_INSTALL);
         sim__process_ends(world, machine);
         return;
     }
     *at = job->next;
-    enum moot_input_kind kind = job->kind == MOOT_EFFECT_FETCH       ? MOOT_INPUT_FETCHED
-                                : job->kind == MOOT_EFFECT_FLUSH     ? MOOT_INPUT_FLUSHED
-                                : job->kind == MOOT_EFFECT_INGEST    ? MOOT_INPUT_INGESTED
-                                : job->kind == MOOT_EFFECT_LONG_READ ? MOOT_INPUT_LONG_READ
-                                                                     : MOOT_INPUT_CHUNK;
-    struct moot_input *input = sim__input(world, machine, kind, moot_buffer_slice(&job->result));
-    input->ticket = job->ticket;
-    input->status = job->status;
-    input->amount = job->index;
+    struct moot_input answer = moot_work_answer(&job->work);
+    struct moot_input *input = sim__input(world, machine, answer.kind, answer.bytes);
+    input->ticket = answer.ticket;
+    input->status = answer.status;
+    input->amount = answer.amount;
     if (job->pin != 0) {
         struct sim_pin *pin = find_pin(machine, job->pin);
         if (--pin->readers == 0 && pin->unpinned) {
@@ -394,7 +281,7 @@ static void commit_first(struct sim_world *world, struct sim_machine *machine)
 {
     struct sim_job *last = NULL;
     for (struct sim_job *job = machine->jobs; job != NULL; job = job->next) {
-        if (!job->is_done && job->kind == MOOT_EFFECT_INGEST && job->step == MOOT_INGEST_COMMIT) {
+        if (!job->is_done && moot_work_is_commit(&job->work)) {
             last = job;
         }
     }

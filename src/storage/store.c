@@ -74,3 +74,17 @@ bool moot_batch_next(struct moot_reader *reader, enum moot_batch_op *op, struct 
     }
     return !reader->failed;
 }
+
+bool moot_batch_covers(const struct moot_batch *batch, struct moot_slice key)
+{
+    struct moot_reader reader = moot_reader_make(moot_buffer_slice(&batch->bytes));
+    enum moot_batch_op op;
+    struct moot_slice from, to;
+    while (moot_batch_next(&reader, &op, &from, &to)) {
+        if (op == MOOT_BATCH_DELETE_RANGE && moot_slice_compare(from, key) <= 0 &&
+            moot_slice_compare(key, to) < 0) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -47,6 +47,8 @@ void moot_batch_delete_range(struct moot_batch *batch, struct moot_slice from,
 struct moot_reader;
 bool moot_batch_next(struct moot_reader *reader, enum moot_batch_op *op, struct moot_slice *key,
                      struct moot_slice *value);
+/* Does one of a batch's DELETE_RANGEs cover the key? */
+bool moot_batch_covers(const struct moot_batch *batch, struct moot_slice key);
 
 /* An empty `to` is the end of the store: iterate and fetch_range only. */
 struct moot_range {

@@ -400,26 +400,13 @@ static int memory_ingest_begin(struct moot_store *store, const struct moot_range
     return MOOT_OK;
 }
 
-static bool in_ingest_ranges(const struct store_memory *memory, struct moot_slice key)
-{
-    struct moot_reader reader = moot_reader_make(moot_buffer_slice(&memory->ingest_ranges.bytes));
-    enum moot_batch_op op;
-    struct moot_slice from, to;
-    while (moot_batch_next(&reader, &op, &from, &to)) {
-        if (moot_slice_compare(from, key) <= 0 && moot_slice_compare(key, to) < 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static int memory_ingest_add(struct moot_store *store, struct moot_slice key,
                              struct moot_slice value)
 {
     struct store_memory *memory = memory_of(store);
     MOOT_ASSERT(memory->ingesting);
     /* The pairs come from a peer: checked, not believed. */
-    if (key.size == 0 || !in_ingest_ranges(memory, key) ||
+    if (key.size == 0 || !moot_batch_covers(&memory->ingest_ranges, key) ||
         moot_slice_compare(key, moot_buffer_slice(&memory->ingest_last)) <= 0) {
         return MOOT_FAIL(MOOT_EINVALID);
     }

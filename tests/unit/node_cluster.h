@@ -16,10 +16,9 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "base/status.h"
-#include "database/group/long_read.h"
 #include "database/node.h"
+#include "database/work.h"
 #include "sim/disk_sim.h"
-#include "storage/snapshot.h"
 #include "storage/store_memory.h"
 
 _Noreturn void moot_assert_failed(const char *expression, const char *file, int line)
@@ -259,79 +258,31 @@ static inline void cluster_init(struct cluster *cluster, uint32_t count, uint32_
     }
 }
 
-static inline int cluster_ingest(struct cluster *cluster, struct moot_store *store,
-                                 const struct moot_effect *effect)
+/* Work beside turns: done at once; the answer to a long read may be kept back. */
+static inline void cluster_work(struct cluster *cluster, struct cluster_node *at,
+                                const struct moot_effect *effect)
 {
-    switch (effect->ingest.step) {
-    case MOOT_INGEST_BEGIN:
-        return store->ops->ingest_begin(store, effect->ingest.ranges, effect->ingest.range_count);
-    case MOOT_INGEST_ADD: {
-        struct moot_snapshot_reader reader;
-        struct moot_slice key, value;
-        int status = moot_snapshot_read(&reader, effect->ingest.chunk);
-        while (status == 0 && moot_snapshot_next(&reader, &key, &value)) {
-            status = store->ops->ingest_add(store, key, value);
-        }
-        return status;
+    if (effect->kind == MOOT_EFFECT_FLUSH && cluster->keeps_flushes) {
+        return;
     }
-    case MOOT_INGEST_COMMIT: {
-        struct moot_batch none = {0};
-        cluster->installs++;
-        return store->ops->ingest_commit(store, effect->ingest.extra != NULL ? effect->ingest.extra
-                                                                             : &none);
-    }
-    case MOOT_INGEST_ABORT:
-        store->ops->ingest_abort(store);
-        return 0;
-    }
-    return MOOT_EINVALID;
-}
-
-static inline void cluster_snapshot(struct cluster *cluster, struct cluster_node *at,
-                                    const struct moot_effect *effect)
-{
-    struct moot_store *store = at->store;
-    struct moot_input answer = {.ticket = effect->ticket};
-    struct moot_buffer chunk;
-    moot_buffer_init(&chunk);
-    if (effect->kind == MOOT_EFFECT_PIN) {
-        assert_true(effect->ticket < MOOT_ARRAY_LEN(at->pins));
-        at->pins[effect->ticket] = store->ops->pin(store);
-    } else if (effect->kind == MOOT_EFFECT_UNPIN) {
-        store->ops->unpin(store, at->pins[effect->ticket]);
-        at->pins[effect->ticket] = NULL;
-    } else if (effect->kind == MOOT_EFFECT_PIN_READ) {
-        answer.kind = MOOT_INPUT_CHUNK;
-        answer.status =
-            moot_snapshot_write(store, at->pins[effect->pin_read.pin], effect->pin_read.range,
-                                effect->pin_read.bytes_max, &chunk);
-        answer.bytes = moot_buffer_slice(&chunk);
-        cluster_input(at, answer, &cluster->arena);
-    } else {
-        answer.kind = MOOT_INPUT_INGESTED;
-        answer.status = cluster_ingest(cluster, store, effect);
-        cluster_input(at, answer, &cluster->arena);
-    }
-    moot_buffer_deinit(&chunk);
-}
-
-/* Runs at once, on what the pin shows; its answer may be kept back. */
-static inline void cluster_long_read(struct cluster *cluster, struct cluster_node *at,
-                                     const struct moot_effect *effect)
-{
-    struct moot_input answer = {.kind = MOOT_INPUT_LONG_READ, .ticket = effect->ticket};
-    struct moot_buffer replies;
-    moot_buffer_init(&replies);
-    answer.status = moot_long_read_run(at->store, at->pins[effect->long_read.pin],
-                                       &effect->long_read, NULL, NULL, &answer.amount, &replies);
-    answer.bytes = moot_arena_copy(&cluster->arena, moot_buffer_slice(&replies));
-    moot_buffer_deinit(&replies);
-    if (cluster->keeps_long_reads) {
+    struct moot_work work;
+    moot_work_init(&work, effect);
+    struct moot_store_pin *pin =
+        effect->kind == MOOT_EFFECT_PIN_READ    ? at->pins[effect->pin_read.pin]
+        : effect->kind == MOOT_EFFECT_LONG_READ ? at->pins[effect->long_read.pin]
+                                                : NULL;
+    moot_work_perform(&work, at->store, pin, NULL, NULL);
+    cluster->installs += moot_work_is_commit(&work);
+    struct moot_input answer = moot_work_answer(&work);
+    assert_true(answer.kind != MOOT_INPUT_FETCHED || answer.status == 0);
+    if (answer.kind == MOOT_INPUT_LONG_READ && cluster->keeps_long_reads) {
+        answer.bytes = moot_arena_copy(&cluster->arena, answer.bytes);
         assert_true(at->long_read_count < LONG_READS_MAX);
         at->long_reads[at->long_read_count++] = answer;
     } else {
         cluster_input(at, answer, &cluster->arena);
     }
+    moot_work_deinit(&work);
 }
 
 /* Node `id` gets the answers that were kept back. */
@@ -354,89 +305,89 @@ static inline struct moot_buffer *cluster_replies(struct cluster_node *at, uint6
     return connection == 1 ? &at->replies : &cluster_client(at, connection)->replies;
 }
 
+static inline void cluster_journal(struct cluster *cluster, struct cluster_node *at,
+                                   const struct moot_effect *effect)
+{
+    void *aligned = moot_alloc_aligned(MOOT_JOURNAL_ALIGN, effect->journal.bytes.size);
+    memcpy(aligned, effect->journal.bytes.data, effect->journal.bytes.size);
+    int status =
+        moot_journal_write_now(moot_disk_sim_disk(at->disk), JOURNAL.segment_bytes,
+                               &effect->journal.where, aligned, effect->journal.bytes.size);
+    moot_free(aligned);
+    assert_int_equal(status, 0);
+    struct moot_input answer = {.kind = MOOT_INPUT_DURABLE, .ticket = effect->ticket};
+    cluster_input(at, answer, &cluster->arena);
+}
+
+static inline void cluster_post(struct cluster *cluster, struct cluster_node *at,
+                                const struct moot_effect *effect)
+{
+    moot_node_id from = (moot_node_id)(at - cluster->nodes), to = effect->send.node;
+    struct moot_buffer bytes;
+    moot_buffer_init(&bytes);
+    for (uint32_t i = 0; i < effect->send.part_count; i++) {
+        moot_buffer_append_slice(&bytes, effect->send.parts[i].bytes);
+    }
+    struct moot_input message = {
+        .kind = MOOT_INPUT_PEER_MESSAGE, .node = from, .bytes = moot_buffer_slice(&bytes)};
+    if (cluster->spy != NULL) {
+        cluster->spy(cluster->spy_context, from, to, message.bytes);
+    }
+    if (to <= cluster->count && cluster->nodes[to].node != NULL && !cluster->nodes[to].dead &&
+        !cluster->nodes[to].cut && !at->cut) {
+        cluster_input(&cluster->nodes[to], message, &cluster->arena);
+    }
+    moot_buffer_deinit(&bytes);
+}
+
+static inline void cluster_to_client(struct cluster_node *at, const struct moot_effect *effect)
+{
+    struct cluster_client *client = cluster_client(at, effect->client.connection);
+    if (effect->kind == MOOT_EFFECT_CLIENT_PAUSE) {
+        client->pauses += effect->client.on;
+        client->resumes += !effect->client.on;
+    } else if (effect->kind == MOOT_EFFECT_CLIENT_CLOSE) {
+        client->closed = true;
+        at->closings++;
+    } else {
+        moot_buffer_reset(&client->kept, SIZE_MAX);
+        moot_buffer_append_slice(&client->kept, effect->client.bytes);
+        client->is_kept = true;
+    }
+}
+
 static inline void cluster_perform(struct cluster *cluster, struct cluster_node *at,
                                    const struct moot_effect *effect)
 {
-    struct moot_input answer = {.ticket = effect->ticket};
-    const struct moot_store_ops *ops = at->store->ops;
     if (cluster->watch != NULL) {
         cluster->watch(effect);
     }
     switch (effect->kind) {
-    case MOOT_EFFECT_JOURNAL: {
-        void *aligned = moot_alloc_aligned(MOOT_JOURNAL_ALIGN, effect->journal.bytes.size);
-        memcpy(aligned, effect->journal.bytes.data, effect->journal.bytes.size);
-        int status =
-            moot_journal_write_now(moot_disk_sim_disk(at->disk), JOURNAL.segment_bytes,
-                                   &effect->journal.where, aligned, effect->journal.bytes.size);
-        moot_free(aligned);
-        assert_int_equal(status, 0);
-        answer.kind = MOOT_INPUT_DURABLE;
-        cluster_input(at, answer, &cluster->arena);
+    case MOOT_EFFECT_JOURNAL:
+        cluster_journal(cluster, at, effect);
         return;
-    }
     case MOOT_EFFECT_STORE_WRITE:
-        assert_int_equal(ops->write(at->store, effect->batch), 0);
+        assert_int_equal(at->store->ops->write(at->store, effect->batch), 0);
         return;
     case MOOT_EFFECT_FLUSH:
-        if (cluster->keeps_flushes) {
-            return;
-        }
-        answer.kind = MOOT_INPUT_FLUSHED;
-        answer.status = ops->flush(at->store);
-        cluster_input(at, answer, &cluster->arena);
-        return;
     case MOOT_EFFECT_FETCH:
-        for (uint32_t i = 0; i < effect->fetch.key_count; i++) {
-            int status = ops->fetch(at->store, effect->fetch.keys[i]);
-            assert_true(status == 0 || status == MOOT_ENOTFOUND);
-        }
-        for (uint32_t i = 0; i < effect->fetch.range_count; i++) {
-            assert_int_equal(ops->fetch_range(at->store, effect->fetch.ranges[i],
-                                              effect->fetch.reverse[i], effect->fetch.range_limit),
-                             0);
-        }
-        answer.kind = MOOT_INPUT_FETCHED;
-        cluster_input(at, answer, &cluster->arena);
+    case MOOT_EFFECT_PIN_READ:
+    case MOOT_EFFECT_INGEST:
+    case MOOT_EFFECT_LONG_READ:
+        cluster_work(cluster, at, effect);
         return;
-    case MOOT_EFFECT_SEND: {
-        moot_node_id from = (moot_node_id)(at - cluster->nodes), to = effect->send.node;
-        struct moot_buffer bytes;
-        moot_buffer_init(&bytes);
-        for (uint32_t i = 0; i < effect->send.part_count; i++) {
-            moot_buffer_append_slice(&bytes, effect->send.parts[i].bytes);
-        }
-        struct moot_input message = {
-            .kind = MOOT_INPUT_PEER_MESSAGE, .node = from, .bytes = moot_buffer_slice(&bytes)};
-        if (cluster->spy != NULL) {
-            cluster->spy(cluster->spy_context, from, to, message.bytes);
-        }
-        if (to <= cluster->count && cluster->nodes[to].node != NULL && !cluster->nodes[to].dead &&
-            !cluster->nodes[to].cut && !at->cut) {
-            cluster_input(&cluster->nodes[to], message, &cluster->arena);
-        }
-        moot_buffer_deinit(&bytes);
+    case MOOT_EFFECT_SEND:
+        cluster_post(cluster, at, effect);
         return;
-    }
     case MOOT_EFFECT_REPLY:
         moot_buffer_append_slice(cluster_replies(at, effect->client.connection),
                                  effect->client.bytes);
         return;
     case MOOT_EFFECT_CLIENT_PAUSE:
-        cluster_client(at, effect->client.connection)->pauses += effect->client.on;
-        cluster_client(at, effect->client.connection)->resumes += !effect->client.on;
-        return;
     case MOOT_EFFECT_CLIENT_CLOSE:
-        cluster_client(at, effect->client.connection)->closed = true;
-        at->closings++;
+    case MOOT_EFFECT_CLIENT_KEEP:
+        cluster_to_client(at, effect);
         return;
-    case MOOT_EFFECT_CLIENT_KEEP: {
-        struct cluster_client *client = cluster_client(at, effect->client.connection);
-        moot_buffer_reset(&client->kept, SIZE_MAX);
-        moot_buffer_append_slice(&client->kept, effect->client.bytes);
-        client->is_kept = true;
-        return;
-    }
     case MOOT_EFFECT_LOG:
         if (!cluster->quiet) {
             printf("# node %d: %.*s\n", (int)(at - cluster->nodes), (int)effect->log.text.size,
@@ -444,13 +395,12 @@ static inline void cluster_perform(struct cluster *cluster, struct cluster_node 
         }
         return;
     case MOOT_EFFECT_PIN:
-    case MOOT_EFFECT_UNPIN:
-    case MOOT_EFFECT_PIN_READ:
-    case MOOT_EFFECT_INGEST:
-        cluster_snapshot(cluster, at, effect);
+        assert_true(effect->ticket < MOOT_ARRAY_LEN(at->pins));
+        at->pins[effect->ticket] = at->store->ops->pin(at->store);
         return;
-    case MOOT_EFFECT_LONG_READ:
-        cluster_long_read(cluster, at, effect);
+    case MOOT_EFFECT_UNPIN:
+        at->store->ops->unpin(at->store, at->pins[effect->ticket]);
+        at->pins[effect->ticket] = NULL;
         return;
     case MOOT_EFFECT_PEER:
         if (effect->peer.address.size > 0 && !effect->peer.is_removed) {
