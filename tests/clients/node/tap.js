@@ -2,22 +2,10 @@
 'use strict';
 const { deepStrictEqual } = require('node:assert');
 const { readFileSync } = require('node:fs');
+const { check, finish } = require('../../lib/tap.js');
 
-let failures = 0;
-
-exports.check = async (name, body) => {
-  try {
-    await body();
-    console.log('ok - ' + name);
-  } catch (error) {
-    failures++;
-    console.log(String(error.stack).replace(/^/gm, '# '));
-    console.log('not ok - ' + name);
-  }
-};
-exports.finish = () => {
-  process.exitCode = failures === 0 ? 0 : 1;
-};
+exports.check = check;
+exports.finish = finish;
 exports.equal = deepStrictEqual;
 exports.lines = () => readFileSync(0, 'utf8').trim().split('\n').map((line) => line.split(' '));
 // Errors by their text, maps as objects, whatever the client has made of them.
