@@ -26,7 +26,7 @@ static const struct subcommand subcommands[] = {
     {"up", "start a cluster on this machine and watch it", moot_cli_up},
     {"down", "stop the nodes of a folder", moot_cli_down},
     {"status", "who is there, who leads, how far behind", moot_cli_status},
-    {"cluster", "add, remove, replace nodes; move leadership", moot_cli_cluster},
+    {"cluster", "remove or replace nodes; move leadership", moot_cli_cluster},
     {"sim", "clusters of this code in virtual time, under faults", moot_cli_sim},
     {"check", "judge a history of operations", moot_cli_check},
     {"rehearse", "a simulated cluster on real ports, for your application's tests",
