@@ -202,6 +202,10 @@ void edge__deliver(struct moot_edge *edge, const struct moot_ref *ref, struct mo
         MOOT_ASSERT(connection->reads.count > 0);
         connection->reads.count--;
     }
+    if (ref->is_chained) {
+        MOOT_ASSERT(connection->chained > 0);
+        connection->chained--;
+    }
     /* Stamps are raw; an error is told by its line end, which no ordinal's high bytes can be. */
     bool is_text =
         reply.size >= 2 && reply.data[reply.size - 1] == '\n' && reply.data[reply.size - 2] == '\r';
@@ -226,7 +230,7 @@ static void deliver_all(struct moot_edge *edge, struct moot_submission *done,
     struct moot_reader walk = moot_reader_make(items);
     bool walks = false;
     for (uint32_t i = 0; i < done->ref_count; i++) {
-        walks = walks || done->refs[i].kind == MOOT_REF_BLOCK;
+        walks = walks || done->refs[i].kind == MOOT_REF_BLOCK || done->refs[i].is_chained;
     }
     for (uint32_t i = 0; i < done->ref_count; i++) {
         struct moot_slice reply = moot_get_bytes(&reader);
@@ -246,6 +250,8 @@ static void deliver_all(struct moot_edge *edge, struct moot_submission *done,
                        (struct moot_stamp){stamp, i});
         } else if (ref->kind == MOOT_REF_BLOCK && edge__find(edge, ref->connection) == NULL) {
             give_back(edge, body_pops_left(item.body), item.database, reply);
+        } else if (ref->is_chained && reply.size == 0) {
+            edge__left(edge, ref, moot_slice_make(items.data + at, end - at));
         } else {
             edge__deliver(edge, ref, reply);
         }
@@ -382,7 +388,7 @@ static void on_wake(struct moot_edge *edge, moot_node_id from, uint64_t id)
     MOOT_ASSERT(connection != NULL); /* edge__client_gone takes care of that. */
     blocked->retrying = true;
     struct moot_stream_edge *stream = &edge->streams[MOOT_GROUP_DB0];
-    struct moot_ref ref = {blocked->connection, id, MOOT_REF_RETRY, false};
+    struct moot_ref ref = {.connection = blocked->connection, .slot = id, .kind = MOOT_REF_RETRY};
     struct moot_buffer *out = moot_stream_edge_add(stream, true, ref, edge->now.instant);
     size_t before = out->size;
     uint8_t flags = MOOT_ITEM_BLOCKING | MOOT_ITEM_RETRY;

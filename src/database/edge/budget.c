@@ -105,8 +105,9 @@ static void look(struct moot_edge *edge)
         }
         moot_connection_trim(connection);
         edge__count(edge, connection);
+        bool asks = connection->left.size > 0;
         bool waits = connection->is_paused || connection->in.size > 0 || connection->has_ended;
-        if (waits && !connection->is_closing && !edge__is_greedy(edge, connection)) {
+        if ((asks || (waits && !connection->is_closing)) && !edge__is_greedy(edge, connection)) {
             edge__want_pump(edge, connection);
         }
     }

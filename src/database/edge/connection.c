@@ -32,6 +32,7 @@ void moot_connection_destroy(struct moot_connection *connection)
     moot_buffer_deinit(&connection->in);
     moot_buffer_deinit(&connection->out);
     moot_buffer_deinit(&connection->queue);
+    moot_buffer_deinit(&connection->left);
     moot_free(connection->watches);
     moot_free(connection->slots);
     moot_free(connection);
@@ -41,9 +42,9 @@ size_t moot_connection_bytes(const struct moot_connection *connection)
 {
     const struct moot_resp_parser *parser = &connection->parser;
     return sizeof(*connection) + connection->in.capacity + connection->out.capacity +
-           connection->queue.capacity + connection->unsent + connection->slot_bytes +
-           connection->slot_capacity * sizeof(*connection->slots) + connection->watch_bytes +
-           connection->watch_capacity * sizeof(*connection->watches) +
+           connection->queue.capacity + connection->left.capacity + connection->unsent +
+           connection->slot_bytes + connection->slot_capacity * sizeof(*connection->slots) +
+           connection->watch_bytes + connection->watch_capacity * sizeof(*connection->watches) +
            parser->arg_capacity * sizeof(*parser->args) + parser->inline_text.capacity;
 }
 

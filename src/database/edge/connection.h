@@ -77,7 +77,11 @@ struct moot_connection {
     uint64_t
         building[MOOT_GROUPS_MAX]; /* Generation of the write batch it last has a command in. */
     struct moot_open_reads reads;
-    bool is_held; /* The next command writes, and waits for `reads`. */
+    /* left.c: commands in the log behind a read; not answered, and all in one batch. */
+    uint32_t chained;
+    uint64_t chain_generation;
+    struct moot_buffer left; /* Those to be asked for again: (slot u64, kind u8, item bytes)* */
+    bool is_held;            /* The next command writes, and waits for `reads`. */
 };
 
 struct moot_connection *moot_connection_make(moot_connection_id id, struct moot_slice address);

@@ -204,7 +204,7 @@ void edge__reply(struct moot_edge *edge, struct moot_connection *connection, uin
         connection->barrier = connection->waits = false;
         edge__want_pump(edge, connection);
     }
-    if (connection->in.size > 0 || connection->has_ended) {
+    if (connection->in.size > 0 || connection->left.size > 0 || connection->has_ended) {
         edge__want_pump(edge, connection);
     }
 }
@@ -270,10 +270,22 @@ static void open_read(const struct moot_stream_edge *stream, struct moot_open_re
     reads->count++;
 }
 
-/* Where the item goes, and under which reference: the rule of order of this file's header. */
-static struct moot_buffer *open_item(struct moot_edge *edge, struct moot_connection *connection,
-                                     moot_group_id group, bool is_write, enum moot_ref_kind kind,
-                                     uint64_t slot)
+/* What is in the log behind a read may be left for later, with it. */
+static void chain(struct moot_connection *connection, const struct moot_stream_edge *stream,
+                  bool is_write, struct moot_ref *ref, uint8_t *flags)
+{
+    MOOT_ASSERT(connection->chained == 0 || connection->chain_generation == stream->generation);
+    if (!is_write || connection->chained > 0) {
+        ref->is_chained = true;
+        *flags |= MOOT_ITEM_CHAINED;
+        connection->chained++;
+        connection->chain_generation = stream->generation;
+    }
+}
+
+struct moot_buffer *edge__open_item(struct moot_edge *edge, struct moot_connection *connection,
+                                    moot_group_id group, bool is_write, struct moot_ref *ref,
+                                    uint8_t *flags)
 {
     struct moot_stream_edge *stream = &edge->streams[group];
     bool behind = connection != NULL && connection->building[group] == stream->generation;
@@ -285,10 +297,25 @@ static struct moot_buffer *open_item(struct moot_edge *edge, struct moot_connect
         MOOT_ASSERT(connection != NULL && group == MOOT_GROUP_DB0);
         open_read(stream, &connection->reads);
     }
+    if (connection != NULL && to_log && group == MOOT_GROUP_DB0) {
+        chain(connection, stream, is_write, ref, flags);
+    }
+    ref->is_placed_read = !to_log;
+    return moot_stream_edge_add(stream, to_log, *ref, edge->now.instant);
+}
+
+static struct moot_buffer *open_item(struct moot_edge *edge, struct moot_connection *connection,
+                                     moot_group_id group, bool is_write, enum moot_ref_kind kind,
+                                     uint8_t *flags)
+{
     edge->counts.writes += is_write;
     edge->counts.reads += !is_write;
-    struct moot_ref ref = {connection == NULL ? 0 : connection->id, slot, kind, !to_log};
-    return moot_stream_edge_add(stream, to_log, ref, edge->now.instant);
+    struct moot_ref ref = {.kind = kind};
+    if (connection != NULL) {
+        ref.connection = connection->id;
+        ref.slot = moot_connection_slot(connection);
+    }
+    return edge__open_item(edge, connection, group, is_write, &ref, flags);
 }
 
 /* May the log have these reads? Not those that may touch more elements than an entry may. */
@@ -311,8 +338,9 @@ static bool are_cheap(struct moot_slice items)
 
 /* Puts the connection's open reads into the log, before what comes next; false when that cannot be:
  * some were sent, others stand between them, or there is no room. */
-static bool take_along(struct moot_stream_edge *stream, struct moot_open_reads *reads)
+static bool take_along(struct moot_stream_edge *stream, struct moot_connection *connection)
 {
+    struct moot_open_reads *reads = &connection->reads;
     bool here = reads->generation == stream->read_generation &&
                 stream->reads.ref_count - reads->ref == reads->count;
     if (!here) {
@@ -324,6 +352,8 @@ static bool take_along(struct moot_stream_edge *stream, struct moot_open_reads *
         return false;
     }
     MOOT_SOMETIMES(true, "reads went into the log with the write behind them");
+    connection->chained += reads->count;
+    connection->chain_generation = stream->generation;
     reads->count = 0;
     return true;
 }
@@ -351,13 +381,30 @@ static bool is_long_behind_write(const struct moot_edge *edge,
     return waits;
 }
 
+/* What is in the log behind a read may come back undone: nothing that is asked later may overtake
+ * it, in another batch, nor wait for an element, which is answered with nothing, too. */
+static bool is_behind_chain(const struct moot_edge *edge, const struct moot_connection *connection,
+                            struct moot_slice name)
+{
+    if (connection->chained == 0) {
+        return false;
+    }
+    const struct moot_command *command = moot_command_find(name);
+    bool same = connection->chain_generation == edge->streams[MOOT_GROUP_DB0].generation;
+    bool may_block = command == NULL || (command->flags & MOOT_FLAG_BLOCKING) != 0;
+    return !MOOT_RULE(edge_nothing_overtakes_what_is_left, same && !may_block);
+}
+
 /* Must this command wait for others of its connection? See the header: order. */
 static bool must_wait(struct moot_edge *edge, struct moot_connection *connection,
                       struct moot_slice name)
 {
     struct moot_stream_edge *stream = &edge->streams[MOOT_GROUP_DB0];
+    if (is_behind_chain(edge, connection, name)) {
+        return true;
+    }
     bool free = connection->reads.count == 0 || !goes_to_the_log(connection, name) ||
-                take_along(stream, &connection->reads);
+                take_along(stream, connection);
     if (!MOOT_RULE(edge_write_after_reads, free)) {
         MOOT_SOMETIMES(true, "a write waited for the reads before it");
         return true;
@@ -387,8 +434,7 @@ bool edge__submit(struct moot_edge *edge, struct moot_connection *connection, mo
         id = moot_block_slice(connection->with_id);
         flags |= MOOT_ITEM_ID;
     }
-    uint64_t slot = connection == NULL ? 0 : moot_connection_slot(connection);
-    struct moot_buffer *out = open_item(edge, connection, group, is_write, kind, slot);
+    struct moot_buffer *out = open_item(edge, connection, group, is_write, kind, &flags);
     size_t before = out->size;
     moot_item_put(out, flags, database, id, args, argc);
     moot_stream_edge_added(&edge->streams[group], out->size - before);
@@ -402,14 +448,13 @@ bool edge__submit_body(struct moot_edge *edge, struct moot_connection *connectio
     if (!admit(edge, connection, group, body.size + 16)) {
         return false;
     }
-    uint64_t slot = moot_connection_slot(connection);
     struct moot_slice id = {NULL, 0};
     flags = item_flags(connection, flags);
     if (connection->with_id != NULL) {
         id = moot_block_slice(connection->with_id);
         flags |= MOOT_ITEM_ID;
     }
-    struct moot_buffer *out = open_item(edge, connection, group, true, kind, slot);
+    struct moot_buffer *out = open_item(edge, connection, group, true, kind, &flags);
     size_t before = out->size;
     moot_put_u8(out, flags);
     moot_put_u8(out, database);
@@ -543,7 +588,8 @@ static void one_command(struct moot_edge *edge, struct moot_connection *connecti
 static bool may_parse(const struct moot_edge *edge, const struct moot_connection *connection)
 {
     return !edge->is_resting && !connection->barrier && !connection->is_closing &&
-           !connection->is_held && connection->slot_count < MOOT_PIPELINE_MAX &&
+           connection->left.size == 0 && !connection->is_held &&
+           connection->slot_count < MOOT_PIPELINE_MAX &&
            connection->unsent + connection->out.size < MOOT_OUTPUT_SOFT &&
            !edge__is_greedy(edge, connection);
 }
@@ -578,6 +624,7 @@ static void pump(struct moot_edge *edge, struct moot_connection *connection)
 {
     size_t done = 0;
     connection->is_held = false;
+    edge__ask_again(edge, connection);
     while (may_parse(edge, connection) && done < connection->in.size) {
         struct moot_slice bytes = {connection->in.data + done, connection->in.size - done};
         size_t consumed = 0;
@@ -710,6 +757,11 @@ void moot_edge_reply(struct moot_edge *edge)
         if (connection->out.size > 0 && !connection->is_closed) {
             moot_outbox_reply(edge->outbox, connection->id, moot_buffer_slice(&connection->out));
             edge->counts.bytes_out += connection->out.size;
+        }
+        /* A driver that gets rid of all of it at once has nothing to tell. */
+        bool waits = connection->in.size > 0 || connection->left.size > 0 || connection->has_ended;
+        if (waits && connection->out.size >= MOOT_OUTPUT_SOFT) {
+            edge__want_pump(edge, connection);
         }
         moot_buffer_reset(&connection->out, 64 * 1024);
         edge__count(edge, connection);

@@ -9,12 +9,14 @@
  * behind it, into the log. Read batches leave before write batches. So a pipelined GET sees the
  * SETs before it and none after. What is not in the log has no place there after a fail-over, so a
  * write does not follow reads that are outside it: it takes those of its own turn along into the
- * log when they are cheap, and waits for the others. KEYS of a large database never goes into the
+ * log when they are cheap, and waits for the others. What is in the log behind a read may be left
+ * for later with it: nothing overtakes it. KEYS of a large database never goes into the
  * log: it waits for a write before it.
  *
  *   edge.c       connections, parsing, dispatch, time-outs
  *   answers.c    what comes back from groups; blocked clients
  *   late.c       what does not come back: time-outs, and a node that is no member any more
+ *   left.c       commands that the log left for later
  *   budget.c     what the buffers of all clients may take together
  *   keep.c       connections that outlive the brain
  *   multi.c      MULTI, EXEC, WATCH
@@ -174,6 +176,12 @@ void edge__reply_scratch(struct moot_edge *edge, struct moot_connection *connect
 bool edge__submit(struct moot_edge *edge, struct moot_connection *connection, moot_group_id group,
                   bool is_write, uint8_t flags, uint8_t database, const struct moot_slice *args,
                   uint32_t argc, enum moot_ref_kind kind);
+/* Where an item goes by the rule of order, and under which reference: its connection, slot and kind
+ * are given, the rest is set here, and so is a flag. Then the item is written, and told to the
+ * stream. */
+struct moot_buffer *edge__open_item(struct moot_edge *edge, struct moot_connection *connection,
+                                    moot_group_id group, bool is_write, struct moot_ref *ref,
+                                    uint8_t *flags);
 /* As submit, with the item's body given whole (EXEC, a retry). */
 bool edge__submit_body(struct moot_edge *edge, struct moot_connection *connection,
                        moot_group_id group, uint8_t flags, uint8_t database, struct moot_slice body,
@@ -186,6 +194,9 @@ bool edge__multi(struct moot_edge *edge, struct moot_connection *connection,
 void edge__watched(struct moot_edge *edge, struct moot_connection *connection, uint64_t slot,
                    struct moot_slice stamps);
 void edge__exec_done(struct moot_connection *connection, uint64_t slot, struct moot_slice reply);
+/* left.c: this item came back undone; and whatever may be asked for again is. */
+void edge__left(struct moot_edge *edge, const struct moot_ref *ref, struct moot_slice item);
+void edge__ask_again(struct moot_edge *edge, struct moot_connection *connection);
 /* budget.c: the connection's buffers may have changed. */
 void edge__count(struct moot_edge *edge, struct moot_connection *connection);
 void edge__bound_clients(struct moot_edge *edge);

@@ -48,6 +48,11 @@ bool moot_edge_is_at_rest(const struct moot_edge *edge)
             return false;
         }
     }
+    for (size_t i = 0; i < edge->table_capacity; i++) {
+        if (edge->table[i] != NULL && edge->table[i]->left.size > 0) {
+            return false;
+        }
+    }
     return true;
 }
 

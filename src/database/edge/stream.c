@@ -85,8 +85,15 @@ bool moot_stream_edge_move_reads(struct moot_stream_edge *stream, uint32_t ref, 
         writes->ref_count + count >= MOOT_BATCH_COMMANDS_MAX) {
         return false;
     }
+    struct moot_reader items =
+        moot_reader_make((struct moot_slice){reads->items.data + from, bytes});
+    struct moot_item item;
     for (uint32_t i = ref; i < reads->ref_count; i++) {
+        reads->items.data[reads->items.size - moot_reader_left(&items)] |= MOOT_ITEM_CHAINED;
+        bool good = moot_item_next(&items, &item);
+        MOOT_ASSERT(good);
         reads->refs[i].is_placed_read = false;
+        reads->refs[i].is_chained = true;
         add_ref(writes, reads->refs[i], reads->since);
     }
     moot_buffer_append(&writes->items, reads->items.data + from, bytes);

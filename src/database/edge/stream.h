@@ -28,6 +28,7 @@ struct moot_ref {
     uint64_t slot;
     enum moot_ref_kind kind;
     bool is_placed_read; /* Not in the log. */
+    bool is_chained;     /* In the log, and may be left for later: left.c. */
 };
 
 /* A batch under construction, or sent and unanswered. */
@@ -81,7 +82,8 @@ struct moot_buffer *moot_stream_edge_add(struct moot_stream_edge *stream, bool i
                                          struct moot_ref ref, struct moot_instant now);
 void moot_stream_edge_added(struct moot_stream_edge *stream, size_t bytes);
 /* The items of the read batch under construction from reference `ref` on, which begin at `from`,
- * become items of the write batch: they go into the log. Only if it has room for them as it is. */
+ * become chained items of the write batch: they go into the log. Only if it has room for them as it
+ * is. */
 bool moot_stream_edge_move_reads(struct moot_stream_edge *stream, uint32_t ref, size_t from);
 /* The node's view of who leads has changed, or the link to the leader broke. */
 void moot_stream_edge_leader(struct moot_stream_edge *stream, moot_node_id leader, moot_term term);

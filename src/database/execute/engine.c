@@ -301,7 +301,11 @@ static int run_item(struct engine_pass *pass, const struct moot_item *item)
     moot_put_u8(replies, 0);
     pass->item_reply = start + 1;
     int status = MOOT_CALL_WAITS;
-    if ((item->flags & MOOT_ITEM_DEFER) == 0 && is_wanted(pass) && !is_rest(pass)) {
+    pass->is_chained = !pass->run->is_read && (item->flags & MOOT_ITEM_CHAINED) != 0;
+    pass->is_left |= pass->is_chained && pass->run->leaves_chained;
+    if (!MOOT_RULE(engine_left_with_all_behind, !(pass->is_chained && pass->is_left))) {
+        status = ENGINE_LEFT;
+    } else if ((item->flags & MOOT_ITEM_DEFER) == 0 && is_wanted(pass) && !is_rest(pass)) {
         status = run_remembered(pass, item, start + 1);
         count_touched(pass, item);
     }
@@ -310,7 +314,8 @@ static int run_item(struct engine_pass *pass, const struct moot_item *item)
         replies->size = start; /* Nobody will read it. */
         return status < 0 ? status : MOOT_OK;
     }
-    if (status == MOOT_CALL_WAITS || status == ENGINE_ASIDE) {
+    pass->is_left |= status == ENGINE_LEFT;
+    if (status == MOOT_CALL_WAITS || status == ENGINE_ASIDE || status == ENGINE_LEFT) {
         replies->size = start + 1;
     } else {
         MOOT_ASSERT(replies->size > start + 1);

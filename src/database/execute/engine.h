@@ -6,7 +6,7 @@
  * command | watches varint, (database u8, key bytes, time u64, ordinal u32)*, commands varint,
  * body*   when flags has EXEC Every item gives exactly one reply, in the item's protocol version.
  * Replies are collected as (size varint, bytes)*; size 0 means: the item waits (a blocking command
- * that found nothing), or was left for later (a read that takes long).
+ * that found nothing), or was left for later (a read that takes long, a chained item).
  *
  * Used twice: for committed entries (is_read false: every replica, the same result everywhere), and
  * for read batches on the leader (is_read true). */
@@ -27,8 +27,10 @@ enum moot_item_flag {
                                  ordinal u32 (raw, not RESP). */
     MOOT_ITEM_ID = 1 << 5, /* A client id follows the database: bytes id; the command is remembered
                               under it (WITH ID). */
-    MOOT_ITEM_BLOCKING = 1 << 6,    /* The command may wait. */
-    MOOT_ITEM_FLAGS = (1 << 7) - 1, /* All of them. */
+    MOOT_ITEM_BLOCKING = 1 << 6, /* The command may wait. */
+    MOOT_ITEM_CHAINED = 1 << 7,  /* In the log: a read that does not fit there is left, undone and
+                                    with an empty reply, and so are all such items behind it. */
+    MOOT_ITEM_FLAGS = (1 << 8) - 1, /* All of them. */
 };
 
 struct moot_item {
@@ -83,9 +85,10 @@ struct moot_engine_run {
     bool is_read;
     bool
         refuse_growth; /* READ of no use; WRITE: as the entry says: DENYOOM commands answer -OOM. */
-    size_t replies_max; /* READ: bytes of all replies; what is beyond is refused. 0, and always for
-                           WRITE: MOOT_REPLIES_BYTES_MAX. */
-    uint64_t elements;  /* READ: that one command may touch. 0: MOOT_READ_ELEMENTS_MAX. */
+    bool leaves_chained; /* WRITE: as the entry says: the first chained item does not fit. */
+    size_t replies_max;  /* READ: bytes of all replies; what is beyond is refused. 0, and always for
+                            WRITE: MOOT_REPLIES_BYTES_MAX. */
+    uint64_t elements;   /* READ: that one command may touch. 0: MOOT_READ_ELEMENTS_MAX. */
     struct moot_engine_aside *aside; /* READ; NULL: what touches more is refused. */
     const uint32_t *only; /* READ; NULL, or: run these items, ascending; others get no reply. */
     uint32_t only_count;

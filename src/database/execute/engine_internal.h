@@ -53,12 +53,14 @@ struct engine_pass {
     size_t first_reply; /* Where the run's replies begin, if it has any, ... */
     size_t item_reply;  /* ... and that of the item under way. */
     bool is_over;       /* A reply was refused for what is before it. */
+    bool is_chained;    /* WRITE: the item under way may be left for later, ... */
+    bool is_left;       /* ... and all such items are, from here on. */
 };
 
 /* What became of a command, beside 0, MOOT_CALL_ERROR, MOOT_CALL_WAITS and the negative statuses
  * that end a run: it was refused before it did anything, and an error reply was written; or it was
- * set aside, and none was. */
-enum { ENGINE_REFUSED = 3, ENGINE_ASIDE = 4 };
+ * set aside, or left, and none was. */
+enum { ENGINE_REFUSED = 3, ENGINE_ASIDE = 4, ENGINE_LEFT = 5 };
 
 /* engine.c */
 void engine__take(const struct moot_engine *engine, struct engine_state *state);
@@ -72,7 +74,8 @@ struct moot_call engine__call(struct engine_pass *pass, uint8_t database);
 bool engine__reply_fits(const struct engine_pass *pass);
 
 /* engine_run.c */
-/* Cuts the replies back to `start`, and says there that the reply does not fit. ENGINE_REFUSED. */
+/* Cuts the replies back to `start`, and says there that the reply does not fit. ENGINE_REFUSED, or
+ * ENGINE_LEFT. */
 int engine__refuse_reply(struct engine_pass *pass, size_t start);
 /* Runs one command and writes its reply. `in_exec`: what may only happen at an edge is answered
  * here, SELECT changes *database, and a command never waits. */

@@ -18,6 +18,9 @@ int engine__refuse_reply(struct engine_pass *pass, size_t start)
     /* Alone it would not fit either? Then to try again is of no use. */
     bool never = reply.out->size - pass->item_reply > MOOT_REPLIES_BYTES_MAX;
     reply.out->size = start;
+    if (pass->is_chained && !never) {
+        return ENGINE_LEFT;
+    }
     pass->is_over = pass->is_over || !never;
     MOOT_SOMETIMES(true, "a reply was refused because it is too large");
     moot_resp_error(&reply, never
@@ -130,6 +133,13 @@ static int leave_for_later(struct engine_pass *pass, struct moot_call *call)
                         "retry after 400 ms");
 }
 
+/* It need not go through the log: nothing that it could touch there is worth holding up others. */
+static bool is_chained_read(const struct engine_pass *pass, const struct moot_call *call,
+                            bool in_exec)
+{
+    return pass->is_chained && !in_exec && call->command->place == MOOT_PLACE_READ;
+}
+
 /* Runs the handler in a layer of its own. */
 static int run_handler(struct engine_pass *pass, struct moot_call *call, bool in_exec)
 {
@@ -139,6 +149,9 @@ static int run_handler(struct engine_pass *pass, struct moot_call *call, bool in
     uint32_t signals = engine->shared.signal_count;
     size_t reply_start = call->reply.out->size;
     moot_view_mark mark = moot_view_push(engine->view);
+    if (is_chained_read(pass, call, in_exec)) {
+        moot_view_budget(engine->view, MOOT_READ_ELEMENTS_MAX);
+    }
     int status = call->command->run(call);
     bool fits = status != MOOT_OK || in_exec || engine__reply_fits(pass);
     if (status == MOOT_OK && fits) {
@@ -155,6 +168,9 @@ static int run_handler(struct engine_pass *pass, struct moot_call *call, bool in
     if (status < 0) {
         call->reply.out->size = reply_start;
         bool later = status == MOOT_EBUDGET && pass->run->aside != NULL && !in_exec;
+        if (status == MOOT_EBUDGET && is_chained_read(pass, call, in_exec)) {
+            return ENGINE_LEFT;
+        }
         return later ? leave_for_later(pass, call) : answer_failure(call, status);
     }
     return status;

@@ -99,6 +99,7 @@ static bool apply_commands(struct moot_group *group, moot_index index,
                                   .now_ms = moot_hlc_ms(entry->stamp),
                                   .seed = entry->seed,
                                   .refuse_growth = (entry->flags & MOOT_ENTRY_REFUSE_GROWTH) != 0,
+                                  .leaves_chained = (entry->flags & MOOT_ENTRY_LEAVE_CHAINED) != 0,
                                   .batch = entry->body,
                                   .replies = &group->scratch};
     if (!handle(group, moot_engine_run(group->engine, &run))) {

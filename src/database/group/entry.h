@@ -30,7 +30,10 @@ enum moot_entry_kind {
     MOOT_ENTRY_CUT = 9,           /* reserved: every replica pins a snapshot */
 };
 
-enum moot_entry_flag { MOOT_ENTRY_REFUSE_GROWTH = 1 << 0 };
+enum moot_entry_flag {
+    MOOT_ENTRY_REFUSE_GROWTH = 1 << 0,
+    MOOT_ENTRY_LEAVE_CHAINED = 1 << 1, /* As if no reply of a chained item fitted. */
+};
 
 struct moot_entry {
     enum moot_entry_kind kind;

@@ -140,9 +140,10 @@ static struct moot_block *entry_of(struct moot_group *group, moot_node_id edge,
             memcpy(block->data + MOOT_ENTRY_HEADER_BYTES, submit->items.data, submit->items.size);
         }
     }
+    uint32_t flags = group->context->refuse_growth ? MOOT_ENTRY_REFUSE_GROWTH : 0;
+    flags |= MOOT_RARELY(group->context->chance) ? MOOT_ENTRY_LEAVE_CHAINED : 0;
     struct moot_entry entry = {.kind = MOOT_ENTRY_COMMANDS,
-                               .flags =
-                                   group->context->refuse_growth ? MOOT_ENTRY_REFUSE_GROWTH : 0,
+                               .flags = (uint16_t)flags,
                                .stamp = moot_hlc_next(&group->clock, group->context->stamp_ms),
                                .seed = moot_rng_next(group->context->rng),
                                .edge = edge,
