@@ -151,8 +151,9 @@ static void *write_thread(void *argument)
             recorder->spare = chunk;
             pthread_cond_signal(&recorder->done);
         } else if (ends && !atomic_load(&recorder->failed)) {
+            enum moot_replay_end end = recorder->end;
             pthread_mutex_unlock(&recorder->mutex);
-            write_end(recorder, recorder->end);
+            write_end(recorder, end);
             pthread_mutex_lock(&recorder->mutex);
             pthread_cond_signal(&recorder->done);
         } else if (recorder->closing) {

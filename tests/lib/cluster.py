@@ -29,6 +29,13 @@ PEER_ABOVE = 10000  # What `moot up` adds to a client port for its peer port.
 START_SECONDS = 120  # Generous: CI machines run many things at once.
 
 
+def is_sanitized():
+    """Built with a sanitizer: all is slower, and has memory beside it that is not moot's."""
+    with open(MOOT, "rb") as file:
+        program = file.read()
+    return b"__asan_init" in program or b"__tsan_init" in program
+
+
 HELD = []  # Sockets that keep ports ours.
 
 
