@@ -152,6 +152,8 @@ enum {
     MOOT_REDIAL_REMOVED_MS = 30000,  /* The same cap for one that only is to hear of its removal, */
     MOOT_TELL_REMOVED_MS = 600000,   /* which it is dialed for so long to hear. */
     MOOT_DIALS_TOLD = 12,            /* After so many dials a link is told only when it has held. */
+    MOOT_UNLED_MS = 3000,            /* Who knows no leader for so long links with removed ones. */
+    MOOT_TAKE_OVER_MS = 2000,        /* Then a leader that was removed is asked to hand over. */
     MOOT_STRANGER_MS = 30000,        /* A link of a node that nothing here names ends after this. */
     MOOT_HANDSHAKE_BYTES_MAX = 1024, /* One message of it, from somebody not yet known. */
     MOOT_SECRET_MAX = 1024,          /* The cluster secret. */

@@ -165,8 +165,9 @@ static int watch(const char *address, const struct cli_view *known, const struct
 
 /* ---- orders ---- */
 
-/* Sends the order to `address`; what the node answers is printed. 1: it is not the leader. */
-static int order(const struct options *options, const char *address)
+/* Sends the order to `address`; what the node answers is printed. 1: it is not the leader, or
+ * another change came first, as `refusal` says: ask again. */
+static int order(const struct options *options, const char *address, char refusal[256])
 {
     const char *words[ARGS_MAX + 3] = {"MOOT", "CLUSTER"};
     int count = 2;
@@ -189,9 +190,11 @@ static int order(const struct options *options, const char *address)
         return -1;
     }
     if (reply.type == MOOT_RESP_ERROR) {
-        bool elsewhere = moot_slice_starts_with(reply.text, MOOT_SLICE_LITERAL("NOTLEADER"));
-        result = elsewhere ? 1 : -1;
-        if (!elsewhere) {
+        bool again = moot_slice_starts_with(reply.text, MOOT_SLICE_LITERAL("NOTLEADER")) ||
+                     moot_slice_starts_with(reply.text, MOOT_SLICE_LITERAL("TRYAGAIN"));
+        snprintf(refusal, 256, "%.*s", (int)reply.text.size, (const char *)reply.text.data);
+        result = again ? 1 : -1;
+        if (!again) {
             cli_fail("%.*s", (int)reply.text.size, (const char *)reply.text.data);
         }
     } else if (reply.text.size > 0) {
@@ -207,8 +210,9 @@ static int order_leader(const struct options *options, const char *first,
 {
     static struct cli_view view;
     const char *address = first;
+    char refusal[256] = "";
     for (int i = 0; i < 50; i++) {
-        int result = order(options, address);
+        int result = order(options, address, refusal);
         if (result != 1) {
             return result == 0 ? CLI_OK : CLI_FAILED;
         }
@@ -219,7 +223,7 @@ static int order_leader(const struct options *options, const char *first,
             usleep(POLL_MS * 1000);
         }
     }
-    return cli_fail("the leader is not found: `moot status` shows who is there");
+    return cli_fail("%s (`moot status` shows who is there)", refusal);
 }
 
 static int64_t node_argument(const struct options *options, int at)

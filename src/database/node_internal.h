@@ -39,9 +39,11 @@ struct moot_node {
     bool told_removed;        /* A member said that this node is none any more. */
     /* As the driver was told last, by node id. */
     enum node_wish peer_wish[MOOT_NODES_MAX + 1];
-    struct moot_instant
-        tell_until[MOOT_NODES_MAX + 1]; /* Who was removed is dialed to hear of it. */
-    bool links[MOOT_NODES_MAX + 1];     /* By node id: a link is up. */
+    /* Who was removed is dialed to hear of it until then. */
+    struct moot_instant tell_until[MOOT_NODES_MAX + 1];
+    struct moot_instant take_over_at[MOOT_GROUPS_MAX]; /* From a leader that was removed. */
+    struct moot_instant led_at[MOOT_GROUPS_MAX]; /* Each group's leader was known here, or start. */
+    bool links[MOOT_NODES_MAX + 1];              /* By node id: a link is up. */
     struct moot_instant linked_at[MOOT_NODES_MAX + 1]; /* When that was last told. */
     struct moot_instant reconcile_next, form_next, mark_due;
     bool mark_wanted; /* A closing mark, once the journal has been idle for a while. */

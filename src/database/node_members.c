@@ -112,12 +112,29 @@ void node__late_addresses(struct moot_node *node)
     }
 }
 
-/* A removed node may still have to be told so: its link ends only when no group has it any more. */
+/* The group's configuration here may be an old one, or none, in which who leads it now never was:
+ * and only the leader can bring a newer one. So whoever is without a leader for long refuses
+ * nobody. */
+static bool group_wants(const struct moot_node *node, moot_group_id id, moot_node_id peer)
+{
+    const struct moot_group *group = node->groups[id];
+    struct moot_instant late = moot_instant_add(node->led_at[id], moot_ms(MOOT_UNLED_MS));
+    bool unled = !node->edge.is_removed && !group->fenced &&
+                 !moot_instant_before(node->context.now.instant, late);
+    MOOT_SOMETIMES(unled, "without a leader, the link of a removed node is wanted");
+    return unled || moot_members_has(&group->members, peer) ||
+           (!group->fenced && moot_raft_leader(group->raft) == peer);
+}
+
+/* A removed node may still have to hand over, and be told so: its link ends only when no group has
+ * it any more. */
 static bool is_wanted(const struct moot_node *node, const struct moot_directory_node *peer)
 {
-    return peer->state == MOOT_NODE_MEMBER ||
-           moot_members_has(&node->groups[MOOT_GROUP_SYSTEM]->members, peer->address.node) ||
-           moot_members_has(&node->groups[MOOT_GROUP_DB0]->members, peer->address.node);
+    bool wanted = peer->state == MOOT_NODE_MEMBER;
+    for (moot_group_id id = 0; id < MOOT_GROUPS_MAX && !wanted; id++) {
+        wanted = group_wants(node, id, peer->address.node);
+    }
+    return wanted;
 }
 
 /* Who was cut off while it was removed may know nobody any more who is a member: it is dialed to
@@ -245,14 +262,34 @@ static void reconcile(struct moot_node *node, struct moot_group *group)
     uint32_t count = caught_up(group, learners);
     struct moot_reconcile next = moot_reconcile_next(&node->directory, &group->members,
                                                      node->identity.node, learners, count);
-    int status = 0;
     if (next.kind == MOOT_RECONCILE_CHANGE) {
-        status = moot_group_change_members(group, &next.change);
+        int status = moot_group_change_members(group, &next.change);
+        (void)status; /* Busy: it is tried again. */
         node->peers_told = false;
-    } else if (next.kind == MOOT_RECONCILE_TRANSFER) {
-        status = moot_group_transfer(group, 0);
     }
-    (void)status; /* Busy: it is tried again. */
+}
+
+/* Who leads a group and was removed may not know it: once it is no member of the system group it
+ * hears no more of the directory, and would lead, and stay in its group, for ever. */
+static void take_over(struct moot_node *node, struct moot_group *group)
+{
+    moot_node_id leader = group->fenced ? 0 : moot_raft_leader(group->raft);
+    const struct moot_directory_node *known = moot_directory_find(&node->directory, leader);
+    bool wanted = known != NULL && known->state == MOOT_NODE_REMOVED &&
+                  leader != node->identity.node && !node->edge.is_removed &&
+                  moot_members_has_voter(&group->members, node->identity.node);
+    if (wanted && moot_instant_before(node->context.now.instant, node->take_over_at[group->id])) {
+        return;
+    }
+    node->take_over_at[group->id] =
+        moot_instant_add(node->context.now.instant, moot_ms(MOOT_TAKE_OVER_MS));
+    if (wanted) {
+        MOOT_SOMETIMES(true, "a leader that was removed was asked to hand over");
+        struct moot_message message = {.kind = MOOT_MESSAGE_TRANSFER, .group = group->id};
+        message.transfer_to = node->identity.node;
+        struct moot_post post = {.to = leader, .message = &message};
+        moot_outbox_post(&node->outbox, &post);
+    }
 }
 
 void node__members_tick(struct moot_node *node)
@@ -262,8 +299,13 @@ void node__members_tick(struct moot_node *node)
         return;
     }
     node->reconcile_next = moot_instant_add(node->context.now.instant, moot_ms(MOOT_RECONCILE_MS));
-    for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
-        reconcile(node, node->groups[group]);
+    for (moot_group_id id = 0; id < MOOT_GROUPS_MAX; id++) {
+        struct moot_group *group = node->groups[id];
+        reconcile(node, group);
+        take_over(node, group);
+        if (group->fenced || moot_raft_leader(group->raft) != 0) {
+            node->led_at[id] = node->context.now.instant;
+        }
     }
     end_strangers(node);
     for (uint32_t i = 0; i < node->directory.count;

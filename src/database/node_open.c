@@ -337,6 +337,9 @@ static int open_parts(struct moot_node *node, const struct moot_node_options *op
     if (options->edge_queue_bytes != 0) {
         node->edge.streams[MOOT_GROUP_DB0].queue_bytes_max = options->edge_queue_bytes;
     }
+    for (moot_group_id id = 0; id < MOOT_GROUPS_MAX; id++) {
+        node->led_at[id] = options->now.instant;
+    }
     status = open_groups(node, options, restore, why);
     for (moot_group_id id = 0; status == 0 && id < MOOT_GROUPS_MAX; id++) {
         /* A flush may never come: all may be in the store, and the journal full of it. */

@@ -259,10 +259,10 @@ uint64_t sim__clocks_apart_ms(const struct sim_world *world)
 }
 
 /* Who has not run for a while is not heard, and so does not count as alive. */
-void sim__check_removal(struct sim_world *world, const struct sim_client *client,
-                        const struct sim_machine *removed)
+static void check_removal(struct sim_world *world, moot_group_id group,
+                          const struct sim_client *client, const struct sim_machine *removed)
 {
-    const struct moot_members *members = &world->groups[MOOT_GROUP_DB0].members;
+    const struct moot_members *members = &world->groups[group].members;
     uint32_t left = 0, down = 0;
     for (uint32_t i = 0; i < members->voter_count; i++) {
         const struct sim_machine *voter = sim__machine_of(world, members->voters[i]);
@@ -275,8 +275,17 @@ void sim__check_removal(struct sim_world *world, const struct sim_client *client
     }
     if (left > 0 && 2 * (left - down) <= left) {
         sim__violation(world,
-                       "the removal of node %u was taken: of %u voters that stay %u are down",
-                       removed->id, left, down);
+                       "the removal of node %u was taken: of %u voters of group %u that stay %u "
+                       "are down",
+                       removed->id, left, group, down);
+    }
+}
+
+void sim__check_removal(struct sim_world *world, const struct sim_client *client,
+                        const struct sim_machine *removed)
+{
+    for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
+        check_removal(world, group, client, removed);
     }
 }
 

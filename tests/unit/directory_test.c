@@ -113,6 +113,17 @@ static void load(struct world *world, struct moot_directory *out)
     assert_int_equal(status, 0);
 }
 
+/* As an edge asks that knows all that was executed. */
+static const char *remove_node(struct world *world, moot_node_id node)
+{
+    char command[64];
+    struct moot_directory directory;
+    load(world, &directory);
+    snprintf(command, sizeof(command), "moot.remove %u %llu", node,
+             (unsigned long long)moot_directory_changes(&directory));
+    return world_write(world, command);
+}
+
 /* Goal: the directory is formed once, grows by nodes with ids that are never used again, and
  * remembers who was removed. Method: the commands, on a store that often makes them start over. */
 static void ids_are_never_used_again(void **state)
@@ -145,18 +156,77 @@ static void ids_are_never_used_again(void **state)
     assert_string_equal(joined.self.client, "new:2");
     assert_memory_equal(joined.cluster, identity.cluster, MOOT_CLUSTER_ID_BYTES);
     assert_int_equal(joined.initial_count, 3); /* It is not of the first. */
-    assert_string_equal(world_write(&world, "moot.remove 4"), "+OK.");
-    assert_string_equal(world_write(&world, "moot.remove 4"), "+OK.");
+    assert_string_equal(remove_node(&world, 4), "+OK.");
+    assert_string_equal(remove_node(&world, 4), "+OK.");
     from_reply(world_write(&world, "moot.join new:1 new:2"), &joined);
     assert_int_equal(joined.node, 5);
-    assert_string_equal(world_write(&world, "moot.remove 1"), "+OK.");
-    assert_string_equal(world_write(&world, "moot.remove 2"), "+OK.");
-    assert_string_equal(world_write(&world, "moot.remove 3"), "+OK.");
-    assert_non_null(strstr(world_write(&world, "moot.remove 5"), "-ERR refused: it is the last"));
+    assert_string_equal(remove_node(&world, 1), "+OK.");
+    assert_string_equal(remove_node(&world, 2), "+OK.");
+    assert_string_equal(remove_node(&world, 3), "+OK.");
+    assert_non_null(strstr(remove_node(&world, 5), "-ERR refused: it is the last"));
     load(&world, &directory);
     assert_int_equal(directory.count, 5);
     assert_int_equal(moot_directory_find(&directory, 4)->state, MOOT_NODE_REMOVED);
     assert_int_equal(moot_directory_find(&directory, 5)->state, MOOT_NODE_MEMBER);
+    world_end(&world);
+}
+
+static void is_member(struct world *world, moot_node_id node, bool is)
+{
+    struct moot_directory directory;
+    load(world, &directory);
+    assert_int_equal(moot_directory_find(&directory, node)->state == MOOT_NODE_MEMBER, is);
+}
+
+/* Goal: of orders that are on their way at once, each judged by the same members, one is carried
+ * out, also when a join came between; the others are told to ask again, and nothing is done.
+ * Method: of three nodes two are removed by orders that know of three, one by an order that knows
+ * of a fourth. */
+static void orders_at_once_are_not_judged_alone(void **state)
+{
+    (void)state;
+    struct world world;
+    struct moot_identity identity = identity_of(3);
+    char command[8192] = "moot.form ";
+    to_hex(&identity, command + strlen(command));
+    system_world(&world, 7);
+    assert_string_equal(world_write(&world, command), "+OK.");
+    assert_string_equal(world_write(&world, "moot.remove 1 3"), "+OK.");
+    assert_non_null(strstr(world_write(&world, "moot.remove 2 3"), "-TRYAGAIN"));
+    is_member(&world, 2, true);
+    assert_string_equal(world_write(&world, "moot.remove 1 3"), "+OK."); /* Done is done. */
+    assert_int_equal(world_write(&world, "moot.join a:1 b:2")[0], '$');
+    assert_non_null(strstr(world_write(&world, "moot.remove 2 4"), "-TRYAGAIN"));
+    is_member(&world, 2, true);
+    assert_string_equal(world_write(&world, "moot.remove 2 5"), "+OK.");
+    is_member(&world, 2, false);
+    world_end(&world);
+}
+
+/* Goal: who has joined, and may never come, is nobody that stays. Method: of two that vote and one
+ * that has joined the voters are removed; only when the third votes the last of them goes. */
+static void somebody_who_votes_stays(void **state)
+{
+    (void)state;
+    struct world world;
+    struct moot_identity identity = identity_of(2);
+    struct moot_members members = {.voters = {1, 2}, .voter_count = 2};
+    char command[8192] = "moot.form ";
+    to_hex(&identity, command + strlen(command));
+    system_world(&world, 8);
+    moot_engine_shared(world.engine)->members = &members;
+    assert_string_equal(world_write(&world, command), "+OK.");
+    assert_int_equal(world_write(&world, "moot.join a:1 b:2")[0], '$');
+    assert_string_equal(remove_node(&world, 1), "+OK.");
+    assert_non_null(strstr(remove_node(&world, 2), "-ERR refused: it is the last"));
+    is_member(&world, 2, true);
+    members =
+        (struct moot_members){.voters = {2}, .voter_count = 1, .learners = {3}, .learner_count = 1};
+    assert_non_null(strstr(remove_node(&world, 2), "-ERR refused: it is the last"));
+    members = (struct moot_members){.voters = {2, 3}, .voter_count = 2};
+    assert_string_equal(remove_node(&world, 2), "+OK.");
+    is_member(&world, 2, false);
+    is_member(&world, 3, true);
     world_end(&world);
 }
 
@@ -178,9 +248,10 @@ static void the_directory_is_guarded(void **state)
     memset(large + strlen(large), '1', MOOT_ADDRESS_MAX);
     strcat(large, " b:2");
     assert_non_null(strstr(world_write(&world, large), "-ERR"));
-    assert_non_null(strstr(world_write(&world, "moot.remove 0"), "-ERR"));
-    assert_non_null(strstr(world_write(&world, "moot.remove 2"), "-ERR"));
-    assert_non_null(strstr(world_write(&world, "moot.remove 4294967297"), "-ERR"));
+    assert_non_null(strstr(world_write(&world, "moot.remove 0 1"), "-ERR"));
+    assert_non_null(strstr(world_write(&world, "moot.remove 2 1"), "-ERR"));
+    assert_non_null(strstr(world_write(&world, "moot.remove 4294967297 1"), "-ERR"));
+    assert_non_null(strstr(world_write(&world, "moot.remove 1 x"), "-ERR"));
     for (uint32_t node = 2; node <= MOOT_NODES_MAX; node++) {
         assert_int_equal(world_write(&world, "moot.join a:1 b:2")[0], '$');
     }
@@ -217,6 +288,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(identity_is_whole_or_refused),
         cmocka_unit_test(ids_are_never_used_again),
+        cmocka_unit_test(orders_at_once_are_not_judged_alone),
+        cmocka_unit_test(somebody_who_votes_stays),
         cmocka_unit_test(the_directory_is_guarded),
         cmocka_unit_test(the_identity_is_the_first_directory),
     };

@@ -570,12 +570,29 @@ static void status(struct moot_edge *edge, struct moot_connection *connection)
     moot_buffer_deinit(&text);
 }
 
-/* Would the cluster still have a majority that is alive without this node? Known to the leader;
- * elsewhere it is only counted. */
-static bool removal_is_safe(const struct moot_edge *edge, moot_node_id gone, const char **why)
+/* The leader of db0 knows who answers; of who is not in that group yet there is only the link. */
+static bool is_alive(const struct moot_edge *edge, moot_node_id node)
 {
-    const struct moot_members *members = edge->groups[MOOT_GROUP_DB0].members;
+    if (node == edge->identity->node) {
+        return true;
+    }
+    for (uint32_t i = 0; i < edge->peer_count; i++) {
+        if (edge->peers[i].node == node) {
+            return edge->peers[i].active;
+        }
+    }
+    return node <= MOOT_NODES_MAX && edge->health[node].link;
+}
+
+/* Would the group still have a majority that is alive without this node? */
+static bool removal_is_safe(const struct moot_edge *edge, moot_group_id group, moot_node_id gone,
+                            const char **why)
+{
+    const struct moot_members *members = edge->groups[group].members;
     uint32_t left = 0, alive = 0;
+    if (!moot_members_has_voter(members, gone)) {
+        return true;
+    }
     for (uint8_t i = 0; i < members->voter_count; i++) {
         moot_node_id node = members->voters[i];
         const struct moot_directory_node *known = moot_directory_find(edge->directory, node);
@@ -583,11 +600,7 @@ static bool removal_is_safe(const struct moot_edge *edge, moot_node_id gone, con
             continue; /* Whoever was removed before it may still be a voter, but not for long. */
         }
         left++;
-        alive += node == edge->identity->node;
-        for (uint32_t p = 0; p < edge->peer_count; p++) {
-            alive += edge->peers[p].node == node && edge->peers[p].active &&
-                     node != edge->identity->node;
-        }
+        alive += is_alive(edge, node);
     }
     *why = left == 0 ? "ERR refused: it is the only voter; removing it would lose everything"
                      : "ERR refused: too few of the other voters are alive; removing it would lose "
@@ -610,6 +623,7 @@ static void order_remove(struct moot_edge *edge, struct moot_connection *connect
                          struct moot_slice text, bool plan)
 {
     moot_node_id node;
+    char digits[24];
     const char *why;
     const struct moot_group_view *db0 = &edge->groups[MOOT_GROUP_DB0];
     if (!to_node(text, &node) || moot_directory_find(edge->directory, node) == NULL) {
@@ -618,19 +632,22 @@ static void order_remove(struct moot_edge *edge, struct moot_connection *connect
         edge__error(
             edge, connection,
             "NOTLEADER ask the leader's port: it knows who is alive; `moot status` names it");
-    } else if (moot_members_has_voter(db0->members, node) && !removal_is_safe(edge, node, &why)) {
+    } else if (!removal_is_safe(edge, MOOT_GROUP_DB0, node, &why) ||
+               !removal_is_safe(edge, MOOT_GROUP_SYSTEM, node, &why)) {
         edge__error(edge, connection, why);
     } else if (plan) {
         struct moot_resp resp = edge__resp(edge, connection);
         moot_resp_bulk_text(&resp, "plan: take it out of both groups, one after the other (joint "
                                    "consensus), moving leadership "
-                                   "first if it leads; then refuse its links. Its id is never used "
+                                   "if it leads; then refuse its links. Its id is never used "
                                    "again. Nothing is lost: "
                                    "the others hold every acknowledged write.");
         edge__reply_scratch(edge, connection);
     } else {
-        struct moot_slice args[2] = {MOOT_SLICE_LITERAL("moot.remove"), text};
-        edge__submit(edge, connection, MOOT_GROUP_SYSTEM, true, 0, 0, args, 2, MOOT_REF_REPLY);
+        size_t size = moot_text_u64(digits, moot_directory_changes(edge->directory));
+        struct moot_slice args[3] = {MOOT_SLICE_LITERAL("moot.remove"), text};
+        args[2] = moot_slice_make(digits, size);
+        edge__submit(edge, connection, MOOT_GROUP_SYSTEM, true, 0, 0, args, 3, MOOT_REF_REPLY);
     }
 }
 

@@ -112,6 +112,15 @@ int moot_directory_load(struct moot_directory *directory, struct moot_view *view
     return 0;
 }
 
+uint64_t moot_directory_changes(const struct moot_directory *directory)
+{
+    uint64_t changes = directory->count;
+    for (uint32_t i = 0; i < directory->count; i++) {
+        changes += directory->nodes[i].state == MOOT_NODE_REMOVED;
+    }
+    return changes;
+}
+
 /* ---- in the log ---- */
 
 void moot_directory_put_addresses(const struct moot_directory *directory,
@@ -285,28 +294,51 @@ int moot_directory_join(struct moot_call *call)
     return status;
 }
 
-/* Removals are refused where they are asked for by what that node knows, which lags: several that
- * are on their way together could leave nobody. Here they are in order. */
-static int others_stay(struct moot_call *call, moot_node_id gone, bool *stay)
+static bool others_stay(const struct moot_call *call, const struct moot_directory *directory,
+                        moot_node_id gone)
 {
-    struct moot_directory directory = {0};
-    int status = moot_directory_load(&directory, call->view);
-    *stay = false;
-    for (uint32_t i = 0; i < directory.count; i++) {
-        const struct moot_directory_node *node = &directory.nodes[i];
+    bool stay = false;
+    for (uint32_t i = 0; i < directory->count; i++) {
+        const struct moot_directory_node *node = &directory->nodes[i];
         /* Who has joined may never come: only a voter is sure to hold anything. */
         bool holds = call->shared->members == NULL ||
                      moot_members_has_voter(call->shared->members, node->address.node);
-        *stay = *stay || (node->state == MOOT_NODE_MEMBER && node->address.node != gone && holds);
+        stay = stay || (node->state == MOOT_NODE_MEMBER && node->address.node != gone && holds);
     }
-    return status;
+    return stay;
+}
+
+/* A removal is judged where it is asked for, by who is alive, which no log can know; and that
+ * node's directory lags. Of several that are on their way at once each would be judged as if it
+ * were alone, and together they could leave no majority, or nobody. Here they are in order: only
+ * the first still finds what it was judged by. */
+static int refuse_removal(struct moot_call *call, moot_node_id gone, uint64_t judged_by,
+                          bool *refused)
+{
+    struct moot_directory directory = {0};
+    int status = moot_directory_load(&directory, call->view);
+    *refused = true;
+    if (status != 0) {
+        return status;
+    }
+    if (!MOOT_RULE(remove_judged_as_it_is, moot_directory_changes(&directory) == judged_by)) {
+        MOOT_SOMETIMES(true, "a removal found other members than it was judged by");
+        return moot_call_error(call, "TRYAGAIN another change of members came first; not done, "
+                                     "safe to ask again");
+    }
+    if (!MOOT_RULE(remove_keeps_a_member, others_stay(call, &directory, gone))) {
+        return moot_call_error(call, "ERR refused: it is the last member that votes");
+    }
+    *refused = false;
+    return 0;
 }
 
 int moot_directory_remove(struct moot_call *call)
 {
-    uint64_t id;
+    uint64_t id, judged_by;
     struct moot_slice value;
-    if (!moot_slice_to_u64(call->args[1], &id) || id == 0 || id > UINT32_MAX) {
+    if (!moot_slice_to_u64(call->args[1], &id) || id == 0 || id > UINT32_MAX ||
+        !moot_slice_to_u64(call->args[2], &judged_by)) {
         return moot_call_error(call, "ERR that is not a node's number");
     }
     struct moot_slice key = node_key(call->arena, (moot_node_id)id);
@@ -321,15 +353,15 @@ int moot_directory_remove(struct moot_call *call)
     if (!decode_node(key, value, &node)) {
         return MOOT_FAIL(MOOT_ECORRUPT);
     }
-    bool stay;
-    status = others_stay(call, (moot_node_id)id, &stay);
-    if (status == 0 && !MOOT_RULE(remove_keeps_a_member, stay)) {
-        return moot_call_error(call, "ERR refused: it is the last member that votes");
+    bool refused = false;
+    if (node.state != MOOT_NODE_REMOVED) { /* Else it is done; asking twice is harmless. */
+        status = refuse_removal(call, (moot_node_id)id, judged_by, &refused);
     }
-    if (status == 0) {
-        node.state = MOOT_NODE_REMOVED;
-        status = save_node(call, &node);
+    if (status != 0 || refused) {
+        return status;
     }
+    node.state = MOOT_NODE_REMOVED;
+    status = save_node(call, &node);
     if (status == 0) {
         moot_resp_simple(&call->reply, "OK");
     }

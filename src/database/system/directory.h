@@ -35,6 +35,9 @@ int moot_directory_load(struct moot_directory *directory, struct moot_view *view
 const struct moot_directory_node *moot_directory_find(const struct moot_directory *directory,
                                                       moot_node_id node);
 
+/* How many joins and removals it knows of: who judges an order by a directory says by which. */
+uint64_t moot_directory_changes(const struct moot_directory *directory);
+
 /* Addresses of a configuration's nodes, as far as they are known: they follow the configuration in
  * its entry of the log. So whoever has to reach a member before anything can be executed knows
  * where it is: the address is as durable as the membership. (node u32, peer, client)* */
@@ -47,7 +50,8 @@ bool moot_directory_next_address(struct moot_reader *reader, struct moot_address
 /* Commands of the state machine (flag SYSTEM):
  *   moot.form IDENTITY-HEX          once; later ones change nothing
  *   moot.join PEER CLIENT           a new node: answers its identity in hex
- *   moot.remove ID                  MOOT_NODE_REMOVED */
+ *   moot.remove ID CHANGES          MOOT_NODE_REMOVED, if the directory still is the one that this
+ * was judged by */
 int moot_directory_form(struct moot_call *call);
 int moot_directory_join(struct moot_call *call);
 int moot_directory_remove(struct moot_call *call);

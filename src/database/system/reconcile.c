@@ -45,17 +45,17 @@ struct moot_reconcile moot_reconcile_next(const struct moot_directory *directory
     if (!directory->formed || moot_members_is_joint(members)) {
         return next;
     }
-    for (uint32_t i = 0; i < directory->count; i++) { /* Those who leave, first. */
-        moot_node_id node = directory->nodes[i].address.node;
-        if (directory->nodes[i].state != MOOT_NODE_REMOVED || !moot_members_has(members, node)) {
+    for (uint32_t i = 0; i <= directory->count; i++) { /* Those who leave, first; itself, last. */
+        moot_node_id node = i < directory->count ? directory->nodes[i].address.node : self;
+        if ((node == self && i < directory->count) || !is_removed(directory, node) ||
+            !moot_members_has(members, node)) {
             continue;
         }
         next.change = without(members, node);
-        if (!MOOT_RULE(reconcile_keeps_a_voter, next.change.voter_count > 0)) {
-            continue;
+        if (MOOT_RULE(reconcile_keeps_a_voter, next.change.voter_count > 0)) {
+            next.kind = MOOT_RECONCILE_CHANGE;
+            return next;
         }
-        next.kind = node == self ? MOOT_RECONCILE_TRANSFER : MOOT_RECONCILE_CHANGE;
-        return next;
     }
     for (uint32_t i = 0; i < learner_count; i++) {
         moot_node_id node = learners[i].node;
