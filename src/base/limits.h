@@ -74,6 +74,8 @@ enum {
     MOOT_EDGE_BATCHES_MAX = 8,  /* Unanswered write batches of one edge stream. */
     MOOT_EDGE_READS_MAX = 64,   /* And unanswered read batches. */
     MOOT_EDGE_SILENCE_MS = 400, /* Nothing answered for so long: an edge begins a new session. */
+    MOOT_EDGE_COMPANY_MS = 2,   /* After an answer a small batch waits so long for its clients. */
+    MOOT_EDGE_COMPANY = 64,     /* A batch of so many is not small: each costs little more. */
     MOOT_EDGE_QUEUE_BYTES_MAX =
         64 * 1024 * 1024, /* Commands waiting at an edge; then -OVERLOADED. */
     MOOT_EDGE_QUEUE_COMMANDS_MAX = 100000,

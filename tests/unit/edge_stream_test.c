@@ -401,6 +401,58 @@ static void a_later_term_is_a_new_session(void **state)
     world_deinit(&world);
 }
 
+/* Goal: clients whose writes were answered together are one batch again, and nobody waits long for
+ * those that do not come back. Method: of eight some ask again, then most; or time runs out; one
+ * client alone never waits, nor does a batch that is large already. */
+static void a_batch_waits_for_those_just_answered(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    moot_stream_edge_leader(&world.stream, SELF, 1);
+    add(&world, true, "w");
+    flush(&world);
+    answer(&world, MOOT_SUBMIT_WRITES, 1);
+    moot_stream_edge_answered(&world.stream, 3, world.now);
+    moot_stream_edge_answered(&world.stream, 5, world.now); /* Of the same turn. */
+    for (int i = 0; i < 5; i++) {
+        add(&world, true, "w");
+        assert_string_equal(flush(&world), "");
+    }
+    struct moot_instant until = moot_instant_add(world.now, moot_ms(MOOT_EDGE_COMPANY_MS));
+    assert_true(moot_stream_edge_deadline(&world.stream).ns == until.ns);
+    add(&world, false, "r");
+    assert_string_equal(flush(&world), "r1"); /* Reads do not wait. */
+    answer(&world, MOOT_SUBMIT_READS, 1);
+    add(&world, true, "w");
+    assert_string_equal(flush(&world), "w2"); /* Six of eight. */
+    assert_int_equal(moot_stream_edge_find(&world.stream, MOOT_SUBMIT_WRITES, 2)->ref_count, 6);
+    add(&world, true, "w");
+    assert_string_equal(flush(&world), "");
+    world.now.ns = until.ns - 1;
+    assert_string_equal(flush(&world), "");
+    world.now = until;
+    assert_string_equal(flush(&world), "w3");
+    assert_true(moot_stream_edge_deadline(&world.stream).ns > until.ns);
+
+    answer(&world, MOOT_SUBMIT_WRITES, 3);
+    moot_stream_edge_answered(&world.stream, 1, world.now);
+    add(&world, true, "w");
+    assert_string_equal(flush(&world), "w4");
+    moot_stream_edge_answered(&world.stream, 1000, world.now);
+    for (int i = 0; i < MOOT_EDGE_COMPANY; i++) {
+        assert_string_equal(flush(&world), "");
+        add(&world, true, "w");
+    }
+    assert_string_equal(flush(&world), "w5");
+    add(&world, true, "w");
+    assert_string_equal(flush(&world), "");
+    moot_stream_edge_leader(&world.stream, 0, 1); /* Then there is no hurry. */
+    assert_string_equal(flush(&world), "");
+    assert_true(moot_stream_edge_deadline(&world.stream).ns > until.ns + MOOT_MSEC_NS * 10);
+    world_deinit(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -408,6 +460,7 @@ int main(void)
         cmocka_unit_test(a_new_session_sends_all_again_in_order),
         cmocka_unit_test(silence_begins_a_new_session),
         cmocka_unit_test(writes_in_flight_are_bounded),
+        cmocka_unit_test(a_batch_waits_for_those_just_answered),
         cmocka_unit_test(a_write_waits_for_reads_before_it),
         cmocka_unit_test(a_given_up_batch_is_kept),
         cmocka_unit_test(a_dropped_batch_leaves_no_hole),

@@ -332,6 +332,9 @@ static void on_answer(struct moot_edge *edge, struct moot_stream_edge *stream,
     moot_block_retain(taken.block);
     done->refs = NULL;
     moot_stream_edge_remove(stream, done);
+    if (taken.kind == MOOT_SUBMIT_WRITES) {
+        moot_stream_edge_answered(stream, taken.ref_count, edge->now.instant);
+    }
     MOOT_SOMETIMES(taken.given_up, "an answer came after its clients were told INDOUBT");
     if (message->answer.status == 0) {
         deliver_all(edge, &taken, message->answer.replies, message->answer.stamp);

@@ -26,6 +26,7 @@ void moot_stream_edge_init(struct moot_stream_edge *stream, moot_group_id group,
                                         .next_read = 1,
                                         .generation = 1,
                                         .read_generation = 1,
+                                        .company_until = MOOT_NEVER,
                                         .broken = true};
     begin_building(&stream->writes, MOOT_SUBMIT_WRITES);
     begin_building(&stream->reads, MOOT_SUBMIT_READS);
@@ -200,17 +201,39 @@ static bool begin_session(struct moot_stream_edge *stream, struct moot_instant n
     return true;
 }
 
+void moot_stream_edge_answered(struct moot_stream_edge *stream, uint32_t writes,
+                               struct moot_instant now)
+{
+    bool together = stream->answered_at.ns == now.ns;
+    stream->answered = together ? stream->answered + writes : writes;
+    stream->answered_at = now;
+}
+
+/* It is small, fewer than three quarters of those just answered have asked again, and it is early.
+ */
+static bool waits_for_company(struct moot_stream_edge *stream, struct moot_instant now)
+{
+    uint64_t enough = moot_min_u64(stream->answered * 3 / 4, MOOT_EDGE_COMPANY);
+    struct moot_instant until =
+        moot_instant_add(stream->answered_at, moot_ms(MOOT_EDGE_COMPANY_MS));
+    bool waits = stream->writes.ref_count > 0 && stream->writes.ref_count < enough &&
+                 moot_instant_before(now, until);
+    stream->company_until = waits ? until : MOOT_NEVER;
+    return waits;
+}
+
 /* Batches under construction go out when there is room; reads before writes: see moot_edge's rule
  * of order. */
-static void close_what_may_go(struct moot_stream_edge *stream)
+static void close_what_may_go(struct moot_stream_edge *stream, struct moot_instant now)
 {
+    bool waits = waits_for_company(stream, now);
     if (stream->sent_count > stream->numbered) {
         return; /* Full ones wait already. */
     }
     if (stream->reads.ref_count > 0 && stream->reads_in_flight < MOOT_EDGE_READS_MAX) {
         close_building(stream, &stream->reads);
     }
-    bool may = stream->writes_in_flight < MOOT_EDGE_BATCHES_MAX;
+    bool may = !waits && stream->writes_in_flight < MOOT_EDGE_BATCHES_MAX;
     /* Reads of a connection that came before its writes must leave before them. */
     if (stream->writes.ref_count > 0 && may && stream->reads.ref_count == 0) {
         close_building(stream, &stream->writes);
@@ -260,6 +283,7 @@ static bool awaits_answer(const struct moot_stream_edge *stream)
 bool moot_stream_edge_flush(struct moot_stream_edge *stream, struct moot_outbox *outbox,
                             struct moot_instant now)
 {
+    stream->company_until = MOOT_NEVER;
     if (stream->leader == 0 || moot_instant_before(now, stream->not_before)) {
         return false;
     }
@@ -273,7 +297,7 @@ bool moot_stream_edge_flush(struct moot_stream_edge *stream, struct moot_outbox 
         stream->heard = now;
     }
     send_what_may_go(stream, outbox);
-    close_what_may_go(stream);
+    close_what_may_go(stream, now);
     send_what_may_go(stream, outbox);
     return renewed;
 }
@@ -394,6 +418,7 @@ struct moot_instant moot_stream_edge_deadline(const struct moot_stream_edge *str
     struct moot_instant deadline = MOOT_NEVER;
     if (stream->writes.ref_count > 0) {
         deadline = moot_instant_add(stream->writes.since, limit);
+        deadline = moot_instant_min(deadline, stream->company_until);
     }
     if (stream->reads.ref_count > 0) {
         deadline = moot_instant_min(deadline, moot_instant_add(stream->reads.since, limit));

@@ -4,7 +4,14 @@
  * Writes are numbered: the state machine executes exactly the next number, so sending one again is
  * safe. Reads are sent again until answered or too old. A session with a leader takes submissions
  * strictly in sequence; when it breaks (another leader, a lost link, a NACK, silence) a new one
- * begins and everything unanswered is sent again in order. */
+ * begins and everything unanswered is sent again in order.
+ *
+ * What a batch costs (a write and a flush of three disks, a message to each follower and back, the
+ * threads and processes that are woken) it costs whether it holds one command or fifty. Clients
+ * whose writes were answered together mostly ask again at once, but not all within the same turn:
+ * sent turn by turn, the first few would be a batch of their own, and the rest the next, for ever.
+ * So a small batch waits until it holds most of as many writes as were answered last, but not for
+ * long: Nagle's algorithm (RFC 896), with the number of those in place of a segment's size. */
 #ifndef MOOT_DATABASE_EDGE_STREAM_H
 #define MOOT_DATABASE_EDGE_STREAM_H
 
@@ -65,6 +72,9 @@ struct moot_stream_edge {
     size_t sent_count, sent_capacity;
     size_t numbered; /* Of these, from the first: have a number, so were sent. */
     uint32_t writes_in_flight, reads_in_flight;
+    uint64_t answered; /* Writes of one turn, at `answered_at`: the last such answers. */
+    struct moot_instant answered_at;
+    struct moot_instant company_until; /* The write batch under construction waits; or NEVER. */
     uint64_t queued_bytes, queued_commands;
     uint64_t queue_bytes_max;
     /* statistics */
@@ -97,6 +107,9 @@ bool moot_stream_edge_flush(struct moot_stream_edge *stream, struct moot_outbox 
 bool moot_stream_edge_send_waiters(struct moot_stream_edge *stream, struct moot_outbox *outbox,
                                    struct moot_slice wishes);
 void moot_stream_edge_waiters_answered(struct moot_stream_edge *stream, uint64_t number);
+/* So many writes are answered now: their clients may soon ask again. */
+void moot_stream_edge_answered(struct moot_stream_edge *stream, uint32_t writes,
+                               struct moot_instant now);
 /* The submission of that number, or NULL; take it out with remove. */
 struct moot_submission *moot_stream_edge_find(struct moot_stream_edge *stream,
                                               enum moot_submit_kind kind, uint64_t number);
