@@ -331,6 +331,24 @@ static void an_unsafe_removal_is_refused(void **state)
     cluster_deinit(cluster);
 }
 
+/* Goal: also a leader that has just been elected, and could not miss anybody's answers yet, refuses
+ * a removal that would lose the majority (moot sim, seed 319789373053290758). */
+static void a_new_leader_knows_who_is_dead(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make(3, 0);
+    write_many(cluster, 1, 0, 3);
+    uint32_t dead = cluster_leader(cluster), leader;
+    cluster_kill(cluster, dead);
+    while ((leader = cluster_leader(cluster)) == 0) {
+        cluster_step(cluster);
+    }
+    char line[64];
+    snprintf(line, sizeof(line), "MOOT CLUSTER REMOVE %u\r\n", 6 - dead - leader);
+    assert_true(moot_slice_starts_with(order(cluster, line), MOOT_SLICE_LITERAL("-ERR refused")));
+    cluster_deinit(cluster);
+}
+
 /* Goal: a node never starts on a disk that is not its own, nor without the journal that its store
  * belongs to, nor on nothing. Method: another node's identity, another cluster's; an empty disk
  * beside the store; no identity. */
@@ -415,6 +433,7 @@ int main(void)
         cmocka_unit_test(an_address_is_as_durable_as_the_membership),
         cmocka_unit_test(the_leader_is_removed),
         cmocka_unit_test(an_unsafe_removal_is_refused),
+        cmocka_unit_test(a_new_leader_knows_who_is_dead),
         cmocka_unit_test(wrong_disks_are_refused),
         cmocka_unit_test(a_graceful_stop_hands_over),
     };

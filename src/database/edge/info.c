@@ -570,15 +570,16 @@ static void status(struct moot_edge *edge, struct moot_connection *connection)
     moot_buffer_deinit(&text);
 }
 
-/* The leader of db0 knows who answers; of who is not in that group yet there is only the link. */
+/* There is a link, and the leader of db0, if the node is in that group, gets answers. A new leader
+ * takes everybody to have answered (check-quorum gives them a time-out): the link tells then. */
 static bool is_alive(const struct moot_edge *edge, moot_node_id node)
 {
     if (node == edge->identity->node) {
         return true;
     }
     for (uint32_t i = 0; i < edge->peer_count; i++) {
-        if (edge->peers[i].node == node) {
-            return edge->peers[i].active;
+        if (edge->peers[i].node == node && !edge->peers[i].active) {
+            return false;
         }
     }
     return node <= MOOT_NODES_MAX && edge->health[node].link;
