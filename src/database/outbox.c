@@ -469,7 +469,9 @@ static int lay_out_records(struct moot_outbox *outbox, struct moot_journal *jour
         moot_block_release(list->records[i].owner);
     }
     list->record_count -= count;
-    memmove(list->records, list->records + count, sizeof(*list->records) * list->record_count);
+    if (list->record_count > 0) { /* Else the array may not be there: an idle mark came first. */
+        memmove(list->records, list->records + count, sizeof(*list->records) * list->record_count);
+    }
     struct moot_effect *effect = add(&list->all, MOOT_EFFECT_JOURNAL);
     effect->ticket = where.batch;
     effect->journal.where = where;
