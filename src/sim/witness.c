@@ -275,9 +275,15 @@ static void check_removal(struct sim_world *world, moot_group_id group,
     }
     if (left > 0 && 2 * (left - down) <= left) {
         sim__violation(world,
-                       "the removal of node %u was taken: of %u voters of group %u that stay %u "
-                       "are down",
-                       removed->id, left, group, down);
+                       "the removal of node %u was taken: of %u voters that stay %u are down "
+                       "(group %u)",
+                       removed->id, left, down, group);
+    }
+    moot_node_id leader = sim__leader(world, group);
+    const struct sim_machine *led = leader == 0 ? NULL : sim__machine_of(world, leader);
+    if (left == 0 && led != NULL && led->kept[group].is_known && !led->kept[group].changing) {
+        sim__violation(world, "the removal of node %u was taken: no voter of group %u stays",
+                       removed->id, group);
     }
 }
 

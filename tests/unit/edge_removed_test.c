@@ -140,48 +140,6 @@ static void an_element_is_not_lost_by_a_removal(void **state)
     }
 }
 
-static struct {
-    moot_node_id about;
-    uint32_t told, ended;
-} dials;
-
-static void note_dials(const struct moot_effect *effect)
-{
-    if (effect->kind == MOOT_EFFECT_PEER && effect->peer.node == dials.about &&
-        effect->peer.is_removed) {
-        dials.told += effect->peer.address.size > 0;
-        dials.ended += effect->peer.address.size == 0;
-    }
-}
-
-/* Goal: members dial a node that was removed, so that it hears of it even if it knows none of them;
- * not for ever; one that was removed itself leaves it to them. Method: of four two are removed, and
- * time passes. */
-static void who_was_removed_is_dialed_for_a_while(void **state)
-{
-    (void)state;
-    struct cluster *cluster = edge_cluster(4);
-    edge_run_ms(cluster, 300);
-    uint32_t id = edge_follower(cluster);
-    remove_node(cluster, id);
-    edge_run_ms(cluster, 1000);
-    dials.about = 1;
-    while (dials.about == id || dials.about == cluster_leader(cluster)) {
-        dials.about++;
-    }
-    cluster->watch = note_dials;
-    remove_node(cluster, dials.about);
-    edge_run_ms(cluster, 1000);
-    assert_int_equal(dials.told, 2);
-    assert_int_equal(dials.ended, 0);
-    edge_run_ms(cluster, MOOT_TELL_REMOVED_MS - 2000);
-    assert_int_equal(dials.ended, 0);
-    edge_run_ms(cluster, 3000);
-    assert_int_equal(dials.told, 2);
-    assert_int_equal(dials.ended, 2);
-    cluster_deinit(cluster);
-}
-
 /* Goal: only a node that may know is believed. Method: a link that ends for another reason; one
  * that is ended by a node that was removed itself. */
 static void other_ends_of_links_say_nothing(void **state)
@@ -207,7 +165,6 @@ int main(void)
         cmocka_unit_test(clients_are_sent_on),
         cmocka_unit_test(what_was_sent_is_in_doubt),
         cmocka_unit_test(an_element_is_not_lost_by_a_removal),
-        cmocka_unit_test(who_was_removed_is_dialed_for_a_while),
         cmocka_unit_test(other_ends_of_links_say_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -77,6 +77,8 @@ struct cluster {
     /* Sees every message that is sent, also to nodes that are not there. */
     void (*spy)(void *context, moot_node_id from, moot_node_id to, struct moot_slice message);
     void *spy_context;
+    /* NULL, or which messages the network loses. */
+    bool (*loses)(moot_node_id from, moot_node_id to, struct moot_slice message);
 };
 
 static const struct moot_journal_options JOURNAL = {.segment_bytes = MOOT_JOURNAL_SEGMENT_BYTES,
@@ -333,8 +335,9 @@ static inline void cluster_post(struct cluster *cluster, struct cluster_node *at
     if (cluster->spy != NULL) {
         cluster->spy(cluster->spy_context, from, to, message.bytes);
     }
-    if (to <= cluster->count && cluster->nodes[to].node != NULL && !cluster->nodes[to].dead &&
-        !cluster->nodes[to].cut && !at->cut) {
+    bool lost = cluster->loses != NULL && cluster->loses(from, to, message.bytes);
+    if (!lost && to <= cluster->count && cluster->nodes[to].node != NULL &&
+        !cluster->nodes[to].dead && !cluster->nodes[to].cut && !at->cut) {
         cluster_input(&cluster->nodes[to], message, &cluster->arena);
     }
     moot_buffer_deinit(&bytes);

@@ -182,6 +182,18 @@ static void removal_of_one_just_gone(bool broken)
     sim__check_removal(claims.world, &admin, machine(2));
 }
 
+static void removal_of_the_last(bool broken)
+{
+    struct sim_client admin = {.ordered_at = 20 * MOOT_SEC_NS};
+    lead();
+    claims.leader = 1;
+    machine(0)->kept[GROUP].is_known = true;
+    claims.world->groups[GROUP].members = claims.members;
+    machine(0)->removed = true;
+    machine(1)->removed = broken;
+    sim__check_removal(claims.world, &admin, machine(2));
+}
+
 static void given_up(bool broken)
 {
     machine(0)->fenced_at = 30 * MOOT_SEC_NS;
@@ -318,6 +330,7 @@ static const struct told told[] = {
     {"a clock behind", clock_behind, "with a clock that 2 voters contradict"},
     {"a removal", removal, "of 2 voters that stay 1 are down"},
     {"down for how long", removal_of_one_just_gone, "of 2 voters that stay 1 are down"},
+    {"a removal of the last", removal_of_the_last, "no voter of group 1 stays"},
     {"a store given up", given_up, "gives up its store, and nobody else leads group 1"},
     {"reads", reads, "has served a read at 2, and 3 was committed when the read came"},
     {"reads after others were dropped", reads_that_were_dropped, "a read at 8, and 9 was"},
