@@ -546,6 +546,7 @@ static bool is_elsewhere(const struct moot_mark *mark)
     static const char *const places[] = {
         "src/wire/frame.c", /* Sockets: the driver's part. */
         "src/protocol/clock/bounded.c",
+        "src/protocol/clock/hlc.c", /* A group takes the stamps of its own log. */
         "src/protocol/clock/lamport.c",
         "src/protocol/clock/siblings.c",
         "src/protocol/clock/vector.c",

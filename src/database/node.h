@@ -55,6 +55,8 @@ struct moot_node_options {
     struct moot_admission admission;    /* Who may join; all zeros: nobody. */
     uint32_t feature_level;             /* 0: from limits.h */
     uint64_t edge_queue_bytes;          /* Of commands for db0 that wait; 0: from limits.h */
+    uint64_t clients_bytes;             /* Of the buffers of all clients; 0: from limits.h */
+    uint64_t ring_bytes;                /* Of a group's last replies; 0: from limits.h */
     bool raft_trace;                    /* Decisions of Raft as LOG effects. */
     /* The store was rotten and is set aside; this one is new and empty. The journal is what it was:
      * the groups neither vote nor acknowledge until a leader has brought them as far as they may

@@ -327,6 +327,7 @@ static int open_parts(struct moot_node *node, const struct moot_node_options *op
         .recent_bytes = options->recent_bytes != 0 ? options->recent_bytes : MOOT_RECENT_BYTES,
         .read_elements =
             options->read_elements != 0 ? options->read_elements : MOOT_READ_ELEMENTS_MAX,
+        .ring_bytes = options->ring_bytes != 0 ? options->ring_bytes : MOOT_REPLY_RING_BYTES,
         .long_read_one_in = options->long_read_one_in,
         .rng = &node->rng,
         .chance = &node->chance};
@@ -334,6 +335,10 @@ static int open_parts(struct moot_node *node, const struct moot_node_options *op
                    options->now);
     node->edge.admission = options->admission;
     node__clock_init(node, options->election_ms);
+    node->edge.read_elements = node->context.read_elements;
+    if (options->clients_bytes != 0) {
+        node->edge.clients_bytes_max = options->clients_bytes;
+    }
     if (options->edge_queue_bytes != 0) {
         node->edge.streams[MOOT_GROUP_DB0].queue_bytes_max = options->edge_queue_bytes;
     }

@@ -199,6 +199,11 @@ static void do_work(struct sim_world *world, struct sim_machine *machine,
     uint64_t takes_us = world->swarm.disk_us + 20;
     takes_us *= job->queue == SIM_QUEUE_LONG_READ ? LONG_READ_TIMES : 1;
     *free_at = moot_max_u64(*free_at, world->now) + sim__around(world, takes_us);
+    uint32_t slow_ms = sim__level(world, SIM_FAULT_SLOW_STORE);
+    if (job->queue == SIM_QUEUE_STORE && slow_ms != 0) {
+        sim__count(world, SIM_FAULT_SLOW_STORE);
+        *free_at += sim__below(world, 2 * slow_ms * MOOT_MSEC_NS);
+    }
     sim__at(world, *free_at,
             (struct sim_event){.kind = SIM_JOB,
                                .machine = machine->slot,

@@ -101,6 +101,10 @@
       "one client request in so many makes or deletes a list of many elements")                    \
     X(FLUSH_ALL, "flush-all", LASTS, 1, 5, 100,                                                    \
       "one request in so many to a single register flushes the database")                          \
+    X(CRAMPED, "cramped", LASTS, 3, 64, 256,                                                       \
+      "an edge's clients may hold so many KiB together, and few replies are kept")                 \
+    X(SLOW_STORE, "slow-store", LASTS, 3, 10, 1000,                                                \
+      "a write of the store takes about so many ms: what a flush frees is long in coming")         \
     X(LIE, "lie", LASTS, 1, 2, 200,                                                                \
       "before one turn in so many a failure detector says something untrue")                       \
     X(RARELY, "rarely", LASTS, 1, 20, 2000, "one legal but rare choice in so many is taken")

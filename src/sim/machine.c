@@ -166,6 +166,16 @@ static uint32_t level_of(const struct sim_world *world, const struct sim_machine
     return world->swarm.knobs[SIM_FAULT_OLDER] == 0 ? 0 : MOOT_FEATURE_LEVEL + !machine->is_older;
 }
 
+/* Large values need room for a command and its reply. */
+static uint64_t clients_bytes(struct sim_world *world)
+{
+    uint64_t bytes = sim__level(world, SIM_FAULT_CRAMPED) * UINT64_C(1024);
+    if (bytes > 0) {
+        sim__count(world, SIM_FAULT_CRAMPED);
+    }
+    return world->swarm.workload == SIM_WORKLOAD_LARGE ? 16 * bytes : bytes;
+}
+
 static struct moot_node_options options_of(struct sim_world *world, struct sim_machine *machine)
 {
     const struct sim_swarm *swarm = &world->swarm;
@@ -191,6 +201,8 @@ static struct moot_node_options options_of(struct sim_world *world, struct sim_m
                                       .read_elements = swarm->read_elements,
                                       .long_read_one_in = swarm->long_read_one_in,
                                       .feature_level = level_of(world, machine),
+                                      .clients_bytes = clients_bytes(world),
+                                      .ring_bytes = sim__level(world, SIM_FAULT_CRAMPED) * 16,
                                       .edge_queue_bytes = swarm->knobs[SIM_FAULT_NARROW]};
 }
 

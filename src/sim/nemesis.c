@@ -4,6 +4,7 @@
 #include "sim/world.h"
 
 enum { PARTITIONS_MAX = 64, LENGTHS = 4, FLAP_US = 50 * 1000, DAYS_MS = 20 * 24 * 3600 * 1000 };
+enum { REOPEN_STALL_S = 8 };
 
 /* ---- swarm: the first random stream (Groce et al., "Swarm Testing", ISSTA 2012) ---- */
 
@@ -366,16 +367,21 @@ static void no_room(struct sim_world *world, enum sim_fault fault, struct sim_ma
             (struct sim_event){.kind = SIM_ROOM, .machine = machine->slot});
 }
 
+static void stall_disk(struct sim_world *world, struct sim_machine *machine, uint64_t length_ns)
+{
+    sim__count(world, SIM_FAULT_STALL_DISK);
+    machine->disk_stalled_until = world->now + length_ns;
+    sim__record_fault(world, "stalled disk", machine->slot, 1U << machine->slot, 0,
+                      machine->disk_stalled_until, "%s", "");
+}
+
 /* Damage that the next use of the disk or store shows. */
 static void strike_disk(struct sim_world *world, enum sim_fault fault, struct sim_machine *machine)
 {
     if (fault == SIM_FAULT_FULL_DISK || fault == SIM_FAULT_LOW_SPACE) {
         no_room(world, fault, machine);
     } else if (fault == SIM_FAULT_STALL_DISK) {
-        sim__count(world, fault);
-        machine->disk_stalled_until = world->now + 4 * how_long(world);
-        sim__record_fault(world, "stalled disk", machine->slot, 1U << machine->slot, 0,
-                          machine->disk_stalled_until, "%s", "");
+        stall_disk(world, machine, 4 * how_long(world));
     } else if (fault == SIM_FAULT_FAIL_SYNC) {
         machine->sync_fails = true;
     } else if (fault == SIM_FAULT_STORE_WRITE) {
@@ -438,6 +444,9 @@ static void strike_machine(struct sim_world *world, enum sim_fault fault,
     } else if (fault == SIM_FAULT_REOPEN && !machine->doomed && !machine->stopping) {
         machine->reopening = true;
         sim__input(world, machine, MOOT_INPUT_REOPEN, (struct moot_slice){NULL, 0});
+        if (world->swarm.knobs[SIM_FAULT_STALL_DISK] % 2 == 1) { /* Which cannot be waited for. */
+            stall_disk(world, machine, REOPEN_STALL_S * MOOT_SEC_NS);
+        }
     } else if (fault == SIM_FAULT_STOP && !machine->doomed) {
         machine->stopping = true;
         sim__input(world, machine, MOOT_INPUT_STOP, (struct moot_slice){NULL, 0});

@@ -31,7 +31,7 @@ static void finds_by_the_whole_name(void **state)
 {
     (void)state;
     struct moot_ring ring;
-    moot_ring_init(&ring);
+    moot_ring_init(&ring, MOOT_REPLY_RING_BYTES);
     put(&ring, 1, 2, 3, 8);
     put(&ring, 1, 2, 4, 8);
     const struct moot_ring_item *item = moot_ring_find(&ring, 1, 2, 3);
@@ -54,7 +54,7 @@ static void the_oldest_goes_first(void **state)
 {
     (void)state;
     struct moot_ring ring;
-    moot_ring_init(&ring);
+    moot_ring_init(&ring, MOOT_REPLY_RING_BYTES);
     for (uint64_t batch = 1; batch <= MOOT_REPLY_RING_BATCHES + 100; batch++) {
         put(&ring, 1, 1, batch, 8);
         assert_true(has(&ring, 1, 1, batch));
@@ -71,7 +71,7 @@ static void bytes_are_bounded(void **state)
 {
     (void)state;
     struct moot_ring ring;
-    moot_ring_init(&ring);
+    moot_ring_init(&ring, MOOT_REPLY_RING_BYTES);
     for (uint64_t batch = 1; batch <= 100; batch++) {
         put(&ring, 1, 1, batch, MOOT_REPLY_RING_BYTES / 10);
         assert_true(ring.bytes <= MOOT_REPLY_RING_BYTES);

@@ -49,9 +49,9 @@ static void tell(struct moot_edge *edge, const struct moot_connection *first, ui
     moot_buffer_append_text(&line, "clients were closed: their buffers held ");
     moot_buffer_append_u64(&line, before);
     moot_buffer_append_text(&line, " bytes together, and may hold ");
-    moot_buffer_append_u64(&line, MOOT_CLIENTS_BYTES_MAX);
+    moot_buffer_append_u64(&line, edge->clients_bytes_max);
     moot_buffer_append_text(&line, " (for a while ");
-    moot_buffer_append_u64(&line, MOOT_CLIENTS_SOFT_BYTES);
+    moot_buffer_append_u64(&line, edge__clients_soft_bytes(edge));
     moot_buffer_append_text(&line, "); the first was client ");
     moot_buffer_append_u64(&line, first->number);
     moot_buffer_append_text(&line, " from ");
@@ -117,7 +117,7 @@ static void look(struct moot_edge *edge)
 void edge__bound_clients(struct moot_edge *edge)
 {
     bool was_over = edge->clients_over.ns != MOOT_NEVER.ns;
-    bool over = edge->clients_bytes > MOOT_CLIENTS_SOFT_BYTES;
+    bool over = edge->clients_bytes > edge__clients_soft_bytes(edge);
     if (!over && !was_over) {
         return;
     }
@@ -125,16 +125,16 @@ void edge__bound_clients(struct moot_edge *edge)
     if (!was_over) {
         edge->clients_over = edge->clients_look = now;
     }
-    if (edge->clients_bytes > MOOT_CLIENTS_BYTES_MAX) {
+    if (edge->clients_bytes > edge->clients_bytes_max) {
         look(edge);
-        evict_down_to(edge, MOOT_CLIENTS_BYTES_MAX, false);
+        evict_down_to(edge, edge->clients_bytes_max, false);
     }
     struct moot_instant patience =
         moot_instant_add(edge->clients_over, moot_ms(MOOT_CLIENTS_PATIENCE_MS));
     if (!moot_instant_before(now, patience)) {
-        evict_down_to(edge, MOOT_CLIENTS_SOFT_BYTES, true);
+        evict_down_to(edge, edge__clients_soft_bytes(edge), true);
     }
-    over = edge->clients_bytes > MOOT_CLIENTS_SOFT_BYTES;
+    over = edge->clients_bytes > edge__clients_soft_bytes(edge);
     if (!over || !moot_instant_before(now, edge->clients_look)) {
         look(edge);
         edge->clients_look = moot_instant_add(now, moot_ms(MOOT_CLIENTS_LOOK_MS));
@@ -153,5 +153,5 @@ void moot_edge_check(const struct moot_edge *edge)
         }
     }
     MOOT_ASSERT(bytes == edge->clients_bytes);
-    MOOT_ASSERT(bytes <= MOOT_CLIENTS_BYTES_MAX);
+    MOOT_ASSERT(bytes <= edge->clients_bytes_max);
 }

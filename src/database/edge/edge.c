@@ -123,6 +123,8 @@ void moot_edge_init(struct moot_edge *edge, struct moot_outbox *outbox,
                                .next_client = 1,
                                .next_waiter = 1,
                                .clients_over = MOOT_NEVER,
+                               .clients_bytes_max = MOOT_CLIENTS_BYTES_MAX,
+                               .read_elements = MOOT_READ_ELEMENTS_MAX,
                                .free_bytes = UINT64_MAX};
     edge->table = moot_alloc_zero(sizeof(*edge->table) * edge->table_capacity);
     for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
@@ -375,7 +377,7 @@ static bool is_long_behind_write(const struct moot_edge *edge,
 {
     uint64_t generation = edge->streams[MOOT_GROUP_DB0].generation;
     bool waits = connection->building[MOOT_GROUP_DB0] == generation && !connection->in_multi &&
-                 edge->key_counts[connection->database] > MOOT_READ_ELEMENTS_MAX &&
+                 edge->key_counts[connection->database] > edge->read_elements &&
                  moot_slice_equal_nocase(name, "keys");
     MOOT_SOMETIMES(waits, "KEYS waited for the write before it");
     return waits;

@@ -100,6 +100,8 @@ struct moot_edge {
     bool is_resting; /* No further command is begun: the brain is to be opened again. */
     struct moot_admission admission; /* Whom to take in. */
     uint64_t nonces_given;
+    uint64_t clients_bytes_max;          /* Of all their buffers together. */
+    uint64_t read_elements;              /* That one read may touch within a turn. */
     uint64_t key_counts[MOOT_DATABASES]; /* For INFO; as of a moment ago. */
     uint64_t free_bytes;
 
@@ -200,11 +202,15 @@ void edge__ask_again(struct moot_edge *edge, struct moot_connection *connection)
 /* budget.c: the connection's buffers may have changed. */
 void edge__count(struct moot_edge *edge, struct moot_connection *connection);
 void edge__bound_clients(struct moot_edge *edge);
+static inline uint64_t edge__clients_soft_bytes(const struct moot_edge *edge)
+{
+    return edge->clients_bytes_max / (MOOT_CLIENTS_BYTES_MAX / MOOT_CLIENTS_SOFT_BYTES);
+}
 /* All hold too much, and this one more than the average: nothing more of it is taken in. */
 static inline bool edge__is_greedy(const struct moot_edge *edge,
                                    const struct moot_connection *connection)
 {
-    return edge->clients_bytes > MOOT_CLIENTS_SOFT_BYTES &&
+    return edge->clients_bytes > edge__clients_soft_bytes(edge) &&
            connection->held * edge->connection_count > edge->clients_bytes;
 }
 /* answers.c */

@@ -140,7 +140,7 @@ int moot_group_open(struct moot_group_context *context, moot_group_id id,
     moot_buffer_init(&group->scratch);
     moot_buffer_init(&group->send.resume);
     moot_buffer_init(&group->send.chunk);
-    moot_ring_init(&group->ring);
+    moot_ring_init(&group->ring, context->ring_bytes);
     moot_batch_init(&group->lost_again);
     moot_waiters_init(&group->waiters);
     *why = "the store cannot be read";

@@ -46,6 +46,7 @@ struct moot_group_context {
     uint64_t log_memory_bytes;          /* Of one group's log. */
     uint64_t recent_bytes;              /* Of one group's recent values. */
     uint64_t read_elements;             /* That one read may touch within a turn. */
+    uint64_t ring_bytes;                /* Of the last replies that are kept. */
     uint64_t long_read_one_in;          /* Reads that need not go on beside turns; 0: none. */
     uint64_t next_ticket;               /* For fetches, pins, ingests: counted by the node. */
     const struct moot_group *ingesting; /* The store takes one snapshot at a time; or NULL. */

@@ -4,9 +4,9 @@
 #include "base/memory.h"
 #include "base/rule.h"
 
-void moot_ring_init(struct moot_ring *ring)
+void moot_ring_init(struct moot_ring *ring, size_t bytes_max)
 {
-    *ring = (struct moot_ring){0};
+    *ring = (struct moot_ring){.bytes_max = bytes_max};
     ring->items = moot_alloc(sizeof(*ring->items) * MOOT_REPLY_RING_BATCHES);
 }
 
@@ -37,7 +37,7 @@ void moot_ring_deinit(struct moot_ring *ring)
 void moot_ring_put(struct moot_ring *ring, const struct moot_ring_item *item)
 {
     while (ring->count == MOOT_REPLY_RING_BATCHES ||
-           (ring->count > 0 && ring->bytes + item->replies->size > MOOT_REPLY_RING_BYTES)) {
+           (ring->count > 0 && ring->bytes + item->replies->size > ring->bytes_max)) {
         evict(ring);
         MOOT_SOMETIMES(true, "a reply was evicted from the ring");
     }

@@ -21,9 +21,10 @@ struct moot_ring {
     struct moot_ring_item *items; /* private */
     uint32_t head, count;         /* private */
     size_t bytes;                 /* read-only */
+    size_t bytes_max;             /* private */
 };
 
-void moot_ring_init(struct moot_ring *ring);
+void moot_ring_init(struct moot_ring *ring, size_t bytes_max);
 void moot_ring_deinit(struct moot_ring *ring);
 /* Takes over the caller's reference of item->replies. */
 void moot_ring_put(struct moot_ring *ring, const struct moot_ring_item *item);
