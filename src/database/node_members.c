@@ -7,6 +7,8 @@
 #include "database/node_internal.h"
 #include "database/system/reconcile.h"
 
+#include <string.h>
+
 /* Ids are never used again: who was removed stays it. */
 static void find_removed(struct moot_node *node)
 {
@@ -137,6 +139,20 @@ static bool is_wanted(const struct moot_node *node, const struct moot_directory_
     return wanted;
 }
 
+/* A machine that lost its disk comes back where it was, as another node. */
+static bool address_is_taken(const struct moot_directory *directory,
+                             const struct moot_directory_node *removed)
+{
+    for (uint32_t i = 0; i < directory->count; i++) {
+        const struct moot_directory_node *node = &directory->nodes[i];
+        if (node->state == MOOT_NODE_MEMBER &&
+            strcmp(node->address.peer, removed->address.peer) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Who was cut off while it was removed may know nobody any more who is a member: it is dialed to
  * hear of it, for a while. */
 static enum node_wish wish_for(struct moot_node *node, const struct moot_directory_node *peer)
@@ -150,7 +166,8 @@ static enum node_wish wish_for(struct moot_node *node, const struct moot_directo
         node->tell_until[id] =
             moot_instant_add(node->context.now.instant, moot_ms(MOOT_TELL_REMOVED_MS));
     }
-    bool over = !moot_instant_before(node->context.now.instant, node->tell_until[id]);
+    bool over = !moot_instant_before(node->context.now.instant, node->tell_until[id]) ||
+                address_is_taken(&node->directory, peer);
     return over || node->edge.is_removed ? NODE_WISH_REFUSE : NODE_WISH_TELL_REMOVED;
 }
 

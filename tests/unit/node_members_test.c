@@ -73,6 +73,31 @@ static void who_was_removed_is_dialed_for_a_while(void **state)
     cluster_deinit(cluster);
 }
 
+/* Goal: where another node listens now nobody dials for the one that was removed. Method: one joins
+ * and never comes; it is removed, and another one joins with its address. */
+static void another_node_at_its_address_is_left_alone(void **state)
+{
+    (void)state;
+    struct cluster *cluster = edge_cluster(2);
+    edge_run_ms(cluster, 300);
+    char reply[4096];
+    dials.about = 3;
+    dials.linked = dials.told = dials.ended = 0;
+    cluster->watch = note_dials;
+    cluster_join(cluster, "the secret of the cluster", reply);
+    assert_int_equal(reply[0], '$');
+    edge_run_ms(cluster, 500);
+    assert_int_equal(dials.linked, 2);
+    remove_node(cluster, 3);
+    assert_int_equal(dials.told, 2);
+    cluster_join(cluster, "the secret of the cluster", reply);
+    assert_int_equal(reply[0], '$');
+    edge_run_ms(cluster, 500);
+    assert_int_equal(dials.ended, 2);
+    assert_int_equal(dials.told, 2);
+    cluster_deinit(cluster);
+}
+
 /* Goal: a node that has no leader may have an old configuration, in which the leader that could
  * bring it a newer one never was; so it links with removed nodes as well, and refuses them again
  * when it is led. Method: one of three is removed; a member is cut off, and comes back. */
@@ -176,6 +201,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_was_removed_is_dialed_for_a_while),
+        cmocka_unit_test(another_node_at_its_address_is_left_alone),
         cmocka_unit_test(who_has_no_leader_refuses_nobody),
         cmocka_unit_test(a_leader_that_cannot_know_is_relieved),
         cmocka_unit_test(two_removals_at_once),
