@@ -190,9 +190,12 @@ enum {
     MOOT_DISK_LOW_MIB = 512,
     MOOT_DISK_LOW_PART = 4,
     MOOT_DISK_LOW_REST_MS = 600 * 1000,
-    MOOT_LINK_SLOW_TIMES = 10,     /* A leader's round trips against those between others, ... */
-    MOOT_LINK_SLOW_US = 50 * 1000, /* ... when they are at least this, ... */
-    MOOT_LINK_SLOW_MS = 2000,      /* ... for this long: it hands over, */
+    MOOT_DISK_FULL_PART = 4,   /* Below this part of that mark a follower takes nothing more. */
+    MOOT_DISK_TELL_MS = 1000,  /* So often a follower tells the leader that it is short of space, */
+    MOOT_DISK_WORD_MS = 3000,  /* which holds for so long. */
+    MOOT_LINK_SLOW_TIMES = 10, /* A leader's round trips against those between others, ... */
+    MOOT_LINK_SLOW_US = 50 * 1000,      /* ... when they are at least this, ... */
+    MOOT_LINK_SLOW_MS = 2000,           /* ... for this long: it hands over, */
     MOOT_HAND_OVER_REST_MS = 10 * 1000, /* and not again for this long. */
 
     /* Journal */
@@ -204,7 +207,8 @@ enum {
      * lost that every group counts as damaged. */
     MOOT_JOURNAL_LOSSES_MAX = 64,
 
-    MOOT_JOURNAL_QUEUE = 256, /* Batches handed to the disk; then the turn loop waits. */
+    MOOT_HELD_SENDS_MAX = 4096, /* Raft's messages that wait for the disk; then more are lost. */
+    MOOT_JOURNAL_QUEUE = 256,   /* Batches handed to the disk; then the turn loop waits. */
     MOOT_JOURNAL_RUN_BYTES = 1024 * 1024, /* Neighbouring batches written as one, together. */
     MOOT_JOURNAL_HERE_BYTES = 32 * 1024,  /* The loop itself writes up to this much at once, ... */
     MOOT_JOURNAL_HERE_US = 1000,          /* ... while the disk takes no longer, on average, ... */

@@ -22,8 +22,10 @@ void node__fail(struct moot_node *node, int status, const char *text)
 static void on_message(struct moot_node *node, moot_node_id from,
                        const struct moot_message *message, struct moot_block *owner)
 {
-    if (message->kind == MOOT_MESSAGE_ANSWER || message->kind == MOOT_MESSAGE_NACK ||
-        message->kind == MOOT_MESSAGE_WAKE || message->kind == MOOT_MESSAGE_ASK) {
+    if (message->kind == MOOT_MESSAGE_ROOM) {
+        node__room_of(node, from, message->room);
+    } else if (message->kind == MOOT_MESSAGE_ANSWER || message->kind == MOOT_MESSAGE_NACK ||
+               message->kind == MOOT_MESSAGE_WAKE || message->kind == MOOT_MESSAGE_ASK) {
         moot_edge_receive(&node->edge, from, message);
     } else {
         moot_group_receive(node->groups[message->group], from, message, owner);
@@ -85,26 +87,6 @@ static void on_flushed(struct moot_node *node, const struct moot_input *input)
     for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
         moot_group_flush_done(node->groups[group], node->journal);
     }
-}
-
-static void on_space(struct moot_node *node, uint64_t free_bytes, uint64_t disk_bytes)
-{
-    uint64_t mark = (uint64_t)MOOT_DISK_LOW_MIB * 1024 * 1024;
-    if (disk_bytes > 0) {
-        mark = moot_min_u64(mark, disk_bytes / MOOT_DISK_LOW_PART);
-    }
-    node->free_bytes = free_bytes;
-    bool low = free_bytes < mark;
-    if (low != node->disk_is_low) {
-        node->disk_is_low = low;
-        const char *text = low ? "the disk is nearly full: growth is refused, deletes and reads go "
-                                 "on; free some space"
-                               : "the disk has space again: growth is allowed";
-        moot_outbox_log(&node->outbox, MOOT_LOG_WARN, moot_slice_text(text));
-    }
-    node->context.refuse_growth = low;
-    node->edge.refuse_growth = low;
-    node->edge.free_bytes = free_bytes;
 }
 
 static void on_ticket(struct moot_node *node, const struct moot_input *input)
@@ -175,7 +157,7 @@ static void on_input(struct moot_node *node, const struct moot_input *input)
         on_ticket(node, input);
         return;
     case MOOT_INPUT_SPACE:
-        on_space(node, input->amount, input->ticket);
+        node__space(node, input->amount, input->ticket);
         return;
     case MOOT_INPUT_HEALTH:
         node__health(node, input);
@@ -281,6 +263,15 @@ static bool settle(struct moot_node *node)
     return true;
 }
 
+static bool leads_any(const struct moot_node *node)
+{
+    bool leads = false;
+    for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
+        leads = leads || group__leads(node->groups[group]);
+    }
+    return leads;
+}
+
 /* A flush makes what was executed durable in the store, so that the journal may forget it. */
 static bool wants_flush(struct moot_node *node)
 {
@@ -292,7 +283,9 @@ static bool wants_flush(struct moot_node *node)
                   moot_journal_bytes(node->journal) > node->journal_bytes_max ||
                   node->journal_is_full || node->directory_unflushed || node->reopen.flush_due ||
                   MOOT_RARELY(&node->chance);
-    return !node->flushing && anything && wanted;
+    /* A flush takes room, for what a full follower has no more of than before. */
+    bool may = !node->context.disk_is_full || leads_any(node);
+    return !node->flushing && anything && wanted && may;
 }
 
 static void flush(struct moot_node *node)
@@ -415,6 +408,7 @@ void moot_node_turn(struct moot_node *node, const struct moot_input *inputs, siz
     node__late_addresses(node);
     refresh_peers(node);
     node__members_tick(node);
+    node__space_tick(node);
     node__health_tick(node);
     node__stop_tick(node);
     node__reopen_tick(node);

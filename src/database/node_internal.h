@@ -1,6 +1,7 @@
 /* The parts of a node, shared by node.c (turns), node_open.c (start), node_members.c
  * (membership and leadership), node_reopen.c (a planned restart), node_health.c (failure detectors;
- * a leader that is ill), and node_clock.c (the time that stamps are made of). */
+ * a leader that is ill),
+ * node_space.c (room on disks), and node_clock.c (the time that stamps are made of). */
 #ifndef MOOT_DATABASE_NODE_INTERNAL_H
 #define MOOT_DATABASE_NODE_INTERNAL_H
 
@@ -59,6 +60,11 @@ struct moot_node {
     } reopen;
     uint64_t free_bytes;
     bool disk_is_low;
+    enum moot_room room_told;
+    bool some_have_no_room;
+    bool is_crowded;                /* node_space.c */
+    struct moot_instant space_told; /* Not to tell the leader the same again before. */
+    struct moot_instant short_until[MOOT_NODES_MAX + 1]; /* By node id: it said so. */
     /* node_health.c */
     struct moot_instant health_ticked;
     struct moot_instant disk_since; /* The disk was idle, or answered. */
@@ -92,6 +98,10 @@ void node__reopen_tick(struct moot_node *node);
 void node__reopen_end(struct moot_node *node, bool again);
 void node__reopen_ends(struct moot_node *node);
 void node__health(struct moot_node *node, const struct moot_input *input);
+/* node_space.c: so much is free; what another says of its disk; each turn. */
+void node__space(struct moot_node *node, uint64_t free_bytes, uint64_t disk_bytes);
+void node__room_of(struct moot_node *node, moot_node_id from, enum moot_room room);
+void node__space_tick(struct moot_node *node);
 void node__disk_answered(struct moot_node *node);
 void node__health_tick(struct moot_node *node);
 void node__clock_init(struct moot_node *node, uint64_t election_ms);

@@ -203,6 +203,10 @@ static void post_local(struct moot_outbox *outbox, const struct moot_post *post)
 static void hold(struct moot_outbox *outbox, const struct moot_post *post, struct moot_slice head)
 {
     struct moot_effect_list *list = outbox->list;
+    bool may_be_lost = post->message->kind == MOOT_MESSAGE_RAFT;
+    if (may_be_lost && list->held_count >= MOOT_HELD_SENDS_MAX) {
+        return; /* The disk stands still for long; a later one says the same. */
+    }
     if (list->held_count == list->held_capacity) {
         list->held_capacity = list->held_capacity == 0 ? 16 : list->held_capacity * 2;
         list->held = moot_realloc(list->held, sizeof(*list->held) * list->held_capacity);

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/assert.h"
 #include "base/limits.h"
@@ -10,7 +11,10 @@
 #include "base/status.h"
 #include "host/say.h"
 
-enum { MEAN_OF = 8 }; /* Writes. */
+enum {
+    MEAN_OF = 8,          /* Writes. */
+    SPACE_AGAIN_MS = 200, /* Between tries to make a segment on a full disk. */
+};
 
 struct request {
     struct moot_journal_write where;
@@ -35,6 +39,7 @@ struct journal_thread {
     uint64_t quick;   /* Writes since the last one that was much too slow. */
     bool writing;     /* Somebody is. */
     bool stopping;
+    bool given_up; /* It was to stop while it waited for space. */
 
     uint64_t named; /* The loop's own. */
 };
@@ -67,7 +72,32 @@ static uint64_t run_length(struct journal_thread *journal, uint64_t first, uint6
     return count;
 }
 
-static void write_run(struct journal_thread *journal, uint64_t first, uint64_t count, size_t size)
+static bool is_stopping(struct journal_thread *journal)
+{
+    pthread_mutex_lock(&journal->lock);
+    bool stopping = journal->stopping;
+    pthread_mutex_unlock(&journal->lock);
+    return stopping;
+}
+
+/* There is no room for a further segment, and nothing was written: that can be tried again. To
+ * everybody else the disk hangs meanwhile. False: nobody waits for it any more. */
+static bool wait_for_space(struct journal_thread *journal, const struct moot_journal_write *where,
+                           bool *told)
+{
+    if (!*told) {
+        *told = true;
+        host__say(MOOT_LOG_ERROR,
+                  "journal: the disk is full: no room for a further segment (%s). "
+                  "Nothing is acknowledged until there is; free some space.",
+                  where->segment);
+    }
+    nanosleep(&(struct timespec){.tv_nsec = SPACE_AGAIN_MS * 1000 * 1000}, NULL);
+    return !is_stopping(journal);
+}
+
+/* False: it was given up, and nothing was written. */
+static bool write_run(struct journal_thread *journal, uint64_t first, uint64_t count, size_t size)
 {
     if (journal->aligned_size < size) {
         free(journal->aligned);
@@ -83,13 +113,24 @@ static void write_run(struct journal_thread *journal, uint64_t first, uint64_t c
     }
     MOOT_ASSERT(filled == size);
     const struct moot_journal_write *where = &request_at(journal, first)->where;
-    int status = moot_journal_write_now(journal->disk, journal->segment_bytes, where,
-                                        journal->aligned, size);
+    bool told = false, makes = where->creates_segment && where->recycles[0] == '\0';
+    int status;
+    while ((status = moot_journal_write_now(journal->disk, journal->segment_bytes, where,
+                                            journal->aligned, size)) == MOOT_ENOSPACE &&
+           makes) {
+        if (!wait_for_space(journal, where, &told)) {
+            return false;
+        }
+    }
+    if (told) {
+        host__say(MOOT_LOG_WARN, "journal: the disk has room again");
+    }
     if (status != MOOT_OK) {
         host__die("journal: writing batch %llu to %s failed: %s. This node stops, because nobody "
                   "knows what its disk holds now; check the disk and start it again.",
                   (unsigned long long)where->batch, where->segment, moot_status_text(status));
     }
+    return true;
 }
 
 /* Holding the lock, but not while it writes: requests stay where they are until they are named. */
@@ -100,11 +141,12 @@ static void write_unlocked(struct journal_thread *journal, uint64_t first, uint6
     journal->writing = true;
     pthread_mutex_unlock(&journal->lock);
     uint64_t before_ns = uv_hrtime();
-    write_run(journal, first, count, size);
+    bool written = write_run(journal, first, count, size);
     uint64_t took_ns = uv_hrtime() - before_ns;
     pthread_mutex_lock(&journal->lock);
     journal->writing = false;
-    journal->written += count;
+    journal->given_up = !written;
+    journal->written += written ? count : 0;
     journal->mean_ns = journal->mean_ns - journal->mean_ns / MEAN_OF + took_ns / MEAN_OF;
     journal->quick = took_ns > MOOT_JOURNAL_HERE_NEVER_MS * MOOT_MSEC_NS ? 0 : journal->quick + 1;
 }
@@ -118,7 +160,7 @@ static void *journal_main(void *argument)
         while ((journal->queued == journal->written && !journal->stopping) || journal->writing) {
             pthread_cond_wait(&journal->some_queued, &journal->lock);
         }
-        if (journal->queued == journal->written) {
+        if (journal->queued == journal->written || journal->given_up) {
             break;
         }
         uint64_t first = journal->written;
@@ -157,7 +199,7 @@ void journal_thread__stop(struct journal_thread *journal)
     pthread_cond_signal(&journal->some_queued);
     pthread_mutex_unlock(&journal->lock);
     pthread_join(journal->thread, NULL);
-    MOOT_ASSERT(journal->written == journal->queued);
+    MOOT_ASSERT(journal->written == journal->queued || journal->given_up);
     pthread_mutex_destroy(&journal->lock);
     pthread_cond_destroy(&journal->some_queued);
     pthread_cond_destroy(&journal->some_written);

@@ -341,5 +341,8 @@ void sim__disk_room(struct sim_world *world, struct sim_machine *machine, bool i
         sim__input(world, machine, MOOT_INPUT_SPACE, (struct moot_slice){NULL, 0})->amount =
             is_full ? 0 : UINT64_MAX;
     }
+    if (!is_full) {
+        sim__write_again(world, machine);
+    }
     sim__trace(world, "m%u %s", machine->slot, is_full ? "has little room" : "has room again");
 }

@@ -40,11 +40,11 @@ static void *aligned_copy(struct sim_world *world, struct moot_slice bytes)
     return world->aligned;
 }
 
-static void do_journal(struct sim_world *world, struct sim_machine *machine,
-                       const struct moot_effect *effect)
+/* False: there is no room, and nothing was written. */
+static bool write_batch(struct sim_world *world, struct sim_machine *machine,
+                        const struct moot_journal_write *where, struct moot_slice bytes)
 {
     const struct sim_swarm *swarm = &world->swarm;
-    MOOT_ASSERT(effect->ticket == effect->journal.where.batch || effect->ticket == 0);
     MOOT_ASSERT(machine->flight_count < SIM_FLIGHTS_MAX);
     if (sim__sweep(world, MOOT_SIM_SWEEP_WRITE)) {
         machine->write_fails = true;
@@ -52,27 +52,22 @@ static void do_journal(struct sim_world *world, struct sim_machine *machine,
         moot_disk_sim_fail_at(machine->disk, 1, machine->disk_dead_until > 0);
     }
     uint64_t flight = moot_disk_sim_begin(machine->disk);
-    int status = moot_journal_write_now(
-        moot_disk_sim_disk(machine->disk), swarm->segment_bytes, &effect->journal.where,
-        aligned_copy(world, effect->journal.bytes), effect->journal.bytes.size);
+    int status = moot_journal_write_now(moot_disk_sim_disk(machine->disk), swarm->segment_bytes,
+                                        where, aligned_copy(world, bytes), bytes.size);
     moot_disk_sim_end(machine->disk);
     if (status == MOOT_EIO && machine->write_fails) {
         sim__trace(world, "m%u ends: the journal's write failed", machine->slot);
         sim__process_ends(world, machine);
-        return;
+        return true;
     }
-    if (status == MOOT_ENOSPACE && machine->full_until > world->now) { /* As the host does. */
-        sim__trace(world, "m%u ends: no room for the journal", machine->slot);
-        sim__process_ends(world, machine);
-        return;
+    if (status == MOOT_ENOSPACE && machine->full_until > world->now) {
+        return false;
     }
     if (status != 0) {
         sim__violation(world, "m%u: the journal's write failed: %s", machine->slot,
                        moot_status_text(status));
     }
-    machine->journal_last = effect->journal.where.batch;
-    machine->flights[machine->flight_count++] =
-        (struct sim_flight){effect->journal.where.batch, flight};
+    machine->flights[machine->flight_count++] = (struct sim_flight){where->batch, flight};
     uint64_t takes =
         swarm->disk_us * MOOT_USEC_NS + sim__below(world, swarm->disk_jitter_us * MOOT_USEC_NS + 1);
     if (world->now < machine->disk_slow_until) {
@@ -83,7 +78,42 @@ static void do_journal(struct sim_world *world, struct sim_machine *machine,
             (struct sim_event){.kind = SIM_DURABLE,
                                .machine = machine->slot,
                                .epoch = machine->epoch,
-                               .number = effect->journal.where.batch});
+                               .number = where->batch});
+    return true;
+}
+
+/* As the host does it: who has no room for a segment waits for it, and what comes later with it. */
+static void do_journal(struct sim_world *world, struct sim_machine *machine,
+                       const struct moot_effect *effect)
+{
+    const struct moot_journal_write *where = &effect->journal.where;
+    MOOT_ASSERT(effect->ticket == where->batch || effect->ticket == 0);
+    machine->journal_last = where->batch;
+    if (machine->unwritten_count > 0 ||
+        !write_batch(world, machine, where, effect->journal.bytes)) {
+        MOOT_SOMETIMES(true, "a journal waited for room on its disk");
+        sim__trace(world, "m%u has no room for the journal", machine->slot);
+        MOOT_ASSERT(machine->unwritten_count < SIM_FLIGHTS_MAX);
+        machine->unwritten[machine->unwritten_count++] =
+            (struct sim_unwritten){*where, moot_block_copy(effect->journal.bytes)};
+    }
+}
+
+void sim__write_again(struct sim_world *world, struct sim_machine *machine)
+{
+    while (machine->running && machine->unwritten_count > 0) {
+        struct sim_unwritten next = machine->unwritten[0];
+        if (!write_batch(world, machine, &next.where, moot_block_slice(next.bytes))) {
+            return;
+        }
+        if (machine->unwritten_count == 0) {
+            return; /* The process has ended, and took them along. */
+        }
+        moot_block_release(next.bytes);
+        machine->unwritten_count--;
+        memmove(machine->unwritten, machine->unwritten + 1,
+                sizeof(machine->unwritten[0]) * machine->unwritten_count);
+    }
 }
 
 void sim__durable(struct sim_world *world, struct sim_machine *machine, moot_ticket ticket)
@@ -254,6 +284,9 @@ void sim__jobs_drop(struct sim_machine *machine)
         pin_end(machine, &machine->pins[0]);
     }
     machine->flight_count = 0;
+    while (machine->unwritten_count > 0) {
+        moot_block_release(machine->unwritten[--machine->unwritten_count].bytes);
+    }
     memset(machine->queue_free_at, 0, sizeof(machine->queue_free_at));
 }
 

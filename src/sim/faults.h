@@ -48,8 +48,9 @@
     X(CLOCK_FAR, "clock-far", STRIKES, 3, 1, 4, "a wall clock jumps by days either way")           \
     X(STALL_DISK, "stall-disk", STRIKES, 1, 1, 8, "a disk makes nothing durable for a while")      \
     X(FAIL_SYNC, "fail-sync", STRIKES, 2, 1, 4, "a sync fails, and the process ends")              \
-    X(FULL_DISK, "full-disk", STRIKES, 2, 1, 4, "a disk has no room for a further segment")        \
-    X(LOW_SPACE, "low-space", STRIKES, 2, 1, 4, "a node is told that its disk is nearly full")     \
+    X(FULL_DISK, "full-disk", STRIKES, 2, 1, 4,                                                    \
+      "a disk has no room at all: no further segment, nothing taken as a follower")                \
+    X(LOW_SPACE, "low-space", STRIKES, 2, 1, 4, "a node is told that its disk is full, or nearly") \
     X(LOSE_DISK, "lose-disk", STRIKES, 4, 1, 2,                                                    \
       "a machine is gone with its disk; it is removed, and a new one joins")                       \
     X(STORE_CHECKSUM, "store-checksum", STRIKES, 4, 1, 2,                                          \

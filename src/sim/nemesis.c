@@ -361,7 +361,8 @@ static void no_room(struct sim_world *world, enum sim_fault fault, struct sim_ma
     if (fault == SIM_FAULT_FULL_DISK) {
         sim__disk_room(world, machine, true);
     } else {
-        sim__input(world, machine, MOOT_INPUT_SPACE, (struct moot_slice){NULL, 0})->amount = 0;
+        uint64_t left = sim__one_in(world, 2) ? 0 : (uint64_t)MOOT_DISK_LOW_MIB << 19;
+        sim__input(world, machine, MOOT_INPUT_SPACE, (struct moot_slice){NULL, 0})->amount = left;
     }
     sim__at(world, machine->full_until,
             (struct sim_event){.kind = SIM_ROOM, .machine = machine->slot});

@@ -73,6 +73,10 @@ struct sim_flight { /* A journal batch on its way to the disk. */
     moot_ticket ticket;
     uint64_t flight;
 };
+struct sim_unwritten { /* A journal batch that the disk has no room for, or one behind it. */
+    struct moot_journal_write where;
+    struct moot_block *bytes;
+};
 struct sim_connection { /* As the node's kernel sees it. */
     uint64_t id;
     bool paused;
@@ -181,6 +185,8 @@ struct sim_machine {
     uint64_t disk_free_at, disk_slow_until, disk_stalled_until;
     struct sim_flight flights[SIM_FLIGHTS_MAX];
     size_t flight_count;
+    struct sim_unwritten unwritten[SIM_FLIGHTS_MAX]; /* Until there is room. */
+    size_t unwritten_count;
     struct sim_job *jobs; /* Oldest first. */
     uint64_t job_number;
     uint64_t queue_free_at[SIM_QUEUES];
@@ -436,6 +442,8 @@ void sim__perform(struct sim_world *world, struct sim_machine *machine,
 void sim__durable(struct sim_world *world, struct sim_machine *machine, moot_ticket ticket);
 void sim__job_done(struct sim_world *world, struct sim_machine *machine, uint64_t number);
 void sim__jobs_drop(struct sim_machine *machine); /* And pins, and flights. */
+/* There is room again, or it is to be tried: batches that wait for it are written, in order. */
+void sim__write_again(struct sim_world *world, struct sim_machine *machine);
 
 /* network.c */
 void sim__peer(struct sim_world *world, struct sim_machine *machine,

@@ -226,7 +226,7 @@ static void a_full_disk_takes_elements_back(void **state)
         edge_send(cluster, cluster_leader(cluster), 1, "RPUSH l x\r\n");
         edge_turns(cluster, 1); /* It is in the log; what comes later is refused. */
         for (uint32_t i = 1; i <= 3; i++) {
-            edge_input(cluster, i, MOOT_INPUT_SPACE, 0, 1024, none);
+            edge_input(cluster, i, MOOT_INPUT_SPACE, 0, 300 << 20, none);
         }
         edge_turns(cluster, turns);
         bool served = cluster->nodes[id].clients[2].replies.size > 0;

@@ -10,7 +10,7 @@
 #include "database/group/entry.h"
 #include "database/group/message.h"
 
-enum { SAMPLES_RAFT = MOOT_RAFT_MESSAGE_KINDS, SAMPLES = MOOT_MESSAGE_ASK + SAMPLES_RAFT - 1 };
+enum { SAMPLES_RAFT = MOOT_RAFT_MESSAGE_KINDS, SAMPLES = MOOT_MESSAGE_ROOM + SAMPLES_RAFT - 1 };
 
 static const struct moot_members SAMPLE_MEMBERS = {.voters = {1, 2, 5},
                                                    .voter_count = 3,
@@ -149,6 +149,9 @@ static inline void sample_other(enum moot_message_kind kind, struct moot_message
         return;
     case MOOT_MESSAGE_TRANSFER:
         out->transfer_to = 3;
+        return;
+    case MOOT_MESSAGE_ROOM:
+        out->room = MOOT_ROOM_NONE;
         return;
     case MOOT_MESSAGE_RAFT:
         break;

@@ -116,8 +116,8 @@ static void space(struct cluster *cluster, moot_node_id node, uint64_t free_mib,
 }
 
 /* Goal: leadership goes to a node with space, as long as there is one; where there is none it stays
- * somewhere, growth is refused, and reads and deletions go on. Method: one disk after the other is
- * nearly full; then all have space again. */
+ * somewhere, and where fewer than a majority have space growth is refused, and reads and deletions
+ * go on. Method: one disk after the other is nearly full; then all have space again. */
 static void a_full_disk_hands_over(void **state)
 {
     (void)state;
@@ -134,12 +134,13 @@ static void a_full_disk_hands_over(void **state)
     assert_true(second != 0 && second != first);
     assert_non_null(strstr(info(cluster, first), "moot_last_hand_over:the disk is nearly full"));
     cluster_expect(cluster, first, "SET b 2\r\n", "+OK\r\n");
-    space(cluster, second, 0, 0);
+    cluster_expect(cluster, second, "SET c 3\r\n", "+OK\r\n");
+    space(cluster, second, 200, 0);
     run_ms(cluster, 4000, NULL);
     moot_node_id third = cluster_leader(cluster);
     assert_true(third != 0 && third != first && third != second);
-    cluster_expect(cluster, second, "SET c 3\r\n", "+OK\r\n");
-    space(cluster, third, 0, 0);
+    cluster_expect(cluster, second, "SET e 3\r\n", refused);
+    space(cluster, third, 200, 0);
     run_ms(cluster, 30000, NULL);
     moot_node_id at_rest = cluster_leader(cluster);
     for (int i = 0; i < 100; i++) {
@@ -151,8 +152,75 @@ static void a_full_disk_hands_over(void **state)
     for (moot_node_id id = 1; id <= 3; id++) {
         space(cluster, id, 20000, 0);
     }
-    run_ms(cluster, 500, NULL);
+    run_ms(cluster, 500, NULL); /* They tell it at once. */
     cluster_expect(cluster, second, "SET d 4\r\n", "+OK\r\n");
+    cluster_deinit(cluster);
+}
+
+/* Goal: a follower whose disk is full takes nothing more, and says so; it serves its clients, keeps
+ * what it has, votes, and catches up when there is space. Method: no room at all on one of three;
+ * many writes; the leader dies when it has room again. */
+static void a_full_follower_waits(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make(3);
+    run_ms(cluster, 500, NULL);
+    moot_node_id leader = cluster_leader(cluster), full = leader % 3 + 1, other = 6 - leader - full;
+    cluster_expect(cluster, full, "SET a 1\r\n", "+OK\r\n");
+    run_ms(cluster, 100, NULL);
+    space(cluster, full, 1, 10240);
+    run_ms(cluster, 100, NULL);
+    struct moot_group_view before, after;
+    moot_node_group(cluster->nodes[full].node, MOOT_GROUP_DB0, &before);
+    for (int i = 0; i < 50; i++) {
+        char expected[32];
+        snprintf(expected, sizeof(expected), ":%d\r\n:%d\r\n", i + 1, i + 1);
+        cluster_expect(cluster, full, "INCR n\r\nRPUSH l x\r\n", expected);
+    }
+    run_ms(cluster, 5000, NULL);
+    moot_node_group(cluster->nodes[full].node, MOOT_GROUP_DB0, &after);
+    assert_int_equal(after.last, before.last);
+    assert_int_equal(after.term, before.term); /* It has heard its leader all the time. */
+    assert_int_equal(cluster_leader(cluster), leader);
+    assert_non_null(strstr(info(cluster, full), "moot_disk:full"));
+    cluster_expect(cluster, full, "GET n\r\nLLEN l\r\nDEL l\r\n", "$2\r\n50\r\n:50\r\n:1\r\n");
+    space(cluster, full, 5000, 10240);
+    run_ms(cluster, 3000, NULL);
+    assert_non_null(strstr(info(cluster, full), "moot_disk:ok"));
+    moot_node_group(cluster->nodes[full].node, MOOT_GROUP_DB0, &after);
+    moot_node_group(cluster->nodes[leader].node, MOOT_GROUP_DB0, &before);
+    assert_int_equal(after.last, before.last);
+    cluster_kill(cluster, leader);
+    cluster_expect(cluster, other, "INCR n\r\n", ":51\r\n");
+    cluster_deinit(cluster);
+}
+
+/* Goal: growth is refused where a majority has no space, though the leader has; deletions go on, by
+ * what is kept for them. Method: both followers nearly full, then one of them with the other down.
+ */
+static void a_majority_without_space_refuses_growth(void **state)
+{
+    (void)state;
+    static const char refused[] = "-OOM command not allowed: the disk is nearly full\r\n";
+    struct cluster *cluster = make(3);
+    run_ms(cluster, 500, NULL);
+    moot_node_id leader = cluster_leader(cluster), one = leader % 3 + 1, two = 6 - leader - one;
+    cluster_expect(cluster, leader, "SET a 1\r\nSET b 1\r\n", "+OK\r\n+OK\r\n");
+    space(cluster, one, 300, 10240);
+    run_ms(cluster, 2000, NULL);
+    cluster_expect(cluster, leader, "SET c 1\r\n", "+OK\r\n");
+    space(cluster, two, 300, 10240);
+    run_ms(cluster, 2000, NULL);
+    assert_int_equal(cluster_leader(cluster), leader);
+    cluster_expect(cluster, leader, "SET d 1\r\nDEL a\r\nGET b\r\n",
+                   "-OOM command not allowed: the disk is nearly full\r\n:1\r\n$1\r\n1\r\n");
+    space(cluster, two, 5000, 10240);
+    run_ms(cluster, 4000, NULL);
+    cluster_expect(cluster, leader, "SET d 1\r\n", "+OK\r\n");
+    cluster_kill(cluster, two);
+    run_ms(cluster, 2000, NULL);
+    cluster_expect(cluster, leader, "SET e 1\r\n", refused);
+    cluster_expect(cluster, leader, "DEL b\r\n", ":1\r\n");
     cluster_deinit(cluster);
 }
 
@@ -249,6 +317,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_hung_disk_hands_over),
         cmocka_unit_test(a_full_disk_hands_over),
+        cmocka_unit_test(a_full_follower_waits),
+        cmocka_unit_test(a_majority_without_space_refuses_growth),
         cmocka_unit_test(a_paused_process_does_not_blame_its_disk),
         cmocka_unit_test(slow_links_hand_over),
         cmocka_unit_test(advice_is_shown_and_decides_nothing),

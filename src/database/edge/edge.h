@@ -95,7 +95,7 @@ struct moot_edge {
     struct moot_edge_health health[MOOT_NODES_MAX + 1]; /* By node id. */
     struct moot_edge_hand_overs hand_overs;
     struct moot_edge_counts counts;
-    bool refuse_growth;
+    bool refuse_growth, disk_is_full;
     bool is_removed; /* This node is no member any more: it serves nobody. */
     bool is_resting; /* No further command is begun: the brain is to be opened again. */
     struct moot_admission admission; /* Whom to take in. */

@@ -63,6 +63,12 @@ static void put_field(struct moot_buffer *out, const char *name, uint64_t value)
     moot_buffer_append_u64(out, value);
 }
 
+/* "low": growth is refused, for this disk or for others'; "full": a follower takes nothing. */
+static const char *disk_text(const struct moot_edge *edge)
+{
+    return edge->disk_is_full ? "full" : edge->refuse_growth ? "low" : "ok";
+}
+
 void edge__info_peers(const struct moot_edge *edge, struct moot_buffer *out)
 {
     for (uint32_t i = 0; i < edge->directory->count; i++) {
@@ -82,7 +88,9 @@ void edge__info_peers(const struct moot_edge *edge, struct moot_buffer *out)
         put_field(out, ",link=", edge->health[id].link);
         moot_buffer_append_text(out, "\r\n");
     }
-    put_field(out, "moot_disk_hangs:", edge->hand_overs.disk_hangs);
+    moot_buffer_append_text(out, "moot_disk:");
+    moot_buffer_append_text(out, disk_text(edge));
+    put_field(out, "\r\nmoot_disk_hangs:", edge->hand_overs.disk_hangs);
     put_field(out, "\r\nmoot_hand_overs:", edge->hand_overs.count);
     moot_buffer_append_text(out, "\r\nmoot_last_hand_over:");
     moot_buffer_append_text(out, edge->hand_overs.why);
@@ -106,6 +114,8 @@ void edge__status_hand_overs(const struct moot_edge *edge, struct moot_buffer *o
     put_field(out, "\"hand_overs\":", edge->hand_overs.count);
     moot_buffer_append_text(out, ",\"last_hand_over\":\"");
     moot_buffer_append_text(out, edge->hand_overs.why);
+    moot_buffer_append_text(out, "\",\"disk\":\"");
+    moot_buffer_append_text(out, disk_text(edge));
     moot_buffer_append_text(out, edge->hand_overs.disk_hangs ? "\",\"disk_hangs\":true,"
                                                              : "\",\"disk_hangs\":false,");
 }

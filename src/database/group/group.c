@@ -296,6 +296,16 @@ static bool entries_are_readable(const struct moot_message *message)
     return true;
 }
 
+/* A full follower hears heartbeats, and so stays one, and votes. What it does not take is lost, as
+ * if by the network. */
+static bool takes_when_full(const struct moot_raft_message *raft)
+{
+    bool grows = (raft->kind == MOOT_RAFT_APPEND && raft->append.count > 0) ||
+                 raft->kind == MOOT_RAFT_SNAPSHOT;
+    MOOT_SOMETIMES(grows, "a full follower took no entries");
+    return !grows;
+}
+
 void moot_group_receive(struct moot_group *group, moot_node_id from,
                         const struct moot_message *message, struct moot_block *owner)
 {
@@ -311,6 +321,9 @@ void moot_group_receive(struct moot_group *group, moot_node_id from,
         }
         struct moot_raft_event event = {.kind = MOOT_RAFT_EVENT_RECEIVE};
         event.message = &message->raft.message;
+        if (group->context->disk_is_full && !takes_when_full(event.message)) {
+            return;
+        }
         group->receiving_session = message->raft.message.session;
         int status = group__step_with(group, &event, message->raft.bytes, owner);
         (void)status; /* A message that the core refuses is dropped; it has traced why. */
@@ -326,7 +339,9 @@ void moot_group_receive(struct moot_group *group, moot_node_id from,
         on_chain(group, from, message);
         return;
     case MOOT_MESSAGE_SNAPSHOT_CHUNK:
-        group__snapshot_chunk(group, from, message);
+        if (!group->context->disk_is_full) { /* Else it is sent again. */
+            group__snapshot_chunk(group, from, message);
+        }
         return;
     case MOOT_MESSAGE_SNAPSHOT_ACK:
         group__snapshot_ack(group, from, message);
@@ -340,7 +355,8 @@ void moot_group_receive(struct moot_group *group, moot_node_id from,
     case MOOT_MESSAGE_NACK:
     case MOOT_MESSAGE_WAKE:
     case MOOT_MESSAGE_ASK:
-        break; /* For the edge. */
+    case MOOT_MESSAGE_ROOM:
+        break; /* For the edge, or the node. */
     }
     MOOT_UNREACHABLE();
 }

@@ -50,7 +50,9 @@ struct moot_group_context {
     uint64_t long_read_one_in;          /* Reads that need not go on beside turns; 0: none. */
     uint64_t next_ticket;               /* For fetches, pins, ingests: counted by the node. */
     const struct moot_group *ingesting; /* The store takes one snapshot at a time; or NULL. */
-    bool refuse_growth;                 /* The disk is below its low-water mark. */
+    bool refuse_growth; /* The disk is below its low-water mark, or those of too many are. */
+    bool disk_is_full;  /* A follower takes no entries. */
+    bool has_no_room[MOOT_NODES_MAX + 1]; /* By node id: it takes none. */
 };
 
 /* One edge's stream: the numbered client that a node is of this group. The first three fields are

@@ -272,6 +272,9 @@ void moot_message_encode(const struct moot_message *message, struct moot_buffer 
     case MOOT_MESSAGE_TRANSFER:
         moot_put_u32(out, message->transfer_to);
         return;
+    case MOOT_MESSAGE_ROOM:
+        moot_put_u8(out, (uint8_t)message->room);
+        return;
     }
     MOOT_UNREACHABLE();
 }
@@ -283,6 +286,13 @@ static bool decode_status(struct moot_reader *reader, int *status)
     uint32_t value = moot_get_u32(reader);
     *status = value > 1000 ? 0 : -(int)value;
     return value <= 1000;
+}
+
+static bool decode_room(struct moot_reader *reader, enum moot_room *room)
+{
+    uint8_t byte = moot_get_u8(reader);
+    *room = (enum moot_room)byte;
+    return byte <= MOOT_ROOM_NONE;
 }
 
 static bool decode_body(struct moot_reader *reader, struct moot_arena *arena,
@@ -344,6 +354,8 @@ static bool decode_body(struct moot_reader *reader, struct moot_arena *arena,
     case MOOT_MESSAGE_TRANSFER:
         out->transfer_to = moot_get_u32(reader);
         return true;
+    case MOOT_MESSAGE_ROOM:
+        return decode_room(reader, &out->room);
     }
     return false;
 }
@@ -356,7 +368,7 @@ int moot_message_decode(struct moot_slice bytes, struct moot_arena *arena, struc
         return MOOT_FAIL(MOOT_EVERSION);
     }
     uint8_t kind = moot_get_u8(&reader);
-    if (kind < MOOT_MESSAGE_RAFT || kind > MOOT_MESSAGE_ASK) {
+    if (kind < MOOT_MESSAGE_RAFT || kind > MOOT_MESSAGE_ROOM) {
         return MOOT_FAIL(MOOT_EVERSION);
     }
     out->kind = (enum moot_message_kind)kind;

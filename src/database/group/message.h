@@ -29,8 +29,11 @@ enum moot_message_kind {
     MOOT_MESSAGE_SNAPSHOT_CHUNK = 8, /* leader -> follower */
     MOOT_MESSAGE_SNAPSHOT_ACK = 9,   /* follower -> leader: go on, or failed */
     MOOT_MESSAGE_TRANSFER = 10,      /* any node -> leader: hand leadership over */
-    MOOT_MESSAGE_ASK = 11, /* leader -> edge: does this waiter still wait? If not: DECLINE */
+    MOOT_MESSAGE_ASK = 11,  /* leader -> edge: does this waiter still wait? If not: DECLINE */
+    MOOT_MESSAGE_ROOM = 12, /* follower -> leader: what room there is on my disk */
 };
+
+enum moot_room { MOOT_ROOM_ENOUGH = 0, MOOT_ROOM_LOW = 1, MOOT_ROOM_NONE = 2 };
 
 enum moot_submit_kind { MOOT_SUBMIT_WRITES = 1, MOOT_SUBMIT_READS = 2, MOOT_SUBMIT_WAITERS = 3 };
 
@@ -92,6 +95,7 @@ struct moot_message {
             int status;
         } chunk_ack;
         moot_node_id transfer_to; /* 0: to the most advanced */
+        enum moot_room room;
     };
 };
 
