@@ -22,7 +22,7 @@
 #define SIM_FAULT_TABLE(X)                                                                         \
     X(CRASH, "crash", STRIKES, 1, 1, 8,                                                            \
       "a process dies, mostly between two effects of its next turn, and starts again")             \
-    X(CRASH_LEADER, "crash-leader", STRIKES, 1, 1, 8, "the same to a leader")                      \
+    X(CRASH_LEADER, "crash-leader", STRIKES, 1, 1, 8, "a leader dies like that, and starts again") \
     X(POWER, "power", STRIKES, 2, 1, 2, "all processes die at once")                               \
     X(STOP, "stop", STRIKES, 1, 1, 8, "a process is asked to end, and starts again")               \
     X(REOPEN, "reopen", STRIKES, 2, 1, 8,                                                          \
