@@ -113,6 +113,25 @@ static void long_reads_behind_a_write(void **state)
     text(at, "$5\r\n00000\r\n*19999\r\n$5\r\n00001\r\n");
     text(at + first, ":20000\r\n*20000\r\n$5\r\n00001\r\n");
     text(at + first + second - strlen("$1\r\nx\r\n"), "$1\r\nx\r\n:20000\r\n");
+    /* A transaction that only reads is a read: alone, watched, and behind a write; the list is as
+     * long as at its place. */
+    static const char *const before[] = {"", "WATCH l\r\n", "SET other 1\r\n"};
+    for (size_t i = 0; i < MOOT_ARRAY_LEN(before); i++) {
+        char lines[256];
+        snprintf(lines, sizeof(lines),
+                 "%sMULTI\r\nLLEN l\r\nLRANGE l 0 -1\r\nLLEN l\r\nEXEC\r\nLPOP l\r\n", before[i]);
+        edge_send(cluster, id, 2, lines);
+        size_t length = FIELDS - i, head_size = i == 0 ? 0 : strlen("+OK\r\n");
+        char expected[64];
+        snprintf(expected, sizeof(expected), "*3\r\n:%zu\r\n*%zu\r\n", length, length);
+        const char *queued = "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n";
+        snprintf(lines, sizeof(lines), "$1\r\nx\r\n:%zu\r\n$5\r\n%05zu\r\n", length, i + 1);
+        size_t body = strlen(expected) + (length - 1) * element;
+        wait_size(cluster, id, 2, head_size + strlen(queued) + body + strlen(lines));
+        at = text(edge_text(cluster, id, 2) + head_size, queued);
+        text(at, expected);
+        text(at + body, lines);
+    }
     cluster_deinit(cluster);
 }
 

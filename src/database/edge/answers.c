@@ -296,7 +296,8 @@ static void on_part(struct moot_edge *edge, struct moot_stream_edge *stream,
             open++;
             continue;
         }
-        MOOT_ASSERT(told.kind == MOOT_REF_REPLY || told.kind == MOOT_REF_WATCH);
+        MOOT_ASSERT(told.kind == MOOT_REF_REPLY || told.kind == MOOT_REF_WATCH ||
+                    told.kind == MOOT_REF_EXEC);
         sent->refs[i].kind = MOOT_REF_NONE;
         edge__deliver(edge, &told, reply);
     }

@@ -141,7 +141,7 @@ void moot_connection_forget_watches(struct moot_connection *connection)
 
 void moot_connection_end_multi(struct moot_connection *connection)
 {
-    connection->in_multi = connection->multi_failed = false;
+    connection->in_multi = connection->multi_failed = connection->multi_writes = false;
     moot_buffer_reset(&connection->queue, 4096);
     connection->queued = 0;
     moot_connection_forget_watches(connection);

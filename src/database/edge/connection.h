@@ -62,6 +62,7 @@ struct moot_connection {
     uint64_t slot_first; /* Sequence of the first slot. */
 
     bool in_multi, multi_failed;
+    bool multi_writes;        /* Some of what is queued; else EXEC is a read. */
     struct moot_buffer queue; /* Bodies of the queued commands. */
     uint32_t queued;
     uint8_t multi_database; /* SELECT inside MULTI. */

@@ -326,6 +326,9 @@ static bool are_cheap(struct moot_slice items)
     struct moot_reader reader = moot_reader_make(items);
     struct moot_item item;
     while (moot_item_next(&reader, &item)) {
+        if ((item.flags & MOOT_ITEM_EXEC) != 0) {
+            return false;
+        }
         struct moot_reader body = moot_reader_make(item.body);
         (void)moot_get_varint(&body);
         const struct moot_command *command = moot_command_find(moot_get_bytes(&body));
@@ -367,7 +370,8 @@ static bool goes_to_the_log(const struct moot_connection *connection, struct moo
         return moot_slice_equal_nocase(name, "with");
     }
     bool exec = moot_slice_equal(moot_slice_text(command->name), MOOT_SLICE_LITERAL("exec"));
-    return exec || (!connection->in_multi && command->place == MOOT_PLACE_WRITE);
+    return (exec && connection->multi_writes) ||
+           (!connection->in_multi && command->place == MOOT_PLACE_WRITE);
 }
 
 /* KEYS of many keys would go into the log with the write before it, to be run by every replica
@@ -444,19 +448,19 @@ bool edge__submit(struct moot_edge *edge, struct moot_connection *connection, mo
 }
 
 bool edge__submit_body(struct moot_edge *edge, struct moot_connection *connection,
-                       moot_group_id group, uint8_t flags, uint8_t database, struct moot_slice body,
-                       enum moot_ref_kind kind)
+                       moot_group_id group, bool is_write, uint8_t flags, uint8_t database,
+                       struct moot_slice body, enum moot_ref_kind kind)
 {
     if (!admit(edge, connection, group, body.size + 16)) {
         return false;
     }
     struct moot_slice id = {NULL, 0};
     flags = item_flags(connection, flags);
-    if (connection->with_id != NULL) {
+    if (connection->with_id != NULL && is_write) {
         id = moot_block_slice(connection->with_id);
         flags |= MOOT_ITEM_ID;
     }
-    struct moot_buffer *out = open_item(edge, connection, group, true, kind, &flags);
+    struct moot_buffer *out = open_item(edge, connection, group, is_write, kind, &flags);
     size_t before = out->size;
     moot_put_u8(out, flags);
     moot_put_u8(out, database);

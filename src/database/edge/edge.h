@@ -186,8 +186,8 @@ struct moot_buffer *edge__open_item(struct moot_edge *edge, struct moot_connecti
                                     uint8_t *flags);
 /* As submit, with the item's body given whole (EXEC, a retry). */
 bool edge__submit_body(struct moot_edge *edge, struct moot_connection *connection,
-                       moot_group_id group, uint8_t flags, uint8_t database, struct moot_slice body,
-                       enum moot_ref_kind kind);
+                       moot_group_id group, bool is_write, uint8_t flags, uint8_t database,
+                       struct moot_slice body, enum moot_ref_kind kind);
 void edge__local(struct moot_edge *edge, struct moot_connection *connection,
                  const struct moot_command *command, const struct moot_slice *args, uint32_t argc);
 /* multi.c: true when the command was taken (queued, or one of the MULTI family). */

@@ -21,6 +21,7 @@ enum keep_flag {
     KEEP_WITH = 16,
     KEEP_WAITS = 32,
     KEEP_POPS_LEFT = 64,
+    KEEP_MULTI_WRITES = 128,
 };
 
 void moot_edge_rest(struct moot_edge *edge, bool on)
@@ -86,6 +87,7 @@ static uint8_t flags_of(const struct moot_connection *connection, const struct m
     flags |= connection->has_ended ? KEEP_ENDED : 0;
     flags |= connection->in_multi ? KEEP_MULTI : 0;
     flags |= connection->multi_failed ? KEEP_MULTI_FAILED : 0;
+    flags |= connection->multi_writes ? KEEP_MULTI_WRITES : 0;
     flags |= connection->has_nonce ? KEEP_NONCE : 0;
     flags |= connection->with_id != NULL ? KEEP_WITH : 0;
     flags |= waits != NULL ? KEEP_WAITS : 0;
@@ -207,6 +209,7 @@ static void get_state(struct moot_reader *reader, uint8_t flags, struct moot_con
 {
     connection->in_multi = (flags & KEEP_MULTI) != 0;
     connection->multi_failed = (flags & KEEP_MULTI_FAILED) != 0;
+    connection->multi_writes = (flags & KEEP_MULTI_WRITES) != 0;
     connection->multi_database = moot_get_u8(reader);
     uint64_t queued = moot_get_varint(reader);
     struct moot_slice queue = moot_get_bytes(reader);

@@ -53,17 +53,6 @@ static size_t first_left(const struct moot_connection *connection, struct left *
     return connection->left.size - moot_reader_left(&reader);
 }
 
-static bool is_read_item(const struct moot_item *item)
-{
-    if ((item->flags & (MOOT_ITEM_STAMP | MOOT_ITEM_EXEC)) != 0) {
-        return (item->flags & MOOT_ITEM_EXEC) == 0;
-    }
-    struct moot_reader body = moot_reader_make(item->body);
-    (void)moot_get_varint(&body);
-    const struct moot_command *command = moot_command_find(moot_get_bytes(&body));
-    return command != NULL && command->place == MOOT_PLACE_READ;
-}
-
 /* May this one be asked for now? The rule of order of edge.h, again. */
 static bool is_next(const struct moot_connection *connection, bool is_read, bool is_behind)
 {
@@ -101,7 +90,7 @@ void edge__ask_again(struct moot_edge *edge, struct moot_connection *connection)
             edge__refuse_removed(edge, &edge->scratch);
             edge__reply(edge, connection, left.slot, moot_buffer_slice(&edge->scratch));
         } else {
-            bool is_read = is_read_item(&left.parsed);
+            bool is_read = moot_item_is_read(&left.parsed);
             bool is_behind = connection->building[MOOT_GROUP_DB0] == stream->generation;
             if (in_older || !has_room || !is_next(connection, is_read, is_behind)) {
                 return;

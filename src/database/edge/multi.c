@@ -60,12 +60,14 @@ static void exec(struct moot_edge *edge, struct moot_connection *connection)
     moot_put_varint(&body, connection->queued);
     moot_buffer_append_slice(&body, moot_buffer_slice(&connection->queue));
     uint8_t database = connection->database;
+    bool is_write = connection->multi_writes;
     moot_connection_end_multi(connection);
     /* A SELECT inside decides the database only if the transaction runs: nothing behind it is
      * parsed before that is known. */
-    connection->barrier = edge__submit_body(edge, connection, MOOT_GROUP_DB0, MOOT_ITEM_EXEC,
-                                            database, moot_buffer_slice(&body), MOOT_REF_EXEC) &&
-                          connection->multi_database != database;
+    connection->barrier =
+        edge__submit_body(edge, connection, MOOT_GROUP_DB0, is_write, MOOT_ITEM_EXEC, database,
+                          moot_buffer_slice(&body), MOOT_REF_EXEC) &&
+        connection->multi_database != database;
     connection->exec_selects = connection->barrier;
     connection->exec_slot = connection->slot_first + connection->slot_count - 1;
     moot_buffer_deinit(&body);
@@ -174,6 +176,7 @@ static void queue(struct moot_edge *edge, struct moot_connection *connection,
     }
     moot_item_put_body(&connection->queue, args, argc);
     connection->queued++;
+    connection->multi_writes |= command->place == MOOT_PLACE_WRITE;
     edge__reply_text(edge, connection, "+QUEUED\r\n");
 }
 

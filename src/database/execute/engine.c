@@ -213,7 +213,10 @@ static int run_body(struct engine_pass *pass, const struct moot_item *item)
     }
     moot_view_budget(pass->engine->view, elements_max(pass->run));
     if ((item->flags & MOOT_ITEM_EXEC) != 0) {
-        return engine__exec(pass, item);
+        pass->is_long_exec =
+            pass->run->aside != NULL || (pass->is_chained && moot_item_is_read(item));
+        int status = engine__exec(pass, item);
+        return status == MOOT_EBUDGET ? engine__exec_is_long(pass) : status;
     }
     struct moot_reader reader = moot_reader_make(item->body);
     struct moot_slice *args;

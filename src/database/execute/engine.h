@@ -42,6 +42,8 @@ struct moot_item {
  * validated here: counts and sizes within limits. */
 struct moot_reader;
 bool moot_item_next(struct moot_reader *reader, struct moot_item *item);
+/* Does it leave everything as it is? An EXEC does, when all of its commands do. */
+bool moot_item_is_read(const struct moot_item *item);
 /* Appends one command item; the caller has checked the limits. */
 void moot_item_put(struct moot_buffer *out, uint8_t flags, uint8_t database, struct moot_slice id,
                    const struct moot_slice *args, uint32_t argc);
@@ -67,7 +69,7 @@ void moot_engine_reset(struct moot_engine *engine);
 int moot_engine_status(const struct moot_engine *engine) MOOT_MUST_USE;
 
 /* Commands of a batch of reads that touch more elements than one may within a turn: they are left
- * for later, with an empty reply. Never those within EXEC. When those before have touched many
+ * for later, with an empty reply. Of an EXEC, all of it. When those before have touched many
  * times that, all the rest of the batch is, as one. */
 struct moot_engine_aside {
     bool all;       /* in: every command, as long as there is room, whatever it touches */

@@ -53,6 +53,7 @@ struct engine_pass {
     size_t first_reply; /* Where the run's replies begin, if it has any, ... */
     size_t item_reply;  /* ... and that of the item under way. */
     bool is_over;       /* A reply was refused for what is before it. */
+    bool is_long_exec;  /* The EXEC under way may be left when it touches too much: all of it. */
     bool is_chained;    /* WRITE: the item under way may be left for later, ... */
     bool is_left;       /* ... and all such items are, from here on. */
 };
@@ -82,6 +83,8 @@ int engine__refuse_reply(struct engine_pass *pass, size_t start);
 int engine__command(struct engine_pass *pass, uint8_t flags, uint8_t *database, bool in_exec,
                     const struct moot_slice *args, uint32_t argc);
 int engine__exec(struct engine_pass *pass, const struct moot_item *item);
+/* One that touched more than it may here: for later, as a whole. */
+int engine__exec_is_long(struct engine_pass *pass);
 /* Leaves the item under way for later; false when there is no room. */
 bool engine__set_aside(struct engine_pass *pass);
 

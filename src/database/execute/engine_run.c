@@ -123,14 +123,25 @@ bool engine__set_aside(struct engine_pass *pass)
 }
 
 /* It touches more than a turn has time for. */
-static int leave_for_later(struct engine_pass *pass, struct moot_call *call)
+static int leave_for_later(struct engine_pass *pass, struct moot_resp *reply)
 {
     if (engine__set_aside(pass)) {
         return ENGINE_ASIDE;
     }
     MOOT_SOMETIMES(true, "a long read was refused: too many are under way");
-    return refuse(call, "OVERLOADED as many long reads are under way as may be; nothing was done, "
-                        "retry after 400 ms");
+    moot_resp_error(reply,
+                    "OVERLOADED as many long reads are under way as may be; nothing was done, "
+                    "retry after 400 ms");
+    return ENGINE_REFUSED;
+}
+
+int engine__exec_is_long(struct engine_pass *pass)
+{
+    struct moot_resp reply = {pass->run->replies, 2};
+    MOOT_ASSERT(pass->is_long_exec);
+    MOOT_SOMETIMES(true, "a transaction of reads was left for later");
+    reply.out->size = pass->item_reply;
+    return pass->is_chained ? ENGINE_LEFT : leave_for_later(pass, &reply);
 }
 
 /* It need not go through the log: nothing that it could touch there is worth holding up others. */
@@ -171,7 +182,10 @@ static int run_handler(struct engine_pass *pass, struct moot_call *call, bool in
         if (status == MOOT_EBUDGET && is_chained_read(pass, call, in_exec)) {
             return ENGINE_LEFT;
         }
-        return later ? leave_for_later(pass, call) : answer_failure(call, status);
+        if (status == MOOT_EBUDGET && in_exec && pass->is_long_exec) {
+            return status;
+        }
+        return later ? leave_for_later(pass, &call->reply) : answer_failure(call, status);
     }
     return status;
 }

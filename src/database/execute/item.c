@@ -55,6 +55,38 @@ static bool skip_exec(struct moot_reader *reader)
     return !reader->failed;
 }
 
+/* Steps over one command, which has been checked. */
+static bool next_is_read(struct moot_reader *reader)
+{
+    uint64_t argc = moot_get_varint(reader);
+    const struct moot_command *command = moot_command_find(moot_get_bytes(reader));
+    for (uint64_t i = 1; i < argc && !reader->failed; i++) {
+        (void)moot_get_bytes(reader);
+    }
+    return command != NULL && command->place != MOOT_PLACE_WRITE;
+}
+
+bool moot_item_is_read(const struct moot_item *item)
+{
+    struct moot_reader reader = moot_reader_make(item->body);
+    if ((item->flags & (MOOT_ITEM_EXEC | MOOT_ITEM_STAMP)) == 0) {
+        return next_is_read(&reader);
+    }
+    if ((item->flags & MOOT_ITEM_STAMP) != 0) {
+        return true;
+    }
+    for (uint64_t i = moot_get_varint(&reader); i > 0 && !reader.failed; i--) {
+        (void)moot_get_u8(&reader);
+        (void)moot_get_bytes(&reader);
+        (void)moot_get_raw(&reader, 8 + 4);
+    }
+    bool is_read = true;
+    for (uint64_t i = moot_get_varint(&reader); i > 0 && is_read && !reader.failed; i--) {
+        is_read = next_is_read(&reader);
+    }
+    return is_read && !reader.failed;
+}
+
 bool moot_item_next(struct moot_reader *reader, struct moot_item *item)
 {
     *item = (struct moot_item){0};
