@@ -39,13 +39,14 @@ QUIET = -Dwerror=false -Dc_args=-w
 asan: packages
 	@tools/configure build-asan -Db_sanitize=address,undefined -Db_lundef=false -Dslow_asserts=true $(QUIET)
 	@ninja -C build-asan -j$(JOBS) --quiet
-	@ASAN_OPTIONS=log_path=$(CURDIR)/build-asan/report UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1:log_path=$(CURDIR)/build-asan/report \
+	@LSAN_OPTIONS=print_suppressions=0 ASAN_OPTIONS=log_path=$(CURDIR)/build-asan/report \
+		UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1:log_path=$(CURDIR)/build-asan/report \
 		MOOT_REPORTS=$(CURDIR)/build-asan/report tests/run --build build-asan $(FOR)
 
 tsan: packages
 	@tools/configure build-tsan -Db_sanitize=thread -Db_lundef=false $(QUIET)
 	@ninja -C build-tsan -j$(JOBS) --quiet
-	@TSAN_OPTIONS=halt_on_error=1:suppressions=$(CURDIR)/tests/tsan.supp:log_path=$(CURDIR)/build-tsan/report \
+	@TSAN_OPTIONS=halt_on_error=1:print_suppressions=0:suppressions=$(CURDIR)/tests/tsan.supp:log_path=$(CURDIR)/build-tsan/report \
 		MOOT_REPORTS=$(CURDIR)/build-tsan/report tests/run --build build-tsan $(FOR)
 
 # Every safety rule turned off in turn; each must be missed by some test. FOR names some: make mutants FOR=raft_
