@@ -126,6 +126,22 @@ static bool knows_promises(const struct restore *restore, const struct moot_jour
     return all;
 }
 
+/* Leaves what surely stands. A batch of which nothing is known may have replaced any entry before
+ * it, so that those after it would seem to follow others than they did: a log that never was, and
+ * that a leader would take for its own where the ends agree. */
+static void drop_lost(struct moot_group_restore *group, const struct moot_journal_loss *loss)
+{
+    bool unknown = loss->last == UINT64_MAX;
+    if (!MOOT_RULE(open_unknown_loss_drops_all, !unknown)) {
+        MOOT_SOMETIMES(group->entry_count > 0, "a log behind a batch of which nothing is known "
+                                               "was dropped");
+        drop_entries(group, 0);
+    } else if (group->entry_count > 0 && loss->first > 0 &&
+               loss->first <= group->first + group->entry_count - 1) {
+        drop_entries(group, loss->first <= group->first ? 0 : loss->first - group->first);
+    }
+}
+
 /* What was acknowledged and is lost: those groups neither vote nor acknowledge until a leader has
  * given it back. */
 static void impair(struct restore *restore, const struct moot_journal_report *report)
@@ -135,6 +151,7 @@ static void impair(struct restore *restore, const struct moot_journal_report *re
     }
     for (moot_group_id id = 0; id < MOOT_GROUPS_MAX; id++) {
         struct moot_group_restore *group = &restore->groups[id];
+        moot_term seen = group->entry_count == 0 ? 0 : group->entries[group->entry_count - 1].term;
         for (uint32_t i = 0; i < report->loss_count; i++) {
             const struct moot_journal_loss *loss = &report->losses[i];
             if (loss->group != id && loss->group != UINT32_MAX) {
@@ -145,15 +162,11 @@ static void impair(struct restore *restore, const struct moot_journal_report *re
             /* The batch may have held a term and a vote beside what its header names, and then
              * nobody knows how far its promises went. */
             group->impaired_until = UINT64_MAX;
-            if (group->entry_count > 0 && loss->first <= group->first + group->entry_count - 1 &&
-                loss->first > 0) {
-                drop_entries(group, loss->first <= group->first ? 0 : loss->first - group->first);
-            }
+            drop_lost(group, loss);
         }
-        if (group->impaired && group->entry_count > 0) { /* Whose hard state may be lost. */
-            moot_term term = group->entries[group->entry_count - 1].term;
-            group->vote = term > group->term ? 0 : group->vote;
-            group->term = moot_max_u64(group->term, term);
+        if (group->impaired) { /* The hard state that came with the last entry may be lost. */
+            group->vote = seen > group->term ? 0 : group->vote;
+            group->term = moot_max_u64(group->term, seen);
         }
     }
 }

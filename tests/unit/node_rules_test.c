@@ -3,6 +3,7 @@
 #include "database/group/entry.h"
 #include "database/group/message.h"
 #include "node_cluster.h"
+#include "storage/journal_format.h"
 
 static struct cluster *make(uint32_t count)
 {
@@ -220,6 +221,47 @@ static void what_follows_a_half_installed_snapshot_stays(void **state)
     }
 }
 
+/* Where batch `number` of the only segment begins, and how many there are. */
+static uint64_t batch_at(struct cluster *cluster, uint32_t number, uint32_t *count)
+{
+    static const char segment[] = "journal-0000000000000001";
+    uint64_t size, found = 0;
+    const uint8_t *bytes = moot_disk_sim_bytes(cluster->nodes[1].disk, segment, &size);
+    *count = 0;
+    for (uint64_t at = 0; at < size; (*count)++) {
+        struct journal_header header;
+        if (journal_header_get(bytes + at, 1, at, size, &header) != JOURNAL_GOOD) {
+            break;
+        }
+        found = *count == number ? at : found;
+        at += header.length;
+    }
+    return found;
+}
+
+/* Goal: a log never has an entry behind one that it did not follow (moot sim, seed
+ * 350671270313310012): where the ends agree, a leader would take it for its own. Method: the batch
+ * in which a new leader replaced entries is illegible, and one more entry is behind it. */
+static void an_illegible_batch_may_have_replaced_entries(void **state)
+{
+    (void)state;
+    static const uint64_t batches[] = {1, 2, 3, 4};
+    uint32_t replaces, last;
+    struct cluster *cluster = follower_of_the_test(batches, 4, 0, 100);
+    (void)batch_at(cluster, 0, &replaces);
+    lead(cluster, &(struct said){2, batches, 3, 0, 0, 101});
+    lead(cluster, &(struct said){2, batches, 1, 3, 0, 101});
+    uint64_t at = batch_at(cluster, replaces, &last);
+    assert_true(last >= replaces + 2);
+    cluster_kill(cluster, 1);
+    moot_disk_sim_rot(cluster->nodes[1].disk, "journal-0000000000000001", at + 8, 1);
+    cluster_open(cluster, 1, 0);
+    assert_true(view_of(cluster, 1).impaired);
+    assert_int_equal(view_of(cluster, 1).last, 0);
+    assert_true(view_of(cluster, 1).term >= 101);
+    cluster_deinit(cluster);
+}
+
 /* Goal: an install whose leader is gone keeps nobody from executing what another leader says (moot
  * sim, seed 319789373053319001). Method: node 2 offers a snapshot and is heard no more; node 3
  * sends entries, and few enough not to come to the snapshot's index. */
@@ -352,6 +394,7 @@ int main(void)
         cmocka_unit_test(only_the_next_batch_is_executed),
         cmocka_unit_test(a_replaced_log_does_not_come_back),
         cmocka_unit_test(what_follows_a_half_installed_snapshot_stays),
+        cmocka_unit_test(an_illegible_batch_may_have_replaced_entries),
         cmocka_unit_test(another_leader_ends_an_install),
         cmocka_unit_test(the_queue_of_an_edge_is_bounded),
         cmocka_unit_test(a_strangers_link_ends),
