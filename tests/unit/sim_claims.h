@@ -97,6 +97,8 @@ static void claims_begin(void)
     claims.world->result = &claims.result;
     claims.world->machine_count = NODES;
     moot_history_init(&claims.world->history);
+    moot_rng_init(&claims.world->rng, 1);
+    sim_events_init(&claims.world->events);
     for (uint32_t i = 0; i < NODES; i++) {
         struct sim_machine *machine = moot_alloc_zero(sizeof(*machine));
         claims.world->machines[i] = machine;
@@ -118,7 +120,7 @@ static void claims_begin(void)
     claims.members.voter_count = NODES;
 }
 
-static void claims_append(uint32_t node, moot_index index, moot_term term)
+static inline void claims_append(uint32_t node, moot_index index, moot_term term)
 {
     MOOT_ASSERT(index < LOG_MAX);
     claims.nodes[node].log[index].term = term;
@@ -143,6 +145,7 @@ static void claims_end(void)
         moot_free(world->groups[group].leaders);
     }
     moot_history_deinit(&world->history);
+    sim_events_deinit(&world->events);
     moot_free(world);
     moot_sim_result_deinit(&claims.result);
 }
