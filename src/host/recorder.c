@@ -23,7 +23,6 @@ enum {
     SPARE_BYTES = 1024 * 1024,
     END_BYTES = 64, /* Of a file's mark. */
 };
-/* To be opened again costs a pause: a small limit or a slow disk must not make it a habit. */
 
 static uint64_t now_ns(void)
 {
@@ -342,7 +341,9 @@ static struct recorder *dying;
 
 /* The process ends itself by abort(), and what led to it is what one wants to see: this gives the
  * writing thread the last turns, also the one under way, and a little time. Best effort: whoever
- * dies in malloc gets no further. */
+ * dies in malloc gets no further. POSIX promises these calls to no handler; who fails an assertion
+ * is not in the middle of one, and the lock is only tried.
+ * NOLINTBEGIN(bugprone-signal-handler) */
 static void on_abort(int number)
 {
     struct recorder *recorder = dying;
@@ -370,6 +371,7 @@ static void on_abort(int number)
         usleep(1000);
     }
 }
+/* NOLINTEND(bugprone-signal-handler) */
 
 /* ---- life ---- */
 

@@ -103,9 +103,9 @@ static void add_file(void *context, const char *name)
                                     .durable = header.durable,
                                     .epoch = header.epoch,
                                     .head = header.header_size};
-            strcpy(batch->name, name);
+            journal_name_put(batch->name, generation);
         }
-        strcpy(all->end_name, name);
+        journal_name_put(all->end_name, generation);
         all->end_offset = at + header.length;
         all->end_size = size;
     }

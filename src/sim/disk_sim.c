@@ -269,6 +269,7 @@ static void tear_write(struct moot_disk_sim *sim, struct change *change)
 {
     struct file *file = find(sim, change->name);
     uint64_t sector_bytes = sim->sector, sectors = change->size / sector_bytes;
+    MOOT_ASSERT(change->other != NULL || sectors == 0);
     fill(file, change->offset + change->size);
     uint64_t manner = moot_rng_below(&sim->rng, 3);
     uint64_t prefix = moot_rng_below(&sim->rng, sectors + 1);
