@@ -285,6 +285,19 @@ void sim__lose_journal(struct sim_world *world, struct sim_machine *machine)
 
 /* ---- what a start finds ---- */
 
+/* A snapshot is in the store, and its process ended before the journal heard of it. What lies
+ * behind its index in the log is void if the entry there was another (Raft, figure 13). */
+static bool is_replaced(const struct sim_machine *machine, moot_group_id group,
+                        const struct moot_group_view *view)
+{
+    const struct sim_log *log = &machine->logs[group]; /* Of the process before. */
+    moot_term term;
+    return view->last == view->applied && log->lines != NULL && view->applied >= log->first &&
+           view->applied <= log->last &&
+           moot_node_term(machine->node, group, view->applied, &term) &&
+           log->lines[view->applied].term != term;
+}
+
 void sim__check_opened(struct sim_world *world, struct sim_machine *machine)
 {
     bool is_whole = true;
@@ -293,6 +306,10 @@ void sim__check_opened(struct sim_world *world, struct sim_machine *machine)
         struct moot_group_view view;
         moot_node_group(machine->node, group, &view);
         is_whole = is_whole && !view.impaired;
+        if (!view.impaired && view.term >= kept->term && is_replaced(machine, group, &view)) {
+            MOOT_SOMETIMES(view.last < kept->durable, "an install that was cut short voided a log");
+            kept->durable = moot_min_u64(kept->durable, view.last);
+        }
         if (!view.impaired &&
             (view.term < kept->term || moot_max_u64(view.last, view.applied) < kept->durable)) {
             sim__violation(world,
