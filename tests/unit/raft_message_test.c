@@ -419,6 +419,27 @@ static void a_wrong_clock_does_not_lead(void **state)
     }
 }
 
+/* Goal: also one that never leapt, and that all had agreed with, is a majority's to call wrong.
+ * Method: the leader's clock goes away from the others' in steps below the bound. */
+static void a_clock_that_drifts_away_does_not_lead(void **state)
+{
+    (void)state;
+    for (int64_t sign = -1; sign <= 1; sign += 2) {
+        struct cluster *cluster = cluster_make(705);
+        cluster_create_all(cluster, 3, 0);
+        moot_node_id wrong = cluster_elect(cluster, 2000);
+        cluster_run_ms(cluster, 500);
+        for (int i = 0; i < 30; i++) {
+            cluster->nodes[wrong].wall_offset_ms += sign * 100;
+            cluster_run_ms(cluster, 50);
+        }
+        cluster_run_ms(cluster, 1500);
+        moot_node_id leader = cluster_leader(cluster);
+        assert_true(leader != 0 && leader != wrong);
+        cluster_free(cluster);
+    }
+}
+
 /* Goal: a voter refuses the pre-vote of a node whose clock is off a majority's, ahead or behind,
  * and only then. Method: 1 knows 2's clock, or does not; 3 asks. */
 static void a_voter_refuses_a_wrong_clock(void **state)
@@ -710,6 +731,7 @@ int main(void)
         cmocka_unit_test(a_leader_repairs_an_impaired_follower),
         cmocka_unit_test(lost_entries_are_sent_again_to_who_refuses),
         cmocka_unit_test(a_wrong_clock_does_not_lead),
+        cmocka_unit_test(a_clock_that_drifts_away_does_not_lead),
         cmocka_unit_test(a_voter_refuses_a_wrong_clock),
         cmocka_unit_test(one_wrong_clock_stops_nobody),
         cmocka_unit_test(of_two_who_leaps_yields),
