@@ -175,9 +175,11 @@ static enum moot_outcome execute(struct live_client *client, const struct live_w
 void live__run_txn(struct live_client *client, const struct live_work *work)
 {
     struct moot_history *history = &client->histories[work->model];
-    struct moot_history_step steps[LIVE_TXN_STEPS_MAX];
+    struct moot_history_step steps[LIVE_TXN_STEPS_MAX] = {{0}};
     struct live_work decided = *work;
     struct moot_instant called = instant();
+    MOOT_ASSERT(work->txn_count <= LIVE_TXN_STEPS_MAX);
+    MOOT_ASSERT(work->watched < work->txn_count);
     write_down(work, steps);
     if (work->watched > 0) {
         if (!watch(client, work, steps)) {
@@ -186,9 +188,8 @@ void live__run_txn(struct live_client *client, const struct live_work *work)
             return;
         }
         uint32_t least = is_less(&steps[1].value, &steps[0].value) ? 1 : 0;
-        struct moot_slice key = steps[least].key;
-        memcpy(decided.txn[work->watched].key, work->txn[least].key, key.size + 1);
-        steps[work->watched].key = key;
+        memcpy(decided.txn[work->watched].key, work->txn[least].key, sizeof(work->txn[least].key));
+        steps[work->watched].key = steps[least].key;
     }
     size_t operation = moot_history_call_txn(history, client->id, steps, work->txn_count, called);
     enum moot_outcome outcome = MOOT_OUTCOME_FAIL;
