@@ -248,6 +248,25 @@ static void random_pipelines(void **state)
     cluster_deinit(cluster);
 }
 
+/* Goal: a pop that waits is behind a read what it is alone, and what follows is answered. Method:
+ * it waits in vain, or is given an element by another; behind a read, a write and both. */
+static void a_pop_waits_behind_a_read(void **state)
+{
+    (void)state;
+    struct cluster *cluster = edge_cluster(3);
+    for (uint32_t id = 1; id <= 3; id++) {
+        edge_expect(cluster, id, 1, "GET a\r\nBRPOP l 0.001\r\nPING\r\n",
+                    "$-1\r\n*-1\r\n+PONG\r\n");
+        edge_expect(cluster, id, 1, "GET a\r\nSET b 1\r\nGET a\r\nBLPOP l 0.001\r\nGET b\r\n",
+                    "$-1\r\n+OK\r\n$-1\r\n*-1\r\n$1\r\n1\r\n");
+        edge_open(cluster, id, 2);
+        edge_send(cluster, id, 2, "GET a\r\nBLPOP l 0\r\nGET b\r\n");
+        edge_expect(cluster, id, 1, "RPUSH l x\r\n", ":1\r\n");
+        edge_wait(cluster, id, 2, "$-1\r\n*2\r\n$1\r\nl\r\n$1\r\nx\r\n$1\r\n1\r\n");
+    }
+    cluster_deinit(cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,6 +275,7 @@ int main(void)
         cmocka_unit_test(the_rest_waits_for_the_client),
         cmocka_unit_test(the_leader_goes_meanwhile),
         cmocka_unit_test(random_pipelines),
+        cmocka_unit_test(a_pop_waits_behind_a_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -387,6 +387,12 @@ static bool is_long_behind_write(const struct moot_edge *edge,
     return waits;
 }
 
+static bool may_block(struct moot_slice name)
+{
+    const struct moot_command *command = moot_command_find(name);
+    return command == NULL || (command->flags & MOOT_FLAG_BLOCKING) != 0;
+}
+
 /* What is in the log behind a read may come back undone: nothing that is asked later may overtake
  * it, in another batch, nor wait for an element, which is answered with nothing, too. */
 static bool is_behind_chain(const struct moot_edge *edge, const struct moot_connection *connection,
@@ -395,10 +401,8 @@ static bool is_behind_chain(const struct moot_edge *edge, const struct moot_conn
     if (connection->chained == 0) {
         return false;
     }
-    const struct moot_command *command = moot_command_find(name);
     bool same = connection->chain_generation == edge->streams[MOOT_GROUP_DB0].generation;
-    bool may_block = command == NULL || (command->flags & MOOT_FLAG_BLOCKING) != 0;
-    return !MOOT_RULE(edge_nothing_overtakes_what_is_left, same && !may_block);
+    return !MOOT_RULE(edge_nothing_overtakes_what_is_left, same && !may_block(name));
 }
 
 /* Must this command wait for others of its connection? See the header: order. */
@@ -410,7 +414,7 @@ static bool must_wait(struct moot_edge *edge, struct moot_connection *connection
         return true;
     }
     bool free = connection->reads.count == 0 || !goes_to_the_log(connection, name) ||
-                take_along(stream, connection);
+                (!may_block(name) && take_along(stream, connection));
     if (!MOOT_RULE(edge_write_after_reads, free)) {
         MOOT_SOMETIMES(true, "a write waited for the reads before it");
         return true;
