@@ -310,8 +310,8 @@ int engine__exec(struct engine_pass *pass, const struct moot_item *item)
         moot_view_drop(engine->view, mark);
         engine__restore(engine, &before);
         return MOOT_OK;
-    } else if (status == MOOT_EBUDGET) {
-        status = MOOT_FAIL(MOOT_EINVALID); /* Watches are few. */
+    } else if (status == MOOT_EBUDGET && !pass->is_long_exec) {
+        status = MOOT_FAIL(MOOT_EINVALID); /* Watches are few beside what a write may touch. */
     }
     if (status != MOOT_OK) {
         moot_view_drop(engine->view, mark);
