@@ -760,9 +760,6 @@ void moot_edge_flush(struct moot_edge *edge)
 
 void moot_edge_reply(struct moot_edge *edge)
 {
-    for (size_t i = 0; i < edge->dirty_count; i++) {
-        edge__count(edge, edge->dirty[i]); /* Whoever got much in this very turn counts, too. */
-    }
     edge__bound_clients(edge);
     for (size_t i = 0; i < edge->dirty_count; i++) {
         struct moot_connection *connection = edge->dirty[i];
