@@ -34,15 +34,23 @@ struct ends {
     size_t count, capacity;
 };
 
+/* What one recording knows of: from its first instant to its last. A ring has lost what was before
+ * it, and nothing is known of the time between two lives. */
+struct span {
+    moot_node_id node;
+    uint64_t from, until;
+};
+
 struct replay_picture {
     struct moot_picture *picture;
     uint32_t lines[MOOT_NODES_MAX + 1], clients[MOOT_NODES_MAX + 1];
-    bool recorded[MOOT_NODES_MAX + 1];
+    struct span *spans; /* The last is of the recording under way. */
+    size_t span_count, span_capacity;
     struct ends sent, received;
     struct moot_buffer texts, words;
     struct moot_arena arena;
-    uint64_t zero_ns, last_ns; /* Wall time at which the picture begins. */
-    uint64_t begin_ms;         /* As it was asked for; 0: it was not. */
+    uint64_t zero_ns;  /* Wall time at which the picture begins. */
+    uint64_t begin_ms; /* As it was asked for; 0: it was not. */
     bool has_zero;
     uint64_t clocks[CLOCKS_MAX]; /* What wall clocks were ahead of monotonic ones. */
     uint32_t clock_count;
@@ -106,8 +114,31 @@ static uint64_t place(struct replay_picture *replay, struct moot_instant instant
 {
     uint64_t wall = instant.ns + replay->ahead_ns;
     uint64_t at = wall > replay->zero_ns ? wall - replay->zero_ns : 0;
-    replay->last_ns = moot_max_u64(replay->last_ns, at);
+    struct span *span = &replay->spans[replay->span_count - 1];
+    span->until = moot_max_u64(span->until, at);
     return at;
+}
+
+static void begin_span(struct replay_picture *replay, struct moot_instant opened)
+{
+    if (replay->span_count == replay->span_capacity) {
+        replay->span_capacity = replay->span_capacity == 0 ? 16 : 2 * replay->span_capacity;
+        replay->spans = moot_realloc(replay->spans, replay->span_capacity * sizeof(*replay->spans));
+    }
+    struct span *span = &replay->spans[replay->span_count++];
+    *span = (struct span){.node = replay->node};
+    span->from = place(replay, opened);
+}
+
+static bool is_recorded(const struct replay_picture *replay, moot_node_id node, uint64_t at)
+{
+    for (size_t i = 0; i < replay->span_count; i++) {
+        const struct span *span = &replay->spans[i];
+        if (span->node == node && span->from <= at && at <= span->until) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* ---- roles and states ---- */
@@ -181,9 +212,7 @@ void replay_picture_opened(struct replay_picture *replay, const struct moot_repl
     replay->node = moot_node_identity(node)->node;
     replay->opened_ns = open->now.instant.ns;
     lay_over(replay, open->now, true);
-    if (replay->node <= MOOT_NODES_MAX) {
-        replay->recorded[replay->node] = true;
-    }
+    begin_span(replay, open->now.instant);
     if (open->now.wall_ms < replay->begin_ms) {
         return; /* Before the picture begins. */
     }
@@ -355,15 +384,10 @@ static size_t draw(struct replay_picture *replay, const struct end *end)
                                        .text = moot_slice_text(kind + strlen(kind) + 1)});
 }
 
-static bool is_recorded(const struct replay_picture *replay, moot_node_id node)
-{
-    return node <= MOOT_NODES_MAX && replay->recorded[node];
-}
-
 static void draw_unmatched(struct replay_picture *replay, const struct end *end, bool is_sent)
 {
     size_t number = draw(replay, end);
-    if (is_sent && is_recorded(replay, end->to)) {
+    if (is_sent && is_recorded(replay, end->to, end->at)) {
         moot_picture_lost(replay->picture, number, end->at,
                           MOOT_SLICE_LITERAL("the recording of the other end has not got it"));
     } else {
@@ -402,6 +426,7 @@ bool replay_picture_write(struct replay_picture *replay, const char *path)
     join(replay);
     bool good = moot_cli_write_picture(replay->picture, 0, path);
     moot_picture_free(replay->picture);
+    moot_free(replay->spans);
     moot_free(replay->sent.items);
     moot_free(replay->received.items);
     moot_buffer_deinit(&replay->texts);
