@@ -117,6 +117,7 @@ enum {
         8, /* A batch of reads: so many times that; its rest goes the same way. */
     MOOT_LONG_READ_ELEMENTS_MAX = 48 * 1024 * 1024, /* ... this: half a minute of one thread. */
     MOOT_LONG_READS_MAX = 32,    /* Long reads of one group at a time; then -OVERLOADED. */
+    MOOT_LEFT_READS_MAX = 3,     /* That the log left, asked for again at a time, of one client. */
     MOOT_ELEMENT_NS = 2000,      /* What an element costs on a slow machine; most cost a third. */
     MOOT_EXPIRE_BATCH_MAX = 256, /* Keys expired by one entry. */
     MOOT_EXPIRE_MS = 100,        /* Between these, while fewer than that are due. */
@@ -214,6 +215,7 @@ enum {
     MOOT_JOURNAL_HERE_US = 1000,          /* ... while the disk takes no longer, on average, ... */
     MOOT_JOURNAL_HERE_AFTER = 64,     /* ... and has not been much slower for this many writes. */
     MOOT_JOURNAL_HERE_NEVER_MS = 100, /* This is much slower: more than a heartbeat's time. */
+    MOOT_JOURNAL_SPACE_MS = 200,      /* Between tries to make a segment on a full disk. */
     MOOT_IDLE_MARK_MS = 20, /* After the last batch: the mark that makes its durability known. */
 
     /* Store */

@@ -291,6 +291,42 @@ static int open_groups(struct moot_node *node, const struct moot_node_options *o
     return 0;
 }
 
+/* What groups and the edge share, and their limits; all but the groups themselves. */
+static void set_up(struct moot_node *node, const struct moot_node_options *options)
+{
+    node->context = (struct moot_group_context){
+        .outbox = &node->outbox,
+        .store = options->store,
+        .directory = &node->directory,
+        .now = options->now,
+        .self = node->identity.node,
+        .feature_level = options->feature_level != 0 ? options->feature_level : MOOT_FEATURE_LEVEL,
+        .self_incarnation = node->incarnation,
+        .log_memory_bytes =
+            options->log_memory_bytes != 0 ? options->log_memory_bytes : MOOT_LOG_MEMORY_BYTES,
+        .recent_bytes = options->recent_bytes != 0 ? options->recent_bytes : MOOT_RECENT_BYTES,
+        .read_elements =
+            options->read_elements != 0 ? options->read_elements : MOOT_READ_ELEMENTS_MAX,
+        .ring_bytes = options->ring_bytes != 0 ? options->ring_bytes : MOOT_REPLY_RING_BYTES,
+        .long_read_one_in = options->long_read_one_in,
+        .rng = &node->rng,
+        .chance = &node->chance};
+    moot_edge_init(&node->edge, &node->outbox, &node->identity, node->incarnation, &node->directory,
+                   options->now);
+    node->edge.admission = options->admission;
+    node__clock_init(node, options->election_ms);
+    node->edge.read_elements = node->context.read_elements;
+    if (options->clients_bytes != 0) {
+        node->edge.clients_bytes_max = options->clients_bytes;
+    }
+    if (options->edge_queue_bytes != 0) {
+        node->edge.streams[MOOT_GROUP_DB0].queue_bytes_max = options->edge_queue_bytes;
+    }
+    for (moot_group_id id = 0; id < MOOT_GROUPS_MAX; id++) {
+        node->led_at[id] = options->now.instant;
+    }
+}
+
 static int open_parts(struct moot_node *node, const struct moot_node_options *options,
                       struct restore *restore, char why[256])
 {
@@ -327,37 +363,7 @@ static int open_parts(struct moot_node *node, const struct moot_node_options *op
     node->outbox.restate.records = node__restate;
     node->outbox.restate.context = node;
     moot_directory_from_identity(&node->directory, &node->identity);
-    node->context = (struct moot_group_context){
-        .outbox = &node->outbox,
-        .store = options->store,
-        .directory = &node->directory,
-        .now = options->now,
-        .self = node->identity.node,
-        .feature_level = options->feature_level != 0 ? options->feature_level : MOOT_FEATURE_LEVEL,
-        .self_incarnation = node->incarnation,
-        .log_memory_bytes =
-            options->log_memory_bytes != 0 ? options->log_memory_bytes : MOOT_LOG_MEMORY_BYTES,
-        .recent_bytes = options->recent_bytes != 0 ? options->recent_bytes : MOOT_RECENT_BYTES,
-        .read_elements =
-            options->read_elements != 0 ? options->read_elements : MOOT_READ_ELEMENTS_MAX,
-        .ring_bytes = options->ring_bytes != 0 ? options->ring_bytes : MOOT_REPLY_RING_BYTES,
-        .long_read_one_in = options->long_read_one_in,
-        .rng = &node->rng,
-        .chance = &node->chance};
-    moot_edge_init(&node->edge, &node->outbox, &node->identity, node->incarnation, &node->directory,
-                   options->now);
-    node->edge.admission = options->admission;
-    node__clock_init(node, options->election_ms);
-    node->edge.read_elements = node->context.read_elements;
-    if (options->clients_bytes != 0) {
-        node->edge.clients_bytes_max = options->clients_bytes;
-    }
-    if (options->edge_queue_bytes != 0) {
-        node->edge.streams[MOOT_GROUP_DB0].queue_bytes_max = options->edge_queue_bytes;
-    }
-    for (moot_group_id id = 0; id < MOOT_GROUPS_MAX; id++) {
-        node->led_at[id] = options->now.instant;
-    }
+    set_up(node, options);
     status = open_groups(node, options, restore, why);
     for (moot_group_id id = 0; status == 0 && id < MOOT_GROUPS_MAX; id++) {
         /* A flush may never come: all may be in the store, and the journal full of it. */

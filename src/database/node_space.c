@@ -2,17 +2,17 @@
  * when the others' are.
  *
  *   - nearly full (the low-water mark): a leader refuses growth and offers its office to the
- * others. A follower takes what the leader's log has, and tells the leader once a second. A leader
- * of whose voters fewer than a majority have space refuses growth, too: what is left admits
- *     deletes, and what the log itself needs.
+ *     others. A follower takes what the leader's log has, and tells the leader once a second. A
+ *     leader of whose voters fewer than a majority have space refuses growth, too: what is left
+ *     admits deletes, and what the log itself needs.
  *   - full (a quarter of that mark): a follower takes no further entries, and so acknowledges none;
- *     nor is it sent any.
- *     It keeps what it has, follows, votes, answers for what it has acknowledged, and its clients
- *     are served through the leader. With space again it takes what it lacks.
+ *     nor is it sent any. It keeps what it has, follows, votes, answers for what it has
+ *     acknowledged, and its clients are served through the leader. With space again it takes what
+ *     it lacks.
  *
  * So neither the store, which cannot take back a write that failed, nor the journal meets the end
  * of the disk, unless something else takes all the rest within a second; the journal waits then
- * (host/ journal_thread.c), and a store that cannot write ends the process:
+ * (host/journal_thread.c), and a store that cannot write ends the process:
  * docs/decisions/full-disks.md.
  */
 #include "base/assert.h"

@@ -11,10 +11,7 @@
 #include "base/status.h"
 #include "host/say.h"
 
-enum {
-    MEAN_OF = 8,          /* Writes. */
-    SPACE_AGAIN_MS = 200, /* Between tries to make a segment on a full disk. */
-};
+enum { MEAN_OF = 8 }; /* Writes. */
 
 struct request {
     struct moot_journal_write where;
@@ -92,7 +89,7 @@ static bool wait_for_space(struct journal_thread *journal, const struct moot_jou
                   "Nothing is acknowledged until there is; free some space.",
                   where->segment);
     }
-    nanosleep(&(struct timespec){.tv_nsec = SPACE_AGAIN_MS * 1000 * 1000}, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = MOOT_JOURNAL_SPACE_MS * 1000 * 1000}, NULL);
     return !is_stopping(journal);
 }
 

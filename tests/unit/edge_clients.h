@@ -3,6 +3,7 @@
 #ifndef MOOT_TESTS_EDGE_CLIENTS_H
 #define MOOT_TESTS_EDGE_CLIENTS_H
 
+#include "base/rng.h"
 #include "node_cluster.h"
 
 static inline struct cluster *edge_cluster(uint32_t count)
@@ -48,6 +49,21 @@ static inline void edge_turns(struct cluster *cluster, int count)
 {
     for (int i = 0; i < count; i++) {
         cluster_step(cluster);
+    }
+}
+
+/* The bytes in pieces of 1 to `most`, a turn or two between some of them: no reader may rely on
+ * where a read of a socket ends. */
+static inline void edge_send_pieces(struct cluster *cluster, uint32_t id, struct moot_rng *rng,
+                                    uint64_t most, struct moot_slice bytes)
+{
+    moot_buffer_reset(&cluster->nodes[id].replies, 1024 * 1024);
+    for (size_t at = 0; at < bytes.size;) {
+        size_t piece = moot_min_u64(1 + moot_rng_below(rng, most), bytes.size - at);
+        edge_input(cluster, id, MOOT_INPUT_CLIENT_BYTES, 1, 0,
+                   moot_slice_make(bytes.data + at, piece));
+        at += piece;
+        edge_turns(cluster, (int)moot_rng_below(rng, 3));
     }
 }
 

@@ -233,14 +233,7 @@ static void random_pipelines(void **state)
             moot_buffer_append_text(&out, reply);
         }
         moot_buffer_append(&out, "", 1);
-        moot_buffer_reset(&cluster->nodes[id].replies, 1024 * 1024);
-        for (size_t at = 0; at < in.size;) {
-            size_t piece = moot_min_u64(1 + moot_rng_below(&rng, 90), in.size - at);
-            edge_input(cluster, id, MOOT_INPUT_CLIENT_BYTES, 1, 0,
-                       moot_slice_make(in.data + at, piece));
-            at += piece;
-            edge_turns(cluster, (int)moot_rng_below(&rng, 3));
-        }
+        edge_send_pieces(cluster, id, &rng, 90, moot_buffer_slice(&in));
         edge_wait(cluster, id, 1, (const char *)out.data);
         moot_buffer_deinit(&in);
         moot_buffer_deinit(&out);

@@ -24,17 +24,39 @@ static void await(int fd, const char *question, const char *answer)
     fail_msg("%s never answered %s", question, answer);
 }
 
+/* Two nodes that know each other's address, not started yet. */
+struct pair {
+    int port_one, port_two, port_holder;
+    struct server *one, *two;
+};
+
+static struct pair pair_make(void)
+{
+    struct pair pair = {0};
+    /* Known before it starts, as in a configuration. A socket that never listens keeps the port
+     * ours while nobody does: the kernel gives it to no other process meanwhile. */
+    pair.port_holder = bind_to(&pair.port_two);
+    pair.one = peer_make(1, 2, &pair.port_one, pair.port_two);
+    pair.two = peer_make(2, 1, &pair.port_two, pair.port_one);
+    return pair;
+}
+
+static void pair_end(struct pair *pair)
+{
+    server_stop(pair->one);
+    server_stop(pair->two);
+    server_free(pair->one);
+    server_free(pair->two);
+    close(pair->port_holder);
+}
+
 /* Goal: two nodes find each other, carry messages whole in both directions, and notice at once when
  * the other's process ends and when it is back. */
 static void two_nodes_link_and_link_again(void **state)
 {
     (void)state;
-    int port_one = 0, port_two = 0;
-    /* Known before it starts, as in a configuration. A socket that never listens keeps the port
-     * ours while nobody does: the kernel gives it to no other process meanwhile. */
-    int port_holder = bind_to(&port_two);
-    struct server *one = peer_make(1, 2, &port_one, port_two);
-    struct server *two = peer_make(2, 1, &port_two, port_one);
+    struct pair pair = pair_make();
+    struct server *one = pair.one, *two = pair.two;
     server_start(one);
     server_start(two);
     int fd_one = dial(one);
@@ -49,16 +71,12 @@ static void two_nodes_link_and_link_again(void **state)
     server_stop(two);
     await(fd_one, "peer\n", "1 1 0");
     server_free(two);
-    two = peer_make(2, 1, &port_two, port_one);
+    two = pair.two = peer_make(2, 1, &pair.port_two, pair.port_one);
     two->options.incarnation = 2;
     server_start(two);
     await(fd_one, "peer\n", "2 1 0");
     close(fd_one);
-    server_stop(one);
-    server_stop(two);
-    server_free(one);
-    server_free(two);
-    close(port_holder);
+    pair_end(&pair);
 }
 
 /* Goal: a node that was removed is told so, now and whenever it dials again. Method: the second of
@@ -66,10 +84,8 @@ static void two_nodes_link_and_link_again(void **state)
 static void a_removed_node_is_told(void **state)
 {
     (void)state;
-    int port_one = 0, port_two = 0;
-    int port_holder = bind_to(&port_two);
-    struct server *one = peer_make(1, 2, &port_one, port_two);
-    struct server *two = peer_make(2, 1, &port_two, port_one);
+    struct pair pair = pair_make();
+    struct server *one = pair.one, *two = pair.two;
     server_start(one);
     server_start(two);
     int fd_one = dial(one);
@@ -86,11 +102,7 @@ static void a_removed_node_is_told(void **state)
     await(fd_two, "peer\n", "1 1 1"); /* Its own wish. */
     close(fd_one);
     close(fd_two);
-    server_stop(one);
-    server_stop(two);
-    server_free(one);
-    server_free(two);
-    close(port_holder);
+    pair_end(&pair);
 }
 
 /* Goal: who was removed, and knows nobody to ask, is dialed to hear of it, more than once. Method:
@@ -99,10 +111,8 @@ static void a_removed_node_is_told(void **state)
 static void a_removed_node_is_dialed(void **state)
 {
     (void)state;
-    int port_one = 0, port_two = 0;
-    int port_holder = bind_to(&port_two);
-    struct server *one = peer_make(1, 2, &port_one, port_two);
-    struct server *two = peer_make(2, 1, &port_two, port_one);
+    struct pair pair = pair_make();
+    struct server *one = pair.one, *two = pair.two;
     one->node.peer_told = two->node.peer_told = true; /* No links. */
     server_start(one);
     server_start(two);
@@ -119,11 +129,7 @@ static void a_removed_node_is_dialed(void **state)
     put(fd_two, "refuse\n"); /* It is over. */
     close(fd_one);
     close(fd_two);
-    server_stop(one);
-    server_stop(two);
-    server_free(one);
-    server_free(two);
-    close(port_holder);
+    pair_end(&pair);
 }
 
 static bool wants(void *context)
@@ -152,10 +158,8 @@ static struct moot_node *exchange(void *context, uint64_t *incarnation)
 static void the_brain_is_exchanged_beneath_its_clients(void **state)
 {
     (void)state;
-    int port_one = 0, port_two = 0;
-    int port_holder = bind_to(&port_two);
-    struct server *one = peer_make(1, 2, &port_one, port_two);
-    struct server *two = peer_make(2, 1, &port_two, port_one);
+    struct pair pair = pair_make();
+    struct server *one = pair.one, *two = pair.two;
     one->options.reopen.context = one;
     one->options.reopen.wanted = wants;
     one->options.reopen.perform = exchange;
@@ -192,11 +196,7 @@ static void the_brain_is_exchanged_beneath_its_clients(void **state)
     for (size_t i = 0; i < MOOT_ARRAY_LEN(fds); i++) {
         close(fds[i]);
     }
-    server_stop(one);
-    server_stop(two);
-    server_free(one);
-    server_free(two);
-    close(port_holder);
+    pair_end(&pair);
 }
 
 int main(void)

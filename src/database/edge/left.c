@@ -13,8 +13,7 @@
 #include "base/rule.h"
 #include "database/edge/edge.h"
 
-enum { READS_AT_ONCE = 3 };
-_Static_assert(READS_AT_ONCE *MOOT_REPLIES_BYTES_MAX + MOOT_OUTPUT_SOFT <= MOOT_OUTPUT_HARD,
+_Static_assert(MOOT_LEFT_READS_MAX *MOOT_REPLIES_BYTES_MAX + MOOT_OUTPUT_SOFT <= MOOT_OUTPUT_HARD,
                "who reads is not closed for what it is given at once");
 
 struct left {
@@ -59,7 +58,7 @@ static bool is_next(const struct moot_connection *connection, bool is_read, bool
     if (is_behind) {
         return true;
     }
-    return is_read ? connection->reads.count < READS_AT_ONCE : connection->reads.count == 0;
+    return is_read ? connection->reads.count < MOOT_LEFT_READS_MAX : connection->reads.count == 0;
 }
 
 static void ask(struct moot_edge *edge, struct moot_connection *connection, const struct left *left,

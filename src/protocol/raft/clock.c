@@ -18,9 +18,11 @@
  *     while it is wrong as soon as more voters differ than agree. Only for a while, because all may
  *     have leapt, each to another time;
  *   - since it began, or since that, no majority has shown that it is not ahead of them: it is
- * wrong as long as most of those it hears are behind it. Of the heard ones the lower median never
- * is, so somebody can lead; and of two clocks that differ the earlier leads, so nothing expires
- * before its time. Who leads with a clock that was agreed with is not disturbed by another's leap.
+ *     wrong as long as most of those it hears are behind it. Of the heard ones the lower median
+ *     never is, so somebody can lead; and of two clocks that differ the earlier leads, so nothing
+ *     expires before its time.
+ *
+ * Who leads with a clock that was agreed with is not disturbed by another's leap.
  */
 #include "base/assert.h"
 #include "base/rule.h"
