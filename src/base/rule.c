@@ -13,12 +13,12 @@ struct moot_mark *moot_marks(size_t *count)
     return __start_moot_marks;
 }
 
-bool moot_chance_take(struct moot_chance *chance, const char *file, uint32_t line)
+bool moot_chance_take(const struct moot_chance *chance, const char *name)
 {
     if (chance->one_in == 0) {
         return false;
     }
-    uint64_t site = moot_hash64(moot_slice_text(file), line);
+    uint64_t site = moot_hash64(moot_slice_text(name), 0);
     uint64_t visit = moot_hash_mix(moot_hash_mix(chance->seed, site), chance->turn);
     return moot_hash_mix(visit, chance->node) % chance->one_in == 0;
 }

@@ -255,7 +255,7 @@ static bool settle(struct moot_node *node)
         if (node->outbox.local_next == node->outbox.local_count) {
             return again;
         }
-        if (MOOT_RARELY(&node->chance)) {
+        if (MOOT_RARELY(&node->chance, turn_breaks)) {
             break;
         }
     }
@@ -282,7 +282,7 @@ static bool wants_flush(struct moot_node *node)
     bool wanted = node->outbox.journal_bytes >= node->flush_bytes ||
                   moot_journal_bytes(node->journal) > node->journal_bytes_max ||
                   node->journal_is_full || node->directory_unflushed || node->reopen.flush_due ||
-                  MOOT_RARELY(&node->chance);
+                  MOOT_RARELY(&node->chance, store_flushes);
     /* A flush takes room, for what a full follower has no more of than before. */
     bool may = !node->context.disk_is_full || leads_any(node);
     return !node->flushing && anything && wanted && may;

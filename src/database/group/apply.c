@@ -256,7 +256,7 @@ static void end_session(struct moot_group *group, moot_node_id edge, uint64_t in
 
 static size_t replies_max(struct moot_group *group, const struct moot_placed_read *read)
 {
-    if (MOOT_RARELY(group->context->chance)) {
+    if (MOOT_RARELY(group->context->chance, replies_short)) {
         return MOOT_REPLY_SHORT_BYTES;
     }
     return read->edge == group->context->self ? MOOT_REPLIES_HERE_BYTES_MAX

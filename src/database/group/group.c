@@ -414,7 +414,7 @@ static void compact(struct moot_group *group)
     bool full = group->log.bytes > bytes_max / 4 || group->log.count > MOOT_LOG_ENTRIES_MAX / 4;
     bool crowded =
         group->log.bytes > bytes_max / 4 * 3 || group->log.count > MOOT_LOG_ENTRIES_MAX / 4 * 3;
-    if ((!full && !MOOT_RARELY(group->context->chance)) || group->fenced || group->install.active) {
+    if ((!full && !MOOT_RARELY(group->context->chance, compacts)) || group->fenced || group->install.active) {
         return;
     }
     moot_index to = group->applied;
@@ -630,7 +630,7 @@ void moot_group_store(struct moot_group *group, bool force)
         moot_view_count(moot_engine_view(group->engine)) >= MOOT_UNSTORED_KEYS ||
         moot_view_ranges(moot_engine_view(group->engine)) >= MOOT_UNSTORED_RANGES ||
         !moot_instant_before(group->context->now.instant, due) ||
-        MOOT_RARELY(group->context->chance)) {
+        MOOT_RARELY(group->context->chance, view_flushes)) {
         moot_view_flush(moot_engine_view(group->engine), &group->context->outbox->batch);
         group__record_put(group, &group->context->outbox->batch);
         group->dirty = false;

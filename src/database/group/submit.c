@@ -141,7 +141,7 @@ static struct moot_block *entry_of(struct moot_group *group, moot_node_id edge,
         }
     }
     uint32_t flags = group->context->refuse_growth ? MOOT_ENTRY_REFUSE_GROWTH : 0;
-    flags |= MOOT_RARELY(group->context->chance) ? MOOT_ENTRY_LEAVE_CHAINED : 0;
+    flags |= MOOT_RARELY(group->context->chance, leaves_chained) ? MOOT_ENTRY_LEAVE_CHAINED : 0;
     struct moot_entry entry = {.kind = MOOT_ENTRY_COMMANDS,
                                .flags = (uint16_t)flags,
                                .stamp = moot_hlc_next(&group->clock, group->context->stamp_ms),
