@@ -4,9 +4,9 @@
  * except in the mutants build (-DMOOT_MUTANTS), where `--mutant name` makes it always true; some
  * test must then fail. A rule that nobody misses is a hole. MOOT_SOMETIMES(cond, "why")  a rare
  * path that the tests should reach. Counted; a mark never hit over a batch of seeds is listed.
- * MOOT_RARELY(chance, name)  a legal but rare choice (a tiny batch, an early time-out), taken now and
- * then in the simulator, never in production. Decided by hash(seed, name, node, turn), so that a
- * new one, or a line added above one, changes nothing for the old seeds. */
+ * MOOT_RARELY(chance, name)  a legal but rare choice (a tiny batch, an early time-out), taken now
+ * and then in the simulator, never in production. Decided by hash(seed, name, node, turn), so that
+ * a new one, or a line added above one, changes nothing for the old seeds. */
 #ifndef MOOT_BASE_RULE_H
 #define MOOT_BASE_RULE_H
 

@@ -114,6 +114,28 @@ static void the_greedy_are_not_read(void **state)
     cluster_deinit(cluster);
 }
 
+/* Goal: who was not read because all held too much within a turn is read on though the turn ended
+ * within the limit. Method: somebody's bytes come, a large client's command, and the bytes leave,
+ * all told in one turn. */
+static void a_moment_is_enough(void **state)
+{
+    (void)state;
+    struct cluster *cluster = edge_cluster(1);
+    edge_open(cluster, 1, 2);
+    queue_large(cluster, 2, 4 * MIB);
+    edge_open(cluster, 1, SLOW);
+    for (uint64_t i = 0; i < SMALL_COUNT; i++) { /* So that 4 MiB are more than the average. */
+        edge_open(cluster, 1, SMALL + i);
+    }
+    edge_turns(cluster, 3);
+    unsent(cluster, SLOW, 129 * MIB);
+    edge_send(cluster, 1, 2, "GET k\r\n");
+    unsent(cluster, SLOW, 0);
+    edge_wait(cluster, 1, 2, "+QUEUED\r\n");
+    assert_int_equal(cluster->nodes[1].clients[2].resumes, cluster->nodes[1].clients[2].pauses);
+    cluster_deinit(cluster);
+}
+
 /* Goal: some that never read do not stop those that hold much for a moment, for ever. Method: the
  * crowd, and patience: as many as must be are closed, those that have most unread first. */
 static void who_never_reads_is_closed(void **state)
@@ -172,9 +194,8 @@ static void empty_buffers_are_given_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_greediest_is_closed),
-        cmocka_unit_test(the_greedy_are_not_read),
-        cmocka_unit_test(who_never_reads_is_closed),
+        cmocka_unit_test(the_greediest_is_closed),      cmocka_unit_test(the_greedy_are_not_read),
+        cmocka_unit_test(a_moment_is_enough),           cmocka_unit_test(who_never_reads_is_closed),
         cmocka_unit_test(empty_buffers_are_given_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

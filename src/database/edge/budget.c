@@ -116,11 +116,15 @@ static void look(struct moot_edge *edge)
 /* At the end of a turn, before the replies leave: then what every client is owed is known. */
 void edge__bound_clients(struct moot_edge *edge)
 {
+    for (size_t i = 0; i < edge->dirty_count; i++) {
+        edge__count(edge, edge->dirty[i]); /* Until here a reply was counted as its bytes. */
+    }
     bool was_over = edge->clients_over.ns != MOOT_NEVER.ns;
     bool over = edge->clients_bytes > edge__clients_soft_bytes(edge);
-    if (!over && !was_over) {
+    if (!over && !was_over && !edge->has_greedy) {
         return;
     }
+    MOOT_SOMETIMES(!over && !was_over, "all held too much only within a turn");
     struct moot_instant now = edge->now.instant;
     if (!was_over) {
         edge->clients_over = edge->clients_look = now;
@@ -140,6 +144,7 @@ void edge__bound_clients(struct moot_edge *edge)
         edge->clients_look = moot_instant_add(now, moot_ms(MOOT_CLIENTS_LOOK_MS));
     }
     edge->clients_over = over ? edge->clients_over : MOOT_NEVER;
+    edge->has_greedy = over;
 }
 
 void moot_edge_check(const struct moot_edge *edge)

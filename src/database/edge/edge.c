@@ -595,7 +595,7 @@ static void one_command(struct moot_edge *edge, struct moot_connection *connecti
 
 /* ---- parsing ---- */
 
-static bool may_parse(const struct moot_edge *edge, const struct moot_connection *connection)
+static bool may_parse(struct moot_edge *edge, const struct moot_connection *connection)
 {
     return !edge->is_resting && !connection->barrier && !connection->is_closing &&
            connection->left.size == 0 && !connection->is_held &&

@@ -110,6 +110,7 @@ struct moot_edge {
     uint64_t next_client;
     uint64_t clients_bytes;                         /* What all connections hold: budget.c. */
     struct moot_instant clients_over, clients_look; /* Too much since then; the next look. */
+    bool has_greedy; /* In this turn somebody had to wait for what all held. */
     struct moot_connection **dirty;
     size_t dirty_count, dirty_capacity;
     struct moot_connection **pump;
@@ -206,12 +207,15 @@ static inline uint64_t edge__clients_soft_bytes(const struct moot_edge *edge)
 {
     return edge->clients_bytes_max / (MOOT_CLIENTS_BYTES_MAX / MOOT_CLIENTS_SOFT_BYTES);
 }
-/* All hold too much, and this one more than the average: nothing more of it is taken in. */
-static inline bool edge__is_greedy(const struct moot_edge *edge,
-                                   const struct moot_connection *connection)
+/* All hold too much, and this one more than the average: nothing more of it is taken in. That it
+ * was asked is noted, for a turn that goes over the limit and ends within it leaves no other trace.
+ */
+static inline bool edge__is_greedy(struct moot_edge *edge, const struct moot_connection *connection)
 {
-    return edge->clients_bytes > edge__clients_soft_bytes(edge) &&
-           connection->held * edge->connection_count > edge->clients_bytes;
+    bool is_greedy = edge->clients_bytes > edge__clients_soft_bytes(edge) &&
+                     connection->held * edge->connection_count > edge->clients_bytes;
+    edge->has_greedy = edge->has_greedy || is_greedy;
+    return is_greedy;
 }
 /* answers.c */
 void edge__block(struct moot_edge *edge, struct moot_connection *connection,

@@ -414,7 +414,8 @@ static void compact(struct moot_group *group)
     bool full = group->log.bytes > bytes_max / 4 || group->log.count > MOOT_LOG_ENTRIES_MAX / 4;
     bool crowded =
         group->log.bytes > bytes_max / 4 * 3 || group->log.count > MOOT_LOG_ENTRIES_MAX / 4 * 3;
-    if ((!full && !MOOT_RARELY(group->context->chance, compacts)) || group->fenced || group->install.active) {
+    if ((!full && !MOOT_RARELY(group->context->chance, compacts)) || group->fenced ||
+        group->install.active) {
         return;
     }
     moot_index to = group->applied;
