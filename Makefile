@@ -49,12 +49,13 @@ tsan: packages
 	@TSAN_OPTIONS=halt_on_error=1:print_suppressions=0:suppressions=$(CURDIR)/tests/tsan.supp:log_path=$(CURDIR)/build-tsan/report \
 		MOOT_REPORTS=$(CURDIR)/build-tsan/report tests/run --build build-tsan $(FOR)
 
-# Every safety rule turned off in turn; each must be missed by some test. FOR names some: make mutants FOR=raft_
+# Every safety rule turned off in turn; each must be missed by some test, and one by each scenario. FOR names some: make mutants FOR=raft_
 MUTANT_TESTS = $(basename $(notdir $(wildcard tests/unit/*_test.c tests/paper/*_test.c)))
 mutants: packages
 	@tools/configure build-mutants -Dmutants=true
 	@ninja -C build-mutants -j$(JOBS) --quiet moot $(MUTANT_TESTS)
 	@tools/mutants build-mutants --jobs $(JOBS) $(FOR)
+	@$(if $(FOR),:,MOOT=$(CURDIR)/build-mutants/moot tests/sim/scenarios.test)
 
 # Each fuzzer for SECONDS, with address and undefined-behaviour sanitizers.
 SECONDS ?= 20

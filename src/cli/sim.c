@@ -30,6 +30,7 @@ enum {
     OPTION_MARKS,
     OPTION_MUTANT,
     OPTION_FAULTS,
+    OPTION_WORKLOAD,
     OPTION_LIST_FAULTS,
     OPTION_FROM,
     OPTION_UNTIL,
@@ -48,6 +49,8 @@ struct settings {
     uint64_t nodes, operations;
     const char *trace, *mutant;
     const char *faults; /* As it was written. */
+    const char *workload;
+    uint32_t workload_number;
     struct sim_fault_wish wish;
     uint64_t from_ns, until_ns, break_ns, faults_ns, upset_ns, planted;
     const char *faults_end; /* As it was written. */
@@ -64,6 +67,10 @@ static const struct argp_option options[] = {
     {"nodes", 'n', "N", 0, "First members, 1 to 9; without it the seed says", 0},
     {"ops", 'o', "N", 0, "Operations of clients (300)", 0},
     {"faults", OPTION_FAULTS, "LIST", 0, "a,b: these faults and no others; -a,-b: not these; none",
+     0},
+    {"workload", OPTION_WORKLOAD, "NAME", 0,
+     "What clients do: register, counter, list, set, queue, bank, ids, once, expiry, large, txn; "
+     "without it the seed says",
      0},
     {"list-faults", OPTION_LIST_FAULTS, NULL, 0, "What faults there are, and what they do", 0},
     {"trace", OPTION_TRACE, "FILE", 0,
@@ -213,6 +220,13 @@ static error_t parse_world(int key, const char *text, struct argp_state *state)
             argp_error(state, "--faults: no fault is called as one in %s; see --list-faults", text);
         }
         return 0;
+    case OPTION_WORKLOAD:
+        settings->workload = text;
+        settings->workload_number = moot_sim_workload(text);
+        if (settings->workload_number == 0) {
+            argp_error(state, "--workload: there is no %s", text);
+        }
+        return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
@@ -277,10 +291,13 @@ static const char *running_picture_path;
 static void command_line(const struct settings *settings, uint64_t seed, uint64_t sweep_at,
                          bool persists)
 {
-    char sweep[64] = "", nodes[32] = "", end[40] = "", mutant[64] = "",
+    char sweep[64] = "", nodes[32] = "", end[40] = "", mutant[64] = "", workload[32] = "",
          faults[SIM_FAULT_LIST_BYTES] = "";
     if (settings->nodes != 0) {
         snprintf(nodes, sizeof(nodes), " --nodes %" PRIu64, settings->nodes);
+    }
+    if (settings->workload != NULL) {
+        snprintf(workload, sizeof(workload), " --workload %.16s", settings->workload);
     }
     if (settings->mutant != NULL) {
         snprintf(mutant, sizeof(mutant), " --mutant %s", settings->mutant);
@@ -295,8 +312,8 @@ static void command_line(const struct settings *settings, uint64_t seed, uint64_
         snprintf(sweep, sizeof(sweep), " --sweep %s --sweep-at %" PRIu64 "%s",
                  moot_cli_sweep_name(settings->sweep), sweep_at, persists ? "+" : "");
     }
-    snprintf(running, sizeof(running), "moot sim --seed %" PRIu64 "%s --ops %" PRIu64 "%s%s%s%s",
-             seed, nodes, settings->operations, mutant, faults, end, sweep);
+    snprintf(running, sizeof(running), "moot sim --seed %" PRIu64 "%s --ops %" PRIu64 "%s%s%s%s%s",
+             seed, nodes, settings->operations, workload, mutant, faults, end, sweep);
 }
 
 /* What it calls for the trace and the picture is not promised to work in a handler; it mostly does,
@@ -336,11 +353,11 @@ static void print_line(uint64_t seed, const struct moot_sim_result *result)
     const struct moot_sim_counts *c = &result->counts;
     printf("seed=%" PRIu64 " nodes=%u workload=%s virtual=%.1fs ops=%" PRIu64 " ok=%" PRIu64
            " fail=%" PRIu64 " indoubt=%" PRIu64 " turns=%" PRIu64 " messages=%" PRIu64
-           " elections=%" PRIu64 " restarts=%" PRIu64 " flushes=%" PRIu64 " installs=%" PRIu64
-           " long-reads=%" PRIu64,
+           " elections=%" PRIu64 " restarts=%" PRIu64 " unsynced=%" PRIu64 " torn=%" PRIu64
+           " flushes=%" PRIu64 " installs=%" PRIu64 " long-reads=%" PRIu64,
            seed, result->nodes, result->workload, (double)result->virtual_ns / 1e9, c->operations,
            c->ok, c->failed, c->in_doubt, c->turns, c->messages, c->elections, c->restarts,
-           c->flushes, c->installs, c->long_reads);
+           c->unsynced, c->torn, c->flushes, c->installs, c->long_reads);
     for (uint32_t i = 0; i < SIM_FAULTS; i++) {
         if (c->faults[i] != 0) {
             printf(" %s=%" PRIu64, SIM_FAULT_ROWS[i].name, c->faults[i]);
@@ -510,6 +527,7 @@ static bool run_seed(const struct settings *settings, uint64_t seed, FILE *trace
                                    .nodes = (uint32_t)settings->nodes,
                                    .operations = settings->operations,
                                    .faults = settings->wish,
+                                   .workload = settings->workload_number,
                                    .from_ns = settings->from_ns,
                                    .break_ns = settings->break_ns,
                                    .faults_ns = settings->faults_ns,
@@ -606,7 +624,8 @@ static int shrink(const struct settings *settings)
                                    .faults_ms = settings->faults_ns / MOOT_MSEC_NS,
                                    .faults = sim_faults_of(settings->first, &settings->wish),
                                    .planted = settings->planted,
-                                   .mutant = settings->mutant};
+                                   .mutant = settings->mutant,
+                                   .workload = settings->workload};
     if (settings->first != settings->last) {
         fprintf(stderr, "moot sim: --shrink needs one seed\n");
         return EXIT_USAGE;

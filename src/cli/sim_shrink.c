@@ -59,6 +59,9 @@ static void command_of(const struct moot_shrink *shrink, struct command *command
     if (shrink->planted != 0) {
         add_number(command, "--plant", shrink->planted, "");
     }
+    if (shrink->workload != NULL) {
+        add(command, "--workload=", shrink->workload);
+    }
     if (shrink->mutant != NULL) {
         add(command, "--mutant=", shrink->mutant);
     }

@@ -8,8 +8,8 @@
 struct moot_shrink {
     uint64_t seed, nodes, operations, faults_ms; /* nodes, faults_ms 0: as the seed says */
     sim_fault_set faults;
-    uint64_t planted;   /* 0: no */
-    const char *mutant; /* or NULL */
+    uint64_t planted;              /* 0: no */
+    const char *mutant, *workload; /* or NULL */
 };
 
 /* Prints what it tries and what is left. False: it does not fail at all. */

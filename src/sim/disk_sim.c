@@ -54,6 +54,7 @@ struct moot_disk_sim {
     bool fail_persists;
     char misdirect_name[NAME_BYTES];
     uint64_t misdirect_offset, capacity, sector;
+    struct moot_disk_sim_losses losses;
 };
 
 static struct moot_disk_sim *of(struct moot_disk *disk) { return (struct moot_disk_sim *)disk; }
@@ -306,6 +307,7 @@ static void resolve_flight(struct moot_disk_sim *sim, uint64_t flight)
         count += sim->changes[i].flight == flight;
     }
     uint64_t keep = moot_rng_below(&sim->rng, count + 1), seen = 0;
+    sim->losses.unsynced += count;
     for (size_t i = 0; i < sim->change_count && seen <= keep; i++) {
         struct change *change = &sim->changes[i];
         if (change->flight != flight) {
@@ -316,8 +318,10 @@ static void resolve_flight(struct moot_disk_sim *sim, uint64_t flight)
         }
         if (seen < keep) {
             apply(sim, change);
+            sim->losses.unsynced--;
         } else {
             tear(sim, change);
+            sim->losses.torn += change->kind == WRITE;
         }
         seen++;
     }
@@ -349,6 +353,11 @@ void moot_disk_sim_crash(struct moot_disk_sim *sim)
     sim->flight = 0;
     sim->dead = false;
     sim->crash = sim->fail = sim->misdirect = sim->lose = sim->fail_read = (struct fault){0};
+}
+
+struct moot_disk_sim_losses moot_disk_sim_losses(const struct moot_disk_sim *sim)
+{
+    return sim->losses;
 }
 
 /* True when the armed fault strikes at this change. */

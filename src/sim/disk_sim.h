@@ -28,6 +28,11 @@ void moot_disk_sim_end(struct moot_disk_sim *sim);
 void moot_disk_sim_complete(struct moot_disk_sim *sim, uint64_t flight);
 /* The power fails and comes back: flights are resolved, armed faults are gone, the disk works. */
 void moot_disk_sim_crash(struct moot_disk_sim *sim);
+/* Changes that crashes have not kept as they were, and writes among them that were torn. */
+struct moot_disk_sim_losses {
+    uint64_t unsynced, torn;
+};
+struct moot_disk_sim_losses moot_disk_sim_losses(const struct moot_disk_sim *sim);
 
 /* Faults, each counted from now: 1 is the next change (create, remove, rename, write); 0 disarms.
  */

@@ -108,7 +108,9 @@
       "a write of the store takes about so many ms: what a flush frees is long in coming")         \
     X(LIE, "lie", LASTS, 1, 2, 200,                                                                \
       "before one turn in so many a failure detector says something untrue")                       \
-    X(RARELY, "rarely", LASTS, 1, 20, 2000, "one legal but rare choice in so many is taken")
+    X(RARELY, "rarely", LASTS, 1, 20, 2000, "one legal but rare choice in so many is taken")       \
+    X(PARTIAL, "partial", STRIKES, 2, 1, 8,                                                        \
+      "a bridge: one node alone reaches both sides; or a ring: each reaches its two neighbours")
 
 enum sim_fault {
 #define X(constant, name, sort, one_in, from, to, words) SIM_FAULT_##constant,

@@ -122,6 +122,15 @@ static void set_clock(struct sim_world *world, struct sim_machine *machine)
     }
 }
 
+static void disk_crash(struct sim_world *world, struct sim_machine *machine)
+{
+    struct moot_disk_sim_losses before = moot_disk_sim_losses(machine->disk), after;
+    moot_disk_sim_crash(machine->disk);
+    after = moot_disk_sim_losses(machine->disk);
+    world->result->counts.unsynced += after.unsynced - before.unsynced;
+    world->result->counts.torn += after.torn - before.torn;
+}
+
 static void did_not_start(struct sim_world *world, struct sim_machine *machine, int status,
                           const char *why)
 {
@@ -129,12 +138,12 @@ static void did_not_start(struct sim_world *world, struct sim_machine *machine, 
     if (status == MOOT_EIO && sim__level(world, SIM_FAULT_CRASH_OPEN) != 0) {
         sim__count(world, SIM_FAULT_CRASH_OPEN);
         moot_store_memory_crash(machine->store);
-        moot_disk_sim_crash(machine->disk);
+        disk_crash(world, machine);
     } else if (status == MOOT_ENOSPACE && machine->full_until > world->now) {
         sim__count(world, SIM_FAULT_FULL_DISK);
     } else if (status == MOOT_EIO && machine->disk_dead_until > world->now) {
         moot_store_memory_crash(machine->store);
-        moot_disk_sim_crash(machine->disk);
+        disk_crash(world, machine);
     } else if (status == MOOT_EVERSION && machine->is_older) { /* As the text says. */
         sim__count(world, SIM_FAULT_OLDER);
         machine->is_older = false;
@@ -176,9 +185,21 @@ static uint64_t clients_bytes(struct sim_world *world)
     return world->swarm.workload == SIM_WORKLOAD_LARGE ? 16 * bytes : bytes;
 }
 
+/* What a brain is opened with shows all its life. */
+static void count_what_it_has(struct sim_world *world)
+{
+    const uint32_t *knobs = world->swarm.knobs;
+    uint64_t *counts = world->result->counts.faults;
+    bool is_large = world->swarm.workload == SIM_WORKLOAD_LARGE;
+    counts[SIM_FAULT_TINY_JOURNAL] += knobs[SIM_FAULT_TINY_JOURNAL] != 0 && !is_large;
+    counts[SIM_FAULT_NARROW] += knobs[SIM_FAULT_NARROW] != 0;
+    counts[SIM_FAULT_RARELY] += sim__level(world, SIM_FAULT_RARELY) != 0;
+}
+
 static struct moot_node_options options_of(struct sim_world *world, struct sim_machine *machine)
 {
     const struct sim_swarm *swarm = &world->swarm;
+    count_what_it_has(world);
     bool may_format = machine->starts == 0 || machine->journal_lost || sim__one_in(world, 2);
     return (struct moot_node_options){.disk = moot_disk_sim_disk(machine->disk),
                                       .store = machine->store,
@@ -312,7 +333,7 @@ void sim__machine_crash(struct sim_world *world, struct sim_machine *machine, bo
     machine->turn_is_due = false;
     sim__jobs_drop(machine);
     moot_store_memory_crash(machine->store);
-    moot_disk_sim_crash(machine->disk);
+    disk_crash(world, machine);
     sim__rot(world, machine);
     sim__connections_drop(world, machine, is_quiet);
     sim__machine_gone(world, machine, is_quiet);

@@ -4,7 +4,7 @@
 #include "sim/world.h"
 
 enum { PARTITIONS_MAX = 64, LENGTHS = 4, FLAP_US = 50 * 1000, DAYS_MS = 20 * 24 * 3600 * 1000 };
-enum { REOPEN_STALL_S = 8 };
+enum { REOPEN_STALL_S = 8, RING_MIN = 4 };
 
 /* ---- swarm: the first random stream (Groce et al., "Swarm Testing", ISSTA 2012) ---- */
 
@@ -93,6 +93,9 @@ void sim__swarm(struct sim_world *world)
     swarm->workload = (uint32_t)moot_rng_below(&rng, SIM_WORKLOAD_TXN);
     if (world->options->seed % SIM_WORKLOADS == SIM_WORKLOAD_TXN) {
         swarm->workload = SIM_WORKLOAD_TXN; /* Not drawn: the other seeds stay what they were. */
+    }
+    if (world->options->workload != 0) {
+        swarm->workload = world->options->workload - 1;
     }
     swarm->pipeline = (uint32_t)PICK(&rng, 1, 1, 3, 8);
     swarm->think_us = PICK(&rng, 1, 5, 20, 80) * 1000;
@@ -289,6 +292,33 @@ static void some_partition(struct sim_world *world, enum sim_fault fault)
     }
 }
 
+/* Each reaches a majority and no two the same one, or the sides have one node in common: then
+ * everybody may be led, and nobody agrees with all others on by whom. */
+static void partial(struct sim_world *world)
+{
+    uint32_t count = world->machine_count, all = (1U << count) - 1;
+    uint64_t length = how_long(world);
+    bool is_ring = count >= RING_MIN && sim__one_in(world, 2);
+    uint32_t bridge = 1U << sim__below(world, count);
+    uint32_t side = (uint32_t)sim__below(world, all + 1) & ~bridge;
+    uint32_t other = all & ~bridge & ~side;
+    if (!is_ring && (side == 0 || other == 0)) {
+        return;
+    }
+    sim__count(world, SIM_FAULT_PARTIAL);
+    if (!is_ring) {
+        partition_for(world, side, other, true, length);
+        links_end(world, side, other);
+        return;
+    }
+    for (uint32_t a = 0; a < count; a++) {
+        for (uint32_t b = a + 2; b < count && b - a < count - 1; b++) {
+            partition_for(world, 1U << a, 1U << b, true, length);
+            links_end(world, 1U << a, 1U << b);
+        }
+    }
+}
+
 static void pause_one(struct sim_world *world, enum sim_fault fault, struct sim_machine *machine)
 {
     sim__count(world, fault);
@@ -474,6 +504,9 @@ static void strike_with(struct sim_world *world, enum sim_fault fault)
     case SIM_FAULT_CUT:
     case SIM_FAULT_FLAP:
         some_partition(world, fault);
+        return;
+    case SIM_FAULT_PARTIAL:
+        partial(world);
         return;
     case SIM_FAULT_SLOW_READER:
         slow_reader(world);

@@ -41,6 +41,7 @@ struct moot_sim_options {
     uint32_t nodes; /* First members; 0: the seed says. */
     uint64_t operations;
     struct sim_fault_wish faults;
+    uint32_t workload;      /* As moot_sim_workload says; 0: the seed says. */
     uint16_t client_port;   /* Node k's address for clients: 127.0.0.1:port+k. 0: none real. */
     uint64_t wall_begin_ms; /* The true time at which the world begins. 0: long ago. */
     FILE *trace;            /* NULL: none. Every input and effect, a line each. */
@@ -60,7 +61,8 @@ struct moot_sim_options {
 struct moot_sim_counts {
     uint64_t operations, ok, failed, in_doubt;
     uint64_t turns, messages, lost, restarts, flushes, installs, fetches, elections, long_reads;
-    uint64_t faults[SIM_FAULTS];     /* How often each has shown. */
+    uint64_t unsynced, torn;     /* Changes of disks that a death has not kept, and torn writes. */
+    uint64_t faults[SIM_FAULTS]; /* How often each has shown. */
     uint64_t swept[MOOT_SIM_SWEEPS]; /* How many there were of each. */
     uint64_t unknown;                /* 1: the judge ran out of budget. */
 };
@@ -78,6 +80,9 @@ struct moot_sim_result {
 
 void moot_sim_result_init(struct moot_sim_result *result);
 void moot_sim_result_deinit(struct moot_sim_result *result);
+
+/* The number of a workload, from 1 on; 0: there is none of that name. */
+uint32_t moot_sim_workload(const char *name);
 
 /* Same options, same result, bit for bit. A failed assertion ends the process. */
 void moot_sim_run(const struct moot_sim_options *options, struct moot_sim_result *result);

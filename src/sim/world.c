@@ -375,6 +375,15 @@ static void on_event(struct sim_world *world, const struct sim_event *event)
     MOOT_UNREACHABLE();
 }
 
+uint32_t moot_sim_workload(const char *name)
+{
+    uint32_t number = SIM_WORKLOADS;
+    while (number > 0 && strcmp(sim__workload_name(number - 1), name) != 0) {
+        number--;
+    }
+    return number;
+}
+
 void moot_sim_result_init(struct moot_sim_result *result)
 {
     *result = (struct moot_sim_result){0};

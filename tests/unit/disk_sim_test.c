@@ -65,6 +65,8 @@ static void flights_are_resolved_by_seed(void **state)
             gone += stale == 8;
             torn += fresh > 0 && stale > 0;
             garbage += fresh + stale < 8;
+            assert_int_equal(moot_disk_sim_losses(sim).unsynced, moot_disk_sim_losses(sim).torn);
+            assert_true(moot_disk_sim_losses(sim).torn == 1 || fresh == 8);
             moot_disk_sim_free(sim);
         }
         assert_true(digest[0] == digest[1]);
