@@ -220,7 +220,9 @@ void live_report_print(struct live_report *report)
         printf("  %-9s %s: %zu operations, %zu keys\n",
                history->count == 0 ? "not asked" : moot_judgement_text(verdict->judgement),
                live_model_promises[model], history->count, verdict->keys);
-        fwrite(verdict->words.data, 1, verdict->words.size, stdout);
+        if (verdict->words.size > 0) {
+            fwrite(verdict->words.data, 1, verdict->words.size, stdout);
+        }
         if (verdict->judgement == MOOT_JUDGEMENT_VIOLATION) {
             moot_check_show_evidence(history, model_of(model), verdict);
         }
