@@ -132,6 +132,7 @@ static inline void sample_other(enum moot_message_kind kind, struct moot_message
     case MOOT_MESSAGE_CHAIN:
         out->chain.index = 101;
         out->chain.chain = 0xfedcba9876543210;
+        out->chain.digest = 0x0f1e2d3c4b5a6978;
         return;
     case MOOT_MESSAGE_SNAPSHOT_CHUNK:
         out->chunk.index = 111;

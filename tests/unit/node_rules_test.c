@@ -1,66 +1,33 @@
 /* Safety rules of a node that only a strange neighbour, or none, puts to the test. */
-#include "database/execute/engine.h"
-#include "database/group/entry.h"
-#include "database/group/message.h"
-#include "node_cluster.h"
+#include "node_leader.h"
 #include "storage/journal_format.h"
 
-static struct cluster *make(uint32_t count)
-{
-    struct cluster *cluster = moot_alloc_zero(sizeof(*cluster));
-    cluster->quiet = true;
-    cluster_init(cluster, count, 0);
-    return cluster;
-}
-
-static void steps(struct cluster *cluster, int count)
-{
-    for (int i = 0; i < count; i++) {
-        cluster_step(cluster);
-    }
-}
-
-static struct moot_group_view view_of(struct cluster *cluster, uint32_t id)
-{
-    struct moot_group_view view;
-    moot_node_group(cluster->nodes[id].node, MOOT_GROUP_DB0, &view);
-    return view;
-}
-
-static void deliver(struct cluster *cluster, moot_node_id from, moot_node_id to,
-                    const struct moot_message *message, struct moot_slice more)
-{
-    struct moot_buffer bytes;
-    moot_buffer_init(&bytes);
-    moot_message_encode(message, &bytes);
-    moot_buffer_append_slice(&bytes, more);
-    struct moot_input input = {.kind = MOOT_INPUT_PEER_MESSAGE, .node = from};
-    input.bytes = moot_buffer_slice(&bytes);
-    cluster_input(&cluster->nodes[to], input, &cluster->arena);
-    moot_buffer_deinit(&bytes);
-}
-
 /* Goal: a replica whose contents differ stops serving instead of spreading them. Method: the leader
- * says the chain it has, then another one for the same index. */
-static void another_chain_fences(void **state)
+ * says the hashes it has, then another one for the same index: of what was done, or of what is
+ * there. */
+static void other_contents_fence(void **state)
 {
     (void)state;
-    struct cluster *cluster = make(3);
-    cluster_expect(cluster, 1, "SET a 1\r\n", "+OK\r\n");
-    steps(cluster, 3000);
-    moot_node_id leader = cluster_leader(cluster), follower = leader % 3 + 1;
-    struct moot_message message = {.kind = MOOT_MESSAGE_CHAIN, .group = MOOT_GROUP_DB0};
-    message.chain.index = view_of(cluster, follower).applied;
-    message.chain.chain = view_of(cluster, follower).chain;
-    deliver(cluster, leader, follower, &message, (struct moot_slice){NULL, 0});
-    cluster_step(cluster);
-    assert_false(view_of(cluster, follower).fenced);
-    message.chain.chain ^= 1;
-    deliver(cluster, leader, follower, &message, (struct moot_slice){NULL, 0});
-    cluster_step(cluster);
-    assert_true(view_of(cluster, follower).fenced);
-    cluster_expect(cluster, leader, "GET a\r\n", "$1\r\n1\r\n"); /* The others go on. */
-    cluster_deinit(cluster);
+    for (int of_contents = 0; of_contents < 2; of_contents++) {
+        struct cluster *cluster = leader_cluster(3);
+        cluster_expect(cluster, 1, "SET a 1\r\n", "+OK\r\n");
+        leader_steps(cluster, 3000);
+        moot_node_id leader = cluster_leader(cluster), follower = leader % 3 + 1;
+        struct moot_group_view view = leader_view(cluster, follower);
+        assert_true(view.digest != 0);
+        struct moot_message message = {.kind = MOOT_MESSAGE_CHAIN, .group = MOOT_GROUP_DB0};
+        message.chain = (struct moot_contents){view.applied, view.chain, view.digest};
+        leader_deliver(cluster, leader, follower, &message, (struct moot_slice){NULL, 0});
+        cluster_step(cluster);
+        assert_false(leader_view(cluster, follower).fenced);
+        message.chain.chain ^= !of_contents;
+        message.chain.digest ^= of_contents;
+        leader_deliver(cluster, leader, follower, &message, (struct moot_slice){NULL, 0});
+        cluster_step(cluster);
+        assert_true(leader_view(cluster, follower).fenced);
+        cluster_expect(cluster, leader, "GET a\r\n", "$1\r\n1\r\n"); /* The others go on. */
+        cluster_deinit(cluster);
+    }
 }
 
 /* Goal: a leader that cannot reach a majority answers no read, however short a time it has been
@@ -68,15 +35,15 @@ static void another_chain_fences(void **state)
 static void a_lonely_leader_answers_no_read(void **state)
 {
     (void)state;
-    struct cluster *cluster = make(3);
+    struct cluster *cluster = leader_cluster(3);
     cluster_expect(cluster, 1, "SET a 1\r\n", "+OK\r\n");
-    steps(cluster, 3000);
+    leader_steps(cluster, 3000);
     moot_node_id leader = cluster_leader(cluster);
     cluster_expect(cluster, leader, "GET a\r\n", "$1\r\n1\r\n");
     cluster_kill(cluster, leader % 3 + 1);
     cluster_kill(cluster, (leader + 1) % 3 + 1);
     cluster_send(cluster, leader, "GET a\r\n");
-    steps(cluster, 500);
+    leader_steps(cluster, 500);
     assert_int_equal(cluster->nodes[leader].replies.size, 0);
     cluster_open(cluster, leader % 3 + 1, 0);
     for (int i = 0; i < 100000 && cluster->nodes[leader].replies.size == 0; i++) {
@@ -87,72 +54,10 @@ static void a_lonely_leader_answers_no_read(void **state)
     cluster_deinit(cluster);
 }
 
-/* What the test says as the leader of a term: entries after those that node 1 has of that term (or
- * of none), each with this batch of one edge (0: without one). */
-struct said {
-    moot_node_id leader;
-    const uint64_t *batches;
-    uint32_t count;
-    moot_index previous, commit;
-    moot_term term;
-};
-
-static void lead(struct cluster *cluster, const struct said *said)
-{
-    struct moot_buffer entries;
-    struct moot_raft_entry heads[8];
-    moot_buffer_init(&entries);
-    for (uint32_t i = 0; i < said->count; i++) {
-        struct moot_entry entry = {.kind = said->batches[i] == 0 ? MOOT_ENTRY_NOOP
-                                                                 : MOOT_ENTRY_COMMANDS,
-                                   .stamp = moot_hlc_pack(cluster->now.wall_ms, (uint16_t)i),
-                                   .edge = 2,
-                                   .edge_incarnation = 1,
-                                   .batch = said->batches[i]};
-        struct moot_slice args[3] = {MOOT_SLICE_LITERAL("RPUSH"), MOOT_SLICE_LITERAL("l"),
-                                     MOOT_SLICE_LITERAL("x")};
-        size_t before = entries.size;
-        moot_entry_put_header(moot_buffer_reserve(&entries, MOOT_ENTRY_HEADER_BYTES), &entry);
-        entries.size += MOOT_ENTRY_HEADER_BYTES;
-        moot_item_put(&entries, 0, 0, (struct moot_slice){NULL, 0}, args, 3);
-        heads[i] =
-            (struct moot_raft_entry){.term = said->term, .size = (uint32_t)(entries.size - before)};
-    }
-    struct moot_message message = {.kind = MOOT_MESSAGE_RAFT, .group = MOOT_GROUP_DB0};
-    struct moot_raft_message *raft = &message.raft.message;
-    *raft = (struct moot_raft_message){.kind = MOOT_RAFT_APPEND,
-                                       .from = said->leader,
-                                       .to = 1,
-                                       .term = said->term,
-                                       .session = 1,
-                                       .wall_ms = cluster->now.wall_ms};
-    raft->append.previous_index = said->previous;
-    raft->append.previous_term = said->previous > 0 ? said->term : 0;
-    raft->append.commit = said->commit;
-    raft->append.count = said->count;
-    raft->append.entries = heads;
-    deliver(cluster, said->leader, 1, &message, moot_buffer_slice(&entries));
-    steps(cluster, 50);
-    assert_int_equal(view_of(cluster, 1).last, said->previous + said->count);
-    assert_int_equal(view_of(cluster, 1).applied, said->commit);
-    assert_false(view_of(cluster, 1).fenced);
-    moot_buffer_deinit(&entries);
-}
-
-/* A follower that was given these batches by a leader that is the test. */
-static struct cluster *follower_of_the_test(const uint64_t *batches, uint32_t count,
-                                            moot_index commit, moot_term term)
-{
-    struct cluster *cluster = make(2);
-    cluster_kill(cluster, 2);
-    lead(cluster, &(struct said){2, batches, count, 0, commit, term});
-    return cluster;
-}
-
 static uint64_t contents_after(const uint64_t *batches, uint32_t count)
 {
-    struct cluster *cluster = follower_of_the_test(batches, count, count, 100);
-    uint64_t digest = view_of(cluster, 1).digest;
+    struct cluster *cluster = leader_follower(batches, count, count, 100);
+    uint64_t digest = leader_view(cluster, 1).digest;
     cluster_deinit(cluster);
     return digest;
 }
@@ -174,8 +79,8 @@ static void only_the_next_batch_is_executed(void **state)
 static struct cluster *half_installed(uint32_t count)
 {
     static const uint64_t batches[] = {1, 2, 3, 4};
-    struct cluster *old = follower_of_the_test(batches, count, 0, 100);
-    struct cluster *snapshot = follower_of_the_test(batches, 3, 3, 200);
+    struct cluster *old = leader_follower(batches, count, 0, 100);
+    struct cluster *snapshot = leader_follower(batches, 3, 3, 200);
     /* What was executed goes to the store when it is that old. */
     struct moot_instant stored =
         moot_instant_add(snapshot->now.instant, moot_ms(MOOT_UNSTORED_MS + 100));
@@ -189,8 +94,8 @@ static struct cluster *half_installed(uint32_t count)
     snapshot->nodes[1].store = old->nodes[1].store;
     old->nodes[1].store = store;
     cluster_open(old, 1, 0);
-    assert_int_equal(view_of(old, 1).applied, 3);
-    assert_int_equal(view_of(old, 1).last, 3);
+    assert_int_equal(leader_view(old, 1).applied, 3);
+    assert_int_equal(leader_view(old, 1).last, 3);
     cluster_deinit(snapshot);
     return old;
 }
@@ -213,10 +118,10 @@ static void what_follows_a_half_installed_snapshot_stays(void **state)
     for (uint32_t count = 2; count <= 4; count++) {
         static const uint64_t more[] = {4, 5};
         struct cluster *cluster = half_installed(count);
-        lead(cluster, &(struct said){2, more, 2, 3, 3, 200});
+        leader_says(cluster, &(struct leader_said){2, more, 2, 3, 3, 200});
         cluster_kill(cluster, 1);
         cluster_open(cluster, 1, 0);
-        assert_int_equal(view_of(cluster, 1).last, 5);
+        assert_int_equal(leader_view(cluster, 1).last, 5);
         cluster_deinit(cluster);
     }
 }
@@ -247,18 +152,18 @@ static void an_illegible_batch_may_have_replaced_entries(void **state)
     (void)state;
     static const uint64_t batches[] = {1, 2, 3, 4};
     uint32_t replaces, last;
-    struct cluster *cluster = follower_of_the_test(batches, 4, 0, 100);
+    struct cluster *cluster = leader_follower(batches, 4, 0, 100);
     (void)batch_at(cluster, 0, &replaces);
-    lead(cluster, &(struct said){2, batches, 3, 0, 0, 101});
-    lead(cluster, &(struct said){2, batches, 1, 3, 0, 101});
+    leader_says(cluster, &(struct leader_said){2, batches, 3, 0, 0, 101});
+    leader_says(cluster, &(struct leader_said){2, batches, 1, 3, 0, 101});
     uint64_t at = batch_at(cluster, replaces, &last);
     assert_true(last >= replaces + 2);
     cluster_kill(cluster, 1);
     moot_disk_sim_rot(cluster->nodes[1].disk, "journal-0000000000000001", at + 8, 1);
     cluster_open(cluster, 1, 0);
-    assert_true(view_of(cluster, 1).impaired);
-    assert_int_equal(view_of(cluster, 1).last, 0);
-    assert_true(view_of(cluster, 1).term >= 101);
+    assert_true(leader_view(cluster, 1).impaired);
+    assert_int_equal(leader_view(cluster, 1).last, 0);
+    assert_true(leader_view(cluster, 1).term >= 101);
     cluster_deinit(cluster);
 }
 
@@ -268,7 +173,7 @@ static void an_illegible_batch_may_have_replaced_entries(void **state)
 static void another_leader_ends_an_install(void **state)
 {
     (void)state;
-    struct cluster *cluster = make(3);
+    struct cluster *cluster = leader_cluster(3);
     cluster_kill(cluster, 2);
     cluster_kill(cluster, 3);
     struct moot_message offer = {.kind = MOOT_MESSAGE_RAFT, .group = MOOT_GROUP_DB0};
@@ -285,10 +190,10 @@ static void another_leader_ends_an_install(void **state)
     for (moot_node_id node = 1; node <= 3; node++) {
         raft->snapshot.members.voters[node - 1] = node;
     }
-    deliver(cluster, 2, 1, &offer, (struct moot_slice){NULL, 0});
-    steps(cluster, 5);
+    leader_deliver(cluster, 2, 1, &offer, (struct moot_slice){NULL, 0});
+    leader_steps(cluster, 5);
     static const uint64_t batches[] = {1, 2, 3};
-    lead(cluster, &(struct said){3, batches, 3, 0, 3, 101});
+    leader_says(cluster, &(struct leader_said){3, batches, 3, 0, 3, 101});
     cluster_deinit(cluster);
 }
 
@@ -297,10 +202,10 @@ static void another_leader_ends_an_install(void **state)
 static void the_queue_of_an_edge_is_bounded(void **state)
 {
     (void)state;
-    struct cluster *cluster = make(3);
+    struct cluster *cluster = leader_cluster(3);
     cluster_kill(cluster, 2);
     cluster_kill(cluster, 3);
-    steps(cluster, 10);
+    leader_steps(cluster, 10);
     size_t fits = MOOT_EDGE_QUEUE_BYTES_MAX / MOOT_VALUE_MAX;
     char *command = moot_alloc(MOOT_VALUE_MAX + 64);
     size_t size = (size_t)sprintf(command, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$%d\r\n", MOOT_VALUE_MAX);
@@ -316,7 +221,7 @@ static void the_queue_of_an_edge_is_bounded(void **state)
         cluster_input(&cluster->nodes[1], input, &cluster->arena);
     }
     moot_free(command);
-    steps(cluster, 20);
+    leader_steps(cluster, 20);
     uint32_t refused = 0; /* One: the others wait for a leader. */
     for (moot_connection_id id = 2; id < 2 + fits; id++) {
         struct moot_buffer *replies = cluster_replies(&cluster->nodes[1], id);
@@ -347,7 +252,7 @@ static void run_for(struct cluster *cluster, uint64_t ms)
 static void a_strangers_link_ends(void **state)
 {
     (void)state;
-    struct cluster *cluster = make(2);
+    struct cluster *cluster = leader_cluster(2);
     strangers_refused = 0;
     cluster->watch = note_refusal;
     struct moot_input up = {.kind = MOOT_INPUT_PEER_UP, .node = 9, .amount = 1};
@@ -366,7 +271,7 @@ static void orders_come_from_here(void **state)
     (void)state;
     static const char *const from[] = {"127.0.0.1:5", "[::1]:5",     "[::ffff:127.0.0.1]:5",
                                        "10.0.0.7:5",  "[fe80::1]:5", "1270.0.0.1:5"};
-    struct cluster *cluster = make(1);
+    struct cluster *cluster = leader_cluster(1);
     cluster_expect(cluster, 1, "SET k v\r\n", "+OK\r\n");
     for (moot_connection_id id = 2; id < 2 + MOOT_ARRAY_LEN(from); id++) {
         struct moot_input input = {.kind = MOOT_INPUT_CLIENT_OPENED, .connection = id};
@@ -375,7 +280,7 @@ static void orders_come_from_here(void **state)
         input.kind = MOOT_INPUT_CLIENT_BYTES;
         input.bytes = MOOT_SLICE_LITERAL("MOOT CLUSTER TRANSFER PLAN\r\nMOOT CLUSTER TRANSFER\r\n");
         cluster_input(&cluster->nodes[1], input, &cluster->arena);
-        steps(cluster, 20);
+        leader_steps(cluster, 20);
         struct moot_slice replies = moot_buffer_slice(cluster_replies(&cluster->nodes[1], id));
         assert_true(moot_slice_starts_with(replies, MOOT_SLICE_LITERAL("$")));
         moot_buffer_append(cluster_replies(&cluster->nodes[1], id), "", 1);
@@ -389,7 +294,7 @@ static void orders_come_from_here(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(another_chain_fences),
+        cmocka_unit_test(other_contents_fence),
         cmocka_unit_test(a_lonely_leader_answers_no_read),
         cmocka_unit_test(only_the_next_batch_is_executed),
         cmocka_unit_test(a_replaced_log_does_not_come_back),

@@ -194,8 +194,8 @@ static bool apply_entry(struct moot_group *group)
     group->applied_stamp = entry.stamp;
     group->chain =
         moot_hash_mix(group->chain, moot_view_take_hash(moot_engine_view(group->engine)));
-    group->chains[index % MOOT_CHAIN_WINDOW].index = index;
-    group->chains[index % MOOT_CHAIN_WINDOW].chain = group->chain;
+    /* For when the leader says what it has come to here. */
+    group->chains[index % MOOT_CHAIN_WINDOW] = group__contents(group);
     if (!group->dirty) {
         group->dirty = true;
         group->dirty_since = group->context->now.instant;

@@ -242,16 +242,16 @@ void group__fence(struct moot_group *group, const char *why)
 
 /* ---- inputs ---- */
 
-/* A follower compares the leader's hash at an index with its own. */
+/* A follower compares the leader's hashes at an index with its own. */
 static void on_chain(struct moot_group *group, moot_node_id from,
                      const struct moot_message *message)
 {
     if (from != group->leader) {
         return; /* Only the leader may call a replica wrong. */
     }
-    moot_index index = message->chain.index;
-    bool known = group->chains[index % MOOT_CHAIN_WINDOW].index == index;
-    bool same = !known || group->chains[index % MOOT_CHAIN_WINDOW].chain == message->chain.chain;
+    const struct moot_contents *said = &message->chain;
+    const struct moot_contents *own = &group->chains[said->index % MOOT_CHAIN_WINDOW];
+    bool same = moot_contents_agree(own, said);
     if (!MOOT_RULE(chain_equal_or_fenced, same)) {
         group__fence(
             group, "its contents differ from the leader's at the same index, and which of them is "
@@ -482,8 +482,7 @@ static void send_chain(struct moot_group *group)
     for (size_t i = 0; i < count; i++) {
         if (all[i] != group->context->self) {
             struct moot_message message = {.kind = MOOT_MESSAGE_CHAIN, .group = group->id};
-            message.chain.index = group->applied;
-            message.chain.chain = group->chain;
+            message.chain = group__contents(group);
             group__post(group, all[i], &message, NULL);
         }
     }

@@ -164,10 +164,7 @@ struct moot_group {
     uint64_t batches_run; /* By this process: what the streams say must agree. */
     uint32_t stream_count, stream_capacity;
     struct moot_ring ring;
-    struct {
-        moot_index index;
-        uint64_t chain;
-    } chains[MOOT_CHAIN_WINDOW];
+    struct moot_contents chains[MOOT_CHAIN_WINDOW];
     moot_index flushed;  /* Applied index that is durable in the store. */
     moot_index flushing; /* ... that the flush under way will make durable. */
 
@@ -347,7 +344,8 @@ void group__snapshot_stop(struct moot_group *group);
 uint32_t group__ranges(struct moot_arena *arena, moot_group_id id, struct moot_range out[4]);
 /* restate.c: a SNAPSHOT record of what is applied */
 void group__record_snapshot(struct moot_group *group);
-/* record.c: the group's record in the store */
+/* record.c: the group's record in the store, and what it has come to at the applied index */
+struct moot_contents group__contents(const struct moot_group *group);
 enum { GROUP_RECORD_VERSION = 1, GROUP_KIND_RECORD = 0 };
 void group__record_put(struct moot_group *group, struct moot_batch *batch);
 int group__record_load(struct moot_group *group, const struct moot_members *initial);

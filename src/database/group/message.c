@@ -254,6 +254,7 @@ void moot_message_encode(const struct moot_message *message, struct moot_buffer 
     case MOOT_MESSAGE_CHAIN:
         moot_put_u64(out, message->chain.index);
         moot_put_u64(out, message->chain.chain);
+        moot_put_u64(out, message->chain.digest);
         return;
     case MOOT_MESSAGE_SNAPSHOT_CHUNK:
         moot_put_u64(out, message->chunk.index);
@@ -337,6 +338,7 @@ static bool decode_body(struct moot_reader *reader, struct moot_arena *arena,
     case MOOT_MESSAGE_CHAIN:
         out->chain.index = moot_get_u64(reader);
         out->chain.chain = moot_get_u64(reader);
+        out->chain.digest = moot_get_u64(reader);
         return true;
     case MOOT_MESSAGE_SNAPSHOT_CHUNK:
         out->chunk.index = moot_get_u64(reader);

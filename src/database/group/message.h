@@ -23,9 +23,9 @@ enum moot_message_kind {
     MOOT_MESSAGE_ANSWER = 3, /* leader -> edge: the replies of one batch */
     MOOT_MESSAGE_NACK =
         4, /* leader or not -> edge: this session is void; begin a new one with the leader named */
-    MOOT_MESSAGE_WAKE = 5,    /* leader -> edge: this waiter may try again */
-    MOOT_MESSAGE_DECLINE = 6, /* edge -> leader: the waiter is gone; wake the next */
-    MOOT_MESSAGE_CHAIN = 7,   /* leader -> followers: the chain hash at an index, to compare */
+    MOOT_MESSAGE_WAKE = 5,           /* leader -> edge: this waiter may try again */
+    MOOT_MESSAGE_DECLINE = 6,        /* edge -> leader: the waiter is gone; wake the next */
+    MOOT_MESSAGE_CHAIN = 7,          /* leader -> followers: both hashes at an index, to compare */
     MOOT_MESSAGE_SNAPSHOT_CHUNK = 8, /* leader -> follower */
     MOOT_MESSAGE_SNAPSHOT_ACK = 9,   /* follower -> leader: go on, or failed */
     MOOT_MESSAGE_TRANSFER = 10,      /* any node -> leader: hand leadership over */
@@ -49,6 +49,20 @@ struct moot_submit {
     struct moot_slice items; /* engine.h; for WAITERS: (waiter u64, stamp time u64, ordinal u32,
                                 keyspace count u8 ...): waiters.h */
 };
+
+/* What a replica has come to at an index: a hash over all write sets, and the additive one of what
+ * is there. They differ from another replica's for different reasons: what was done, and what it
+ * was done to. */
+struct moot_contents {
+    moot_index index;
+    uint64_t chain, digest;
+};
+
+/* Nothing is known against it: of two indexes nothing can be said. */
+static inline bool moot_contents_agree(const struct moot_contents *a, const struct moot_contents *b)
+{
+    return a->index != b->index || (a->chain == b->chain && a->digest == b->digest);
+}
 
 struct moot_message {
     enum moot_message_kind kind;
@@ -78,10 +92,7 @@ struct moot_message {
         struct {
             uint64_t incarnation, waiter;
         } wake; /* WAKE, DECLINE, ASK */
-        struct {
-            moot_index index;
-            uint64_t chain;
-        } chain;
+        struct moot_contents chain;
         struct {
             moot_index index;
             moot_term term; /* of the entry at index */

@@ -8,6 +8,12 @@
 
 enum { RECORD_VERSION = GROUP_RECORD_VERSION, KIND_STREAM = 's' };
 
+struct moot_contents group__contents(const struct moot_group *group)
+{
+    return (struct moot_contents){group->applied, group->chain,
+                                  moot_engine_shared(group->engine)->contents_digest};
+}
+
 void group__record_put(struct moot_group *group, struct moot_batch *batch)
 {
     struct moot_buffer *out = &group->scratch;
