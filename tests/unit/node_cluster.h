@@ -59,6 +59,7 @@ struct cluster_node {
     struct moot_input long_reads[LONG_READS_MAX]; /* Done, and kept back. */
     uint32_t long_read_count;
     uint64_t told_peers; /* A bit for each node whose address the driver was told. */
+    uint32_t dies_after; /* 0, or: it dies when so many more effects were performed. */
 };
 
 struct cluster {
@@ -444,10 +445,15 @@ static inline void cluster_step(struct cluster *cluster)
         now.wall_ms += (uint64_t)at->wall_offset_ms;
         moot_node_turn(at->node, inputs, count, now, &effects);
         at->deadline = effects.deadline;
-        for (size_t i = 0; i < effects.count; i++) {
+        for (size_t i = 0; i < effects.count && !at->dead; i++) {
             cluster_perform(cluster, at, &effects.items[i]);
+            if (at->dies_after > 0 && --at->dies_after == 0) {
+                cluster_kill(cluster, id);
+            }
         }
-        moot_node_check(at->node);
+        if (!at->dead) {
+            moot_node_check(at->node);
+        }
     }
     uint64_t step = idle ? MOOT_MSEC_NS : 10 * MOOT_USEC_NS;
     cluster->now.instant.ns += step;

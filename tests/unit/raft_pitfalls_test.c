@@ -1,6 +1,5 @@
 /* PITFALLS section 3, Raft lines 1 to 30: one test a line, as far as it concerns the core. Lines
- * 20 to 23, 29 and 30 are the journal's, the store's, the edge's and the execution's; line 18 is
- * about leases, which are not built. */
+ * 18, 20 to 23, 29 and 30 are the whole node's: node_pitfalls_test. */
 #include "raft_one.h"
 
 static const moot_term TERMS_1[] = {1, 1, 1, 1, 1, 1};
