@@ -276,6 +276,26 @@ static void a_killed_leader_is_replaced_soon(void **state)
     }
 }
 
+/* Issue: a leader that falls silent, whose links nobody closes, costs at most the election time-out
+ * (at most twice the least) and a round. Method: 200 seeds; a round is a pre-vote and a vote, each
+ * there and back and on two disks. */
+static void a_silent_leader_costs_a_timeout_and_a_round(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 200; seed++) {
+        struct cluster *cluster = cluster_make(seed);
+        cluster->options.election_min = moot_ms(600);
+        cluster->options.heartbeat = moot_ms(75);
+        cluster->delay_min_ns = MOOT_MSEC_NS / 10;
+        cluster_create_all(cluster, 3, 0);
+        moot_node_id leader = cluster_elect(cluster, 5000);
+        cluster_run_ms(cluster, 100 + seed % 75);
+        cluster_crash(cluster, leader, 0);
+        assert_int_not_equal(cluster_elect(cluster, 2 * 600 + 25), 0);
+        cluster_free(cluster);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -288,6 +308,7 @@ int main(void)
         cmocka_unit_test(pre_vote_returns_quietly),
         cmocka_unit_test(leadership_transfer),
         cmocka_unit_test(a_killed_leader_is_replaced_soon),
+        cmocka_unit_test(a_silent_leader_costs_a_timeout_and_a_round),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
