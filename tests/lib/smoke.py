@@ -1,7 +1,7 @@
 """The commands that every client sends, and what each must answer: tests/data/clients/smoke.json.
 
 A line is `[command, expected]`, the words of the command separated by one space; a third field `moot` means that Redis 7.0
-has no such thing. A client's test sends the commands in order on one connection and hands the replies here as JSON
+has no such thing. `$now` is the time in milliseconds, the same in all of them. A client's test sends the commands in order on one connection and hands the replies here as JSON
 values: an error as `{"error": text}`, a map either as an object or as the flat array that RESP2 makes of it. What is
 expected is a JSON value, or one of
 
@@ -15,6 +15,7 @@ expected is a JSON value, or one of
 """
 import json
 import os
+import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -22,7 +23,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 def load(is_moot=True):
     """[(words, expected)]; without moot's own commands when the server is a Redis."""
     with open(os.path.join(ROOT, "tests/data/clients/smoke.json"), encoding="utf-8") as file:
-        lines = [json.loads(line) for line in file if line.strip()]
+        now = str(int(time.time() * 1000))
+        lines = [json.loads(line.replace("$now", now)) for line in file if line.strip()]
     return [(line[0].split(" "), line[1]) for line in lines if is_moot or len(line) < 3]
 
 

@@ -54,6 +54,8 @@ static void texts_are_those_of_redis(void **state)
         {" unblock 999", ":0\r\n"},
         {" unblock 999 maybe", "-ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR\r\n"},
         {" unblock 999 error", ":0\r\n"},
+        {" caching yes", "-ERR CLIENT CACHING can be called only when the client is in tracking "
+                         "mode with OPTIN or OPTOUT mode enabled\r\n"},
         {" reply", "-ERR wrong number of arguments for 'client|reply' command\r\n"},
         {" reply maybe", "-ERR syntax error\r\n"},
         {" reply on", "+OK\r\n"},

@@ -381,6 +381,12 @@ static void tracking(const struct client *client)
     }
 }
 
+static void caching(const struct client *client)
+{
+    error(client, "ERR CLIENT CACHING can be called only when the client is in tracking mode with "
+                  "OPTIN or OPTOUT mode enabled");
+}
+
 static void tracking_info(const struct client *client)
 {
     struct moot_resp resp = edge__resp(client->edge, client->connection);
@@ -406,6 +412,7 @@ static const struct {
     uint32_t argc_min, argc_max; /* With CLIENT and the subcommand. */
     void (*run)(const struct client *client);
 } SUBCOMMANDS[] = {
+    {"caching", 3, 3, caching},
     {"getname", 2, 2, get_name},
     {"getredir", 2, 2, no_redirection},
     {"id", 2, 2, number},

@@ -255,12 +255,14 @@ static void unwatch(const struct local *local)
     ok(local);
 }
 
+/* SLOWLOG and LATENCY: nothing is kept yet. */
 static void empty_list(const struct local *local)
 {
-    if (is(local, 1, "len")) {
-        edge__reply_text(local->edge, local->connection, ":0\r\n");
-    } else if (is(local, 1, "reset")) {
+    bool slowlog = is(local, 0, "slowlog");
+    if (is(local, 1, "reset") && slowlog) {
         ok(local);
+    } else if (is(local, 1, slowlog ? "len" : "reset")) {
+        edge__reply_text(local->edge, local->connection, ":0\r\n");
     } else {
         edge__reply_text(local->edge, local->connection, "*0\r\n");
     }
