@@ -10,10 +10,12 @@ packages:
 
 build: packages
 	@tools/configure $(BUILD)
-	@ninja -C $(BUILD) -j$(JOBS) --quiet
+	@tools/build $(BUILD) $(JOBS)
 
-# A cluster of three on this machine, clients at 127.0.0.1:7001-7003, until Ctrl-C.
-run: build
+# A cluster of three on this machine, clients at 127.0.0.1:7001-7003, until Ctrl-C. Tests are not built for it.
+run: packages
+	@tools/configure $(BUILD)
+	@tools/build $(BUILD) $(JOBS) moot
 	@$(BUILD)/moot up --nodes 3 --port 7001 --dir ./moot-data
 
 test: build
@@ -38,14 +40,14 @@ QUIET = -Dwerror=false -Dc_args=-w
 # The same tests under sanitizers; FOR names some of them: make asan FOR=unit
 asan: packages
 	@tools/configure build-asan -Db_sanitize=address,undefined -Db_lundef=false -Dslow_asserts=true $(QUIET)
-	@ninja -C build-asan -j$(JOBS) --quiet
+	@tools/build build-asan $(JOBS)
 	@LSAN_OPTIONS=print_suppressions=0 ASAN_OPTIONS=log_path=$(CURDIR)/build-asan/report \
 		UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1:log_path=$(CURDIR)/build-asan/report \
 		MOOT_REPORTS=$(CURDIR)/build-asan/report tests/run --build build-asan $(FOR)
 
 tsan: packages
 	@tools/configure build-tsan -Db_sanitize=thread -Db_lundef=false $(QUIET)
-	@ninja -C build-tsan -j$(JOBS) --quiet
+	@tools/build build-tsan $(JOBS)
 	@TSAN_OPTIONS=halt_on_error=1:print_suppressions=0:suppressions=$(CURDIR)/tests/tsan.supp:log_path=$(CURDIR)/build-tsan/report \
 		MOOT_REPORTS=$(CURDIR)/build-tsan/report tests/run --build build-tsan $(FOR)
 
@@ -53,7 +55,7 @@ tsan: packages
 MUTANT_TESTS = $(basename $(notdir $(wildcard tests/unit/*_test.c tests/paper/*_test.c)))
 mutants: packages
 	@tools/configure build-mutants -Dmutants=true
-	@ninja -C build-mutants -j$(JOBS) --quiet moot $(MUTANT_TESTS)
+	@tools/build build-mutants $(JOBS) moot $(MUTANT_TESTS)
 	@tools/mutants build-mutants --jobs $(JOBS) $(FOR)
 	@$(if $(FOR),:,MOOT=$(CURDIR)/build-mutants/moot tests/sim/scenarios.test)
 
@@ -62,7 +64,7 @@ SECONDS ?= 20
 fuzz: packages
 	@CC=clang-14 tools/configure build-fuzz -Dfuzz=true -Dtests=false -Db_lundef=false \
 		-Db_sanitize=address,undefined -Dc_args=-fsanitize=fuzzer-no-link
-	@ninja -C build-fuzz -j$(JOBS) --quiet
+	@tools/build build-fuzz $(JOBS)
 	@tools/run-fuzzers build-fuzz $(SECONDS)
 
 # To /usr/local, or to PREFIX if it was set when the build folder was made; DESTDIR works.
