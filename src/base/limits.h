@@ -12,7 +12,9 @@ enum {
     MOOT_GROUPS_MAX = 2,   /* `system` and `db0`, until sharded keyspaces come. */
     MOOT_CLUSTER_ID_BYTES = 16,
     /* The rules that this release executes by. A group has the level that an entry of its log gave
-     * it; a replica that does not know that level stops, rather than diverge. */
+     * it; a replica that does not know that level stops, rather than diverge. A limit below that
+     * can change what an entry comes to changes together with it
+     * (docs/decisions/limits-belong-to-the-feature-level.md). */
     MOOT_FEATURE_LEVEL = 1,
     MOOT_ADDRESS_MAX = 262, /* host name (255), colon, port, NUL. */
     MOOT_RECONCILE_MS = 50, /* Between looks whether members are those that the directory wants. */
