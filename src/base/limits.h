@@ -7,15 +7,18 @@
 enum {
     /* Cluster */
     MOOT_MEMBERS_MAX = 9, /* Voters of one group: beyond this a majority costs more than it adds. */
-    MOOT_LEARNERS_MAX = 8, /* Learners of one group at a time. */
-    MOOT_NODES_MAX = 64,   /* Nodes a node keeps links to. */
-    MOOT_GROUPS_MAX = 2,   /* `system` and `db0`, until sharded keyspaces come. */
+    MOOT_LEARNERS_MAX = 8,    /* Learners of one group at a time. */
+    MOOT_NODES_MAX = 64,      /* Of one cluster at once, with those that are listed as removed. */
+    MOOT_NODE_ID_MAX = 65535, /* In a cluster's life: ids are never given twice. */
+    MOOT_REMOVED_LISTED_MAX = 4, /* Of those that were removed the directory lists the last. */
+    MOOT_PEERS_MAX = 2 * MOOT_NODES_MAX, /* Of which a node knows something: also who only links. */
+    MOOT_GROUPS_MAX = 2,                 /* `system` and `db0`, until sharded keyspaces come. */
     MOOT_CLUSTER_ID_BYTES = 16,
     /* The rules that this release executes by. A group has the level that an entry of its log gave
      * it; a replica that does not know that level stops, rather than diverge. A limit below that
      * can change what an entry comes to changes together with it
      * (docs/decisions/limits-belong-to-the-feature-level.md). */
-    MOOT_FEATURE_LEVEL = 1,
+    MOOT_FEATURE_LEVEL = 2,
     MOOT_ADDRESS_MAX = 262, /* host name (255), colon, port, NUL. */
     MOOT_RECONCILE_MS = 50, /* Between looks whether members are those that the directory wants. */
     MOOT_FORM_MS = 500,     /* Between proposals of the first members to be a cluster. */

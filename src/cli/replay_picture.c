@@ -41,9 +41,16 @@ struct span {
     uint64_t from, until;
 };
 
+/* A node's lines in the picture; MOOT_PICTURE_NOBODY: it has none yet. */
+struct lines {
+    moot_node_id node;
+    uint32_t own, clients;
+};
+
 struct replay_picture {
     struct moot_picture *picture;
-    uint32_t lines[MOOT_NODES_MAX + 1], clients[MOOT_NODES_MAX + 1];
+    struct lines *lines;
+    size_t line_count, line_capacity;
     struct span *spans; /* The last is of the recording under way. */
     size_t span_count, span_capacity;
     struct ends sent, received;
@@ -75,31 +82,46 @@ struct replay_picture *replay_picture_make(uint64_t begin_ms)
     for (uint32_t track = 0; track < MOOT_GROUPS_MAX; track++) {
         moot_picture_track_name(replay->picture, track, moot_slice_text(TRACKS[track].name));
     }
-    memset(replay->lines, 0xff, sizeof(replay->lines));
-    memset(replay->clients, 0xff, sizeof(replay->clients));
     moot_buffer_init(&replay->texts);
     moot_buffer_init(&replay->words);
     moot_arena_init(&replay->arena);
     return replay;
 }
 
+/* Good until the next call. */
+static struct lines *lines_of(struct replay_picture *replay, moot_node_id node)
+{
+    for (size_t i = 0; i < replay->line_count; i++) {
+        if (replay->lines[i].node == node) {
+            return &replay->lines[i];
+        }
+    }
+    if (replay->line_count == replay->line_capacity) {
+        replay->line_capacity = replay->line_capacity == 0 ? 16 : 2 * replay->line_capacity;
+        replay->lines = moot_realloc(replay->lines, replay->line_capacity * sizeof(*replay->lines));
+    }
+    struct lines *lines = &replay->lines[replay->line_count++];
+    *lines = (struct lines){node, MOOT_PICTURE_NOBODY, MOOT_PICTURE_NOBODY};
+    return lines;
+}
+
 static uint32_t line_of(struct replay_picture *replay, moot_node_id node)
 {
-    if (node == 0 || node > MOOT_NODES_MAX) {
+    if (node == 0 || node > MOOT_NODE_ID_MAX) {
         return MOOT_PICTURE_NOBODY;
     }
-    if (replay->lines[node] == MOOT_PICTURE_NOBODY) {
+    uint32_t *line = &lines_of(replay, node)->own;
+    if (*line == MOOT_PICTURE_NOBODY) {
         char name[24];
         snprintf(name, sizeof(name), "n%u", node);
-        replay->lines[node] =
-            moot_picture_line(replay->picture, MOOT_PICTURE_NODE, moot_slice_text(name));
+        *line = moot_picture_line(replay->picture, MOOT_PICTURE_NODE, moot_slice_text(name));
     }
-    return replay->lines[node];
+    return *line;
 }
 
 static uint32_t clients_of(struct replay_picture *replay)
 {
-    uint32_t *line = &replay->clients[replay->node];
+    uint32_t *line = &lines_of(replay, replay->node)->clients;
     if (*line == MOOT_PICTURE_NOBODY) {
         char name[40];
         snprintf(name, sizeof(name), "clients of n%u", replay->node);
@@ -426,6 +448,7 @@ bool replay_picture_write(struct replay_picture *replay, const char *path)
     join(replay);
     bool good = moot_cli_write_picture(replay->picture, 0, path);
     moot_picture_free(replay->picture);
+    moot_free(replay->lines);
     moot_free(replay->spans);
     moot_free(replay->sent.items);
     moot_free(replay->received.items);

@@ -101,7 +101,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
         options->join = text;
         return 0;
     case KEY_ID:
-        options->id = cli_number("--id", text, 1, MOOT_NODES_MAX);
+        options->id = cli_number("--id", text, 1, MOOT_NODE_ID_MAX);
         return 0;
     case KEY_CLUSTER:
         options->cluster = text;
@@ -189,7 +189,7 @@ static int identity_given(const struct options *options, struct moot_identity *i
     if (!moot_identity_parse_initial(moot_slice_text(options->initial), identity)) {
         return cli_fail("--initial: '%s' is not N=HOST:PEERPORT/HOST:CLIENTPORT,... with "
                         "each N from 1 to %d once",
-                        options->initial, MOOT_NODES_MAX);
+                        options->initial, MOOT_NODE_ID_MAX);
     }
     identity->node = (moot_node_id)options->id;
     for (uint32_t i = 0; i < identity->initial_count; i++) {

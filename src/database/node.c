@@ -46,11 +46,7 @@ static void on_peer_message(struct moot_node *node, const struct moot_input *inp
 static void on_peer(struct moot_node *node, const struct moot_input *input)
 {
     bool up = input->kind == MOOT_INPUT_PEER_UP;
-    if (input->node <= MOOT_NODES_MAX) {
-        node->links[input->node] = up;
-        node->linked_at[input->node] = node->context.now.instant;
-        node->edge.health[input->node].link = up;
-    }
+    node__link(node, input->node, up);
     for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
         if (up) {
             moot_group_peer_up(node->groups[group], input->node, input->amount);
@@ -218,7 +214,7 @@ static void refresh_peers(struct moot_node *node)
         edge->key_counts[database] =
             shared->sums[moot_keyspace_place(shared->keyspace_of[database])].count;
     }
-    edge->peer_count = 0;
+    edge->follower_count = 0;
     if (!group__leads(db0)) {
         return;
     }
@@ -226,11 +222,11 @@ static void refresh_peers(struct moot_node *node)
         struct moot_raft_progress progress;
         moot_node_id peer = node->directory.nodes[i].address.node;
         if (peer == node->identity.node) {
-            edge->peers[edge->peer_count++] =
-                (struct moot_edge_peer){peer, moot_log_last(&db0->log), true};
+            edge->followers[edge->follower_count++] =
+                (struct moot_edge_follower){peer, moot_log_last(&db0->log), true};
         } else if (moot_raft_progress(db0->raft, peer, &progress)) {
-            edge->peers[edge->peer_count++] =
-                (struct moot_edge_peer){peer, progress.match, progress.active};
+            edge->followers[edge->follower_count++] =
+                (struct moot_edge_follower){peer, progress.match, progress.active};
         }
     }
 }

@@ -34,7 +34,7 @@ void moot_identity_encode(const struct moot_identity *identity, struct moot_buff
 int moot_identity_decode(struct moot_slice bytes, struct moot_identity *out) MOOT_MUST_USE;
 /* "N=PEER/CLIENT,...": the first members of a new cluster as a command line names them, in any
  * order, each address a HOST:PORT. Fills `initial`, sorted, and leaves the rest; false when it is
- * not one, or names a node twice, or one beyond MOOT_NODES_MAX. */
+ * not one, or names a node twice, or one beyond MOOT_NODE_ID_MAX. */
 bool moot_identity_parse_initial(struct moot_slice text, struct moot_identity *out);
 
 struct moot_node_options {

@@ -42,10 +42,11 @@ void node__health(struct moot_node *node, const struct moot_input *input)
 {
     MOOT_ASSERT(input->status >= 0);
     MOOT_ASSERT(input->status < MOOT_HEALTH_STATES);
-    if (input->node == 0 || input->node > MOOT_NODES_MAX || input->node == node->identity.node) {
+    struct moot_peer *peer = moot_peers_find(&node->peers, input->node);
+    if (peer == NULL) {
         return;
     }
-    struct moot_edge_health *health = &node->edge.health[input->node];
+    struct moot_peer_health *health = &peer->health;
     bool met = health->state == MOOT_HEALTH_UNKNOWN && input->status == MOOT_HEALTH_ALIVE;
     if (input->status != (int)health->state && input->status != MOOT_HEALTH_UNKNOWN && !met) {
         tell(node, input);
@@ -176,10 +177,10 @@ static void watch_space(struct moot_node *node)
 
 /* ---- the links ---- */
 
-static bool is_fresh(const struct moot_node *node, const struct moot_edge_health *health)
+static bool is_fresh(const struct moot_node *node, const struct moot_peer *peer)
 {
-    uint64_t age_ns = moot_instant_since(node->context.now.instant, health->heard_of).ns;
-    return health->link && age_ns < MOOT_HEALTH_STALE_MS * MOOT_MSEC_NS;
+    uint64_t age_ns = moot_instant_since(node->context.now.instant, peer->health.heard_of).ns;
+    return peer->linked && age_ns < MOOT_HEALTH_STALE_MS * MOOT_MSEC_NS;
 }
 
 /* How long a majority takes to answer this node: with three voters the quicker of two. And the
@@ -192,11 +193,11 @@ static bool round_trips(const struct moot_node *node, uint32_t *own_us, uint32_t
     *others_us = UINT32_MAX;
     for (uint8_t i = 0; i < members->voter_count; i++) {
         moot_node_id voter = members->voters[i];
-        if (voter == node->identity.node || voter > MOOT_NODES_MAX ||
-            !is_fresh(node, &node->edge.health[voter])) {
+        const struct moot_peer *peer = moot_peers_look(&node->peers, voter);
+        if (peer == NULL || !is_fresh(node, peer)) {
             continue;
         }
-        const struct moot_edge_health *health = &node->edge.health[voter];
+        const struct moot_peer_health *health = &peer->health;
         if (health->others_us > 0 && health->others_us < *others_us) {
             *others_us = health->others_us;
             *quickest = voter;

@@ -1,16 +1,13 @@
 /* The parts of a node, shared by node.c (turns), node_open.c (start), node_members.c
- * (membership and leadership), node_reopen.c (a planned restart), node_health.c (failure detectors;
- * a leader that is ill),
- * node_space.c (room on disks), and node_clock.c (the time that stamps are made of). */
+ * (membership and leadership), node_peers.c (whom the driver links with), node_reopen.c (a planned
+ * restart), node_health.c (failure detectors; a leader that is ill), node_space.c (room on disks),
+ * and node_clock.c (the time that stamps are made of). */
 #ifndef MOOT_DATABASE_NODE_INTERNAL_H
 #define MOOT_DATABASE_NODE_INTERNAL_H
 
 #include "database/edge/edge.h"
 #include "database/group/group.h"
 #include "database/node.h"
-
-/* What the driver was told of a peer. */
-enum node_wish { NODE_WISH_NONE, NODE_WISH_LINK, NODE_WISH_TELL_REMOVED, NODE_WISH_REFUSE };
 
 struct moot_node {
     struct moot_identity identity;
@@ -32,20 +29,12 @@ struct moot_node {
     bool rotten;                  /* The journal was opened with rot that is not repaired yet. */
     bool flushing;
     moot_ticket flush_ticket;
-    bool peers_told; /* The driver knows the directory's addresses. */
-    /* By node id: of members that the directory, as far as it is executed here, does not name yet;
-     * from the log. node 0: none. */
-    struct moot_address late[MOOT_NODES_MAX + 1];
+    struct moot_peers peers;
+    bool peers_told;          /* The driver knows what this node wishes of each. */
     bool directory_unflushed; /* It has changed since the last flush began. */
     bool told_removed;        /* A member said that this node is none any more. */
-    /* As the driver was told last, by node id. */
-    enum node_wish peer_wish[MOOT_NODES_MAX + 1];
-    /* Who was removed is dialed to hear of it until then. */
-    struct moot_instant tell_until[MOOT_NODES_MAX + 1];
     struct moot_instant take_over_at[MOOT_GROUPS_MAX]; /* From a leader that was removed. */
     struct moot_instant led_at[MOOT_GROUPS_MAX]; /* Each group's leader was known here, or start. */
-    bool links[MOOT_NODES_MAX + 1];              /* By node id: a link is up. */
-    struct moot_instant linked_at[MOOT_NODES_MAX + 1]; /* When that was last told. */
     struct moot_instant reconcile_next, form_next, mark_due;
     bool mark_wanted; /* A closing mark, once the journal has been idle for a while. */
     bool stopping, stopped;
@@ -61,10 +50,8 @@ struct moot_node {
     uint64_t free_bytes;
     bool disk_is_low;
     enum moot_room room_told;
-    bool some_have_no_room;
     bool is_crowded;                /* node_space.c */
     struct moot_instant space_told; /* Not to tell the leader the same again before. */
-    struct moot_instant short_until[MOOT_NODES_MAX + 1]; /* By node id: it said so. */
     /* node_health.c */
     struct moot_instant health_ticked;
     struct moot_instant disk_since; /* The disk was idle, or answered. */
@@ -84,10 +71,13 @@ struct moot_node {
 void node__fail(struct moot_node *node, int status, const char *text);
 void node__members_tick(struct moot_node *node);
 void node__directory(struct moot_node *node);
-void node__late_addresses(struct moot_node *node);
 void node__refused_by(struct moot_node *node, moot_node_id peer);
 size_t node__restate(void *context, const struct moot_record **out);
+/* node_peers.c */
+void node__link(struct moot_node *node, moot_node_id id, bool up);
+void node__late_addresses(struct moot_node *node);
 void node__tell_peers(struct moot_node *node);
+void node__peers_tick(struct moot_node *node);
 void node__tell_leaders(struct moot_node *node);
 void node__rot_tick(struct moot_node *node);
 void node__stop_tick(struct moot_node *node);

@@ -1,7 +1,5 @@
-/* Membership and leadership: the directory's wishes brought about, peers' addresses told to the
- * driver, a graceful stop. */
+/* Membership and leadership: the directory's wishes brought about, a graceful stop. */
 #include "base/assert.h"
-#include "base/codec.h"
 #include "base/status.h"
 #include "database/group/entry.h"
 #include "database/node_internal.h"
@@ -12,9 +10,8 @@
 /* Ids are never used again: who was removed stays it. */
 static void find_removed(struct moot_node *node)
 {
-    const struct moot_directory_node *self =
-        moot_directory_find(&node->directory, node->identity.node);
-    bool removed = node->told_removed || (self != NULL && self->state == MOOT_NODE_REMOVED);
+    enum moot_node_state state = moot_directory_state(&node->directory, node->identity.node);
+    bool removed = node->told_removed || state == MOOT_NODE_REMOVED;
     if (removed && !node->edge.is_removed) {
         moot_outbox_log(&node->outbox, MOOT_LOG_WARN,
                         MOOT_SLICE_LITERAL("this node was removed from the cluster: it serves no "
@@ -28,8 +25,8 @@ static void find_removed(struct moot_node *node)
  * entry. */
 void node__refused_by(struct moot_node *node, moot_node_id peer)
 {
-    const struct moot_directory_node *known = moot_directory_find(&node->directory, peer);
-    if (known == NULL || known->state == MOOT_NODE_MEMBER) { /* Else it is the one that was. */
+    enum moot_node_state state = moot_directory_state(&node->directory, peer);
+    if (state != MOOT_NODE_REMOVED) { /* Else it is the one that was. */
         MOOT_SOMETIMES(!node->edge.is_removed, "a node was told that it is no member any more");
         node->told_removed = true;
         find_removed(node);
@@ -39,7 +36,7 @@ void node__refused_by(struct moot_node *node, moot_node_id peer)
 /* A node's address never changes, so that is all there is. */
 static bool differs(const struct moot_directory *directory, const struct moot_directory *before)
 {
-    bool differs = directory->count != before->count;
+    bool differs = directory->count != before->count || directory->next != before->next;
     for (uint32_t i = 0; i < directory->count && !differs; i++) {
         differs = directory->nodes[i].address.node != before->nodes[i].address.node ||
                   directory->nodes[i].state != before->nodes[i].state;
@@ -74,158 +71,6 @@ void node__directory(struct moot_node *node)
     node->directory_unflushed |= differs(&node->directory, &before);
     node->peers_told = false;
     find_removed(node);
-}
-
-static void take_addresses(struct moot_node *node, struct moot_slice entry)
-{
-    struct moot_entry envelope;
-    if (moot_entry_decode(entry, &envelope) != 0) {
-        return;
-    }
-    struct moot_reader reader = moot_reader_make(envelope.body);
-    struct moot_members members;
-    struct moot_address address;
-    bool good = moot_members_decode(&reader, &members);
-    while (good && moot_directory_next_address(&reader, &address)) {
-        if (address.node <= MOOT_NODES_MAX && node->late[address.node].node == 0) {
-            node->late[address.node] = address;
-            node->peers_told = false;
-        }
-    }
-}
-
-/* A configuration is in force as soon as it is in the log, so its nodes may be needed to execute
- * anything at all; their addresses, which stand in executed log only, came with it. */
-void node__late_addresses(struct moot_node *node)
-{
-    for (moot_group_id id = 0; id < MOOT_GROUPS_MAX; id++) {
-        struct moot_group *group = node->groups[id];
-        if (!group->addresses_came) {
-            continue;
-        }
-        group->addresses_came = false;
-        moot_index last = moot_log_last(&group->log);
-        for (moot_index index = group->log.first; index <= last; index++) {
-            const struct moot_log_entry *entry = moot_log_at(&group->log, index);
-            if (entry != NULL && entry->kind == MOOT_RAFT_ENTRY_MEMBERS) {
-                take_addresses(node, moot_block_slice(entry->block));
-            }
-        }
-    }
-}
-
-/* The group's configuration here may be an old one, or none, in which who leads it now never was:
- * and only the leader can bring a newer one. So whoever is without a leader for long refuses
- * nobody. */
-static bool group_wants(const struct moot_node *node, moot_group_id id, moot_node_id peer)
-{
-    const struct moot_group *group = node->groups[id];
-    struct moot_instant late = moot_instant_add(node->led_at[id], moot_ms(MOOT_UNLED_MS));
-    bool unled = !node->edge.is_removed && !group->fenced &&
-                 !moot_instant_before(node->context.now.instant, late);
-    MOOT_SOMETIMES(unled, "without a leader, the link of a removed node is wanted");
-    return unled || moot_members_has(&group->members, peer) ||
-           (!group->fenced && moot_raft_leader(group->raft) == peer);
-}
-
-/* A removed node may still have to hand over, and be told so: its link ends only when no group has
- * it any more. */
-static bool is_wanted(const struct moot_node *node, const struct moot_directory_node *peer)
-{
-    bool wanted = peer->state == MOOT_NODE_MEMBER;
-    for (moot_group_id id = 0; id < MOOT_GROUPS_MAX && !wanted; id++) {
-        wanted = group_wants(node, id, peer->address.node);
-    }
-    return wanted;
-}
-
-/* A machine that lost its disk comes back where it was, as another node. */
-static bool address_is_taken(const struct moot_directory *directory,
-                             const struct moot_directory_node *removed)
-{
-    for (uint32_t i = 0; i < directory->count; i++) {
-        const struct moot_directory_node *node = &directory->nodes[i];
-        if (node->state == MOOT_NODE_MEMBER &&
-            strcmp(node->address.peer, removed->address.peer) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Who was cut off while it was removed may know nobody any more who is a member: it is dialed to
- * hear of it, for a while. */
-static enum node_wish wish_for(struct moot_node *node, const struct moot_directory_node *peer)
-{
-    moot_node_id id = peer->address.node;
-    if (is_wanted(node, peer)) {
-        return NODE_WISH_LINK;
-    }
-    MOOT_ASSERT(id <= MOOT_NODES_MAX); /* No greater one is ever given. */
-    if (node->peer_wish[id] == NODE_WISH_NONE || node->peer_wish[id] == NODE_WISH_LINK) {
-        node->tell_until[id] =
-            moot_instant_add(node->context.now.instant, moot_ms(MOOT_TELL_REMOVED_MS));
-    }
-    bool over = !moot_instant_before(node->context.now.instant, node->tell_until[id]) ||
-                address_is_taken(&node->directory, peer);
-    return over || node->edge.is_removed ? NODE_WISH_REFUSE : NODE_WISH_TELL_REMOVED;
-}
-
-static void tell_peer(struct moot_node *node, const struct moot_address *address,
-                      enum node_wish wish)
-{
-    moot_node_id id = address->node;
-    if (id == node->identity.node || id > MOOT_NODES_MAX || node->peer_wish[id] == wish) {
-        return; /* A node's address never changes: whoever moves gets a new id. */
-    }
-    node->peer_wish[id] = wish;
-    struct moot_effect *effect = moot_outbox_effect(&node->outbox, MOOT_EFFECT_PEER);
-    effect->peer.node = id;
-    effect->peer.address =
-        wish == NODE_WISH_REFUSE ? (struct moot_slice){NULL, 0} : moot_slice_text(address->peer);
-    effect->peer.is_removed = wish != NODE_WISH_LINK;
-}
-
-void node__tell_peers(struct moot_node *node)
-{
-    if (node->peers_told) {
-        return;
-    }
-    node->peers_told = true;
-    for (uint32_t i = 0; i < node->directory.count; i++) {
-        const struct moot_directory_node *peer = &node->directory.nodes[i];
-        tell_peer(node, &peer->address, wish_for(node, peer));
-    }
-    for (moot_node_id id = 1; id <= MOOT_NODES_MAX; id++) {
-        if (node->late[id].node != 0 && moot_directory_find(&node->directory, id) == NULL) {
-            MOOT_SOMETIMES(true, "a member's address was known from the log alone");
-            tell_peer(node, &node->late[id], NODE_WISH_LINK);
-        }
-    }
-}
-
-/* A link proves the secret, and no more: who holds it and is neither in the directory nor in a
- * group's configuration had a place once, or never. Not at once: a node that has just joined, or a
- * newer member that stands only in the log, becomes known by what its link brings. */
-static void end_strangers(struct moot_node *node)
-{
-    for (moot_node_id id = 1; id <= MOOT_NODES_MAX; id++) {
-        struct moot_instant over = moot_instant_add(node->linked_at[id], moot_ms(MOOT_STRANGER_MS));
-        if (!node->links[id] || moot_instant_before(node->context.now.instant, over)) {
-            continue;
-        }
-        if (moot_directory_find(&node->directory, id) != NULL ||
-            moot_members_has(&node->groups[MOOT_GROUP_SYSTEM]->members, id) ||
-            moot_members_has(&node->groups[MOOT_GROUP_DB0]->members, id)) {
-            continue;
-        }
-        MOOT_SOMETIMES(true, "the link of a node that nobody names was ended");
-        node->linked_at[id] = node->context.now.instant;
-        struct moot_effect *effect = moot_outbox_effect(&node->outbox, MOOT_EFFECT_PEER);
-        effect->peer.node = id;
-        effect->peer.address = (struct moot_slice){NULL, 0};
-        effect->peer.is_removed = false;
-    }
 }
 
 /* The first leader of the system group writes down whom the cluster was formed of. */
@@ -291,8 +136,7 @@ static void reconcile(struct moot_node *node, struct moot_group *group)
 static void take_over(struct moot_node *node, struct moot_group *group)
 {
     moot_node_id leader = group->fenced ? 0 : moot_raft_leader(group->raft);
-    const struct moot_directory_node *known = moot_directory_find(&node->directory, leader);
-    bool wanted = known != NULL && known->state == MOOT_NODE_REMOVED &&
+    bool wanted = moot_directory_state(&node->directory, leader) == MOOT_NODE_REMOVED &&
                   leader != node->identity.node && !node->edge.is_removed &&
                   moot_members_has_voter(&group->members, node->identity.node);
     if (wanted && moot_instant_before(node->context.now.instant, node->take_over_at[group->id])) {
@@ -324,11 +168,7 @@ void node__members_tick(struct moot_node *node)
             node->led_at[id] = node->context.now.instant;
         }
     }
-    end_strangers(node);
-    for (uint32_t i = 0; i < node->directory.count;
-         i++) { /* A removal that is complete ends the link. */
-        node->peers_told = node->peers_told && node->directory.nodes[i].state == MOOT_NODE_MEMBER;
-    }
+    node__peers_tick(node);
 }
 
 /* The edge sends to leaders in every round of a turn; the rest of what it knows of the groups only

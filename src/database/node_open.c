@@ -298,6 +298,7 @@ static void set_up(struct moot_node *node, const struct moot_node_options *optio
         .outbox = &node->outbox,
         .store = options->store,
         .directory = &node->directory,
+        .peers = &node->peers,
         .now = options->now,
         .self = node->identity.node,
         .feature_level = options->feature_level != 0 ? options->feature_level : MOOT_FEATURE_LEVEL,
@@ -312,7 +313,7 @@ static void set_up(struct moot_node *node, const struct moot_node_options *optio
         .rng = &node->rng,
         .chance = &node->chance};
     moot_edge_init(&node->edge, &node->outbox, &node->identity, node->incarnation, &node->directory,
-                   options->now);
+                   &node->peers, options->now);
     node->edge.admission = options->admission;
     node__clock_init(node, options->election_ms);
     node->edge.read_elements = node->context.read_elements;

@@ -26,7 +26,7 @@ static bool others_suffice(const struct moot_node *node, const struct moot_membe
     for (uint32_t i = 0; i < members->voter_count; i++) {
         moot_node_id voter = members->voters[i];
         others += voter != node->identity.node;
-        linked += voter != node->identity.node && voter <= MOOT_NODES_MAX && node->links[voter];
+        linked += moot_peers_linked(&node->peers, voter);
     }
     uint32_t majority = members->voter_count / 2u + 1;
     return linked >= majority || linked == others;

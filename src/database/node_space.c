@@ -72,24 +72,26 @@ void node__space(struct moot_node *node, uint64_t free_bytes, uint64_t disk_byte
 
 void node__room_of(struct moot_node *node, moot_node_id from, enum moot_room room)
 {
-    if (from <= MOOT_NODES_MAX) {
+    struct moot_peer *peer = moot_peers_find(&node->peers, from);
+    if (peer != NULL) {
         uint64_t holds_ms = room != MOOT_ROOM_ENOUGH ? MOOT_DISK_WORD_MS : 0;
-        node->short_until[from] = moot_instant_add(node->context.now.instant, moot_ms(holds_ms));
-        node->context.has_no_room[from] = room == MOOT_ROOM_NONE;
-        node->some_have_no_room |= room == MOOT_ROOM_NONE;
+        peer->short_until = moot_instant_add(node->context.now.instant, moot_ms(holds_ms));
+        peer->has_no_room = room == MOOT_ROOM_NONE;
     }
+}
+
+static bool is_short(const struct moot_node *node, const struct moot_peer *peer)
+{
+    return peer != NULL && moot_instant_before(node->context.now.instant, peer->short_until);
 }
 
 /* Who says nothing any more is sent entries again, and drops them, or takes them. */
 static void forget_room(struct moot_node *node)
 {
-    bool some = false;
-    for (moot_node_id id = 1; node->some_have_no_room && id <= MOOT_NODES_MAX; id++) {
-        node->context.has_no_room[id] &=
-            moot_instant_before(node->context.now.instant, node->short_until[id]);
-        some = some || node->context.has_no_room[id];
+    for (uint32_t i = 0; i < node->peers.count; i++) {
+        struct moot_peer *peer = &node->peers.all[i];
+        peer->has_no_room &= is_short(node, peer);
     }
-    node->some_have_no_room = some;
 }
 
 static bool has_space(const struct moot_node *node, moot_node_id voter)
@@ -99,8 +101,7 @@ static bool has_space(const struct moot_node *node, moot_node_id voter)
         return !node->disk_is_low;
     }
     return moot_raft_progress(node->groups[MOOT_GROUP_DB0]->raft, voter, &progress) &&
-           progress.active && voter <= MOOT_NODES_MAX &&
-           !moot_instant_before(node->context.now.instant, node->short_until[voter]);
+           progress.active && !is_short(node, moot_peers_look(&node->peers, voter));
 }
 
 /* Some are short of space, and fewer than a majority are not. */
@@ -110,9 +111,7 @@ static bool is_crowded(const struct moot_node *node)
     uint32_t with_space = 0;
     bool any = false;
     for (uint8_t i = 0; i < members->voter_count; i++) {
-        moot_node_id voter = members->voters[i];
-        any = any || (voter <= MOOT_NODES_MAX &&
-                      moot_instant_before(node->context.now.instant, node->short_until[voter]));
+        any = any || is_short(node, moot_peers_look(&node->peers, members->voters[i]));
     }
     for (uint8_t i = 0; any && i < members->voter_count; i++) {
         with_space += has_space(node, members->voters[i]);

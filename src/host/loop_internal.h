@@ -32,7 +32,7 @@ struct clients {
 struct peers {
     uv_tcp_t listener;
     bool listening;
-    struct peer *all[MOOT_NODES_MAX];
+    struct peer *all[MOOT_PEERS_MAX];
     uint32_t count;
     struct link *links; /* All that are not closed, proven or not. */
     uint32_t unproven;

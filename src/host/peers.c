@@ -45,20 +45,37 @@ static struct peer *find_peer(struct moot_loop *loop, moot_node_id node)
     return NULL;
 }
 
+/* One that only is refused: its place is needed. The brain says it again, should it ever link. */
+static struct peer *take_place(struct moot_loop *loop)
+{
+    for (uint32_t i = 0; i < loop->peers.count; i++) {
+        struct peer *peer = loop->peers.all[i];
+        if (peer->up == NULL && peer->dialing == NULL && peer->address[0] == '\0') {
+            MOOT_ASSERT(!uv_is_active((uv_handle_t *)&peer->redial));
+            uv_timer_t redial = peer->redial; /* A handle that libuv has in its lists stays. */
+            *peer = (struct peer){.redial = redial};
+            return peer;
+        }
+    }
+    return NULL;
+}
+
 static struct peer *add_peer(struct moot_loop *loop, moot_node_id node)
 {
-    if (loop->peers.count == MOOT_NODES_MAX) {
-        host__say(MOOT_LOG_ERROR, "node %u: no room for a link to more than %d nodes", node,
-                  MOOT_NODES_MAX);
+    struct peer *peer = NULL;
+    if (loop->peers.count < MOOT_PEERS_MAX) {
+        peer = moot_alloc_zero(sizeof(*peer));
+        uv_timer_init(&loop->uv, &peer->redial);
+        peer->redial.data = peer;
+        loop->peers.all[loop->peers.count++] = peer;
+    } else if ((peer = take_place(loop)) == NULL) {
+        host__say(MOOT_LOG_ERROR, "node %u: no room for links with more than %d nodes", node,
+                  MOOT_PEERS_MAX);
         return NULL;
     }
-    struct peer *peer = moot_alloc_zero(sizeof(*peer));
     peer->loop = loop;
     peer->node = node;
-    uv_timer_init(&loop->uv, &peer->redial);
-    peer->redial.data = peer;
     pulse__init(&peer->pulse, loop__now_ns());
-    loop->peers.all[loop->peers.count++] = peer;
     return peer;
 }
 
@@ -135,7 +152,7 @@ static void dialed_in_vain(struct peer *peer, const struct link *link)
 bool peers__link_up(struct moot_loop *loop, struct link *link)
 {
     const struct moot_peer_identity *who = &link->identity;
-    if (who->purpose != MOOT_LINK_PEER || who->node == 0 || who->node > MOOT_NODES_MAX) {
+    if (who->purpose != MOOT_LINK_PEER || who->node == 0 || who->node > MOOT_NODE_ID_MAX) {
         return false; /* Joining goes by the client port, and gives no greater number. */
     }
     struct peer *peer = link->peer != NULL ? link->peer : find_peer(loop, who->node);

@@ -39,7 +39,7 @@ struct swim_udp {
     uv_timer_t due, join;
     struct sockaddr_storage bind_to;
     bool bound, told_bind, closing;
-    struct target self, targets[MOOT_NODES_MAX];
+    struct target self, targets[MOOT_PEERS_MAX];
     uint32_t target_count;
     struct moot_admission admission;
     struct moot_swim *swim; /* NULL until this node's own address is known. */
@@ -265,10 +265,10 @@ static void begin(struct swim_udp *swim)
         };
         ssize_t got = getrandom(&config.seed, sizeof(config.seed), 0);
         MOOT_ASSERT(got == sizeof(config.seed));
-        size_t bytes = moot_swim_memory(MOOT_NODES_MAX);
+        size_t bytes = moot_swim_memory(MOOT_PEERS_MAX);
         swim->memory = moot_alloc_zero(bytes);
         int status =
-            moot_swim_init(&config, MOOT_NODES_MAX, swim->memory, bytes, now(), &swim->swim);
+            moot_swim_init(&config, MOOT_PEERS_MAX, swim->memory, bytes, now(), &swim->swim);
         MOOT_ASSERT(status == MOOT_OK);
         arm(swim);
     }
@@ -339,6 +339,20 @@ struct swim_udp *swim_udp__start(struct moot_loop *loop)
     return swim;
 }
 
+/* A new one, or that of a node which was removed. */
+static struct target *free_target(struct swim_udp *swim)
+{
+    if (swim->target_count < MOOT_PEERS_MAX) {
+        return &swim->targets[swim->target_count++];
+    }
+    for (uint32_t i = 0; i < MOOT_PEERS_MAX; i++) {
+        if (swim->targets[i].text[0] == '\0' && !swim->targets[i].resolving) {
+            return &swim->targets[i];
+        }
+    }
+    return NULL;
+}
+
 void swim_udp__member(struct swim_udp *swim, moot_node_id node, const char *address)
 {
     if (swim == NULL || node == swim->loop->options.identity->node) {
@@ -346,12 +360,11 @@ void swim_udp__member(struct swim_udp *swim, moot_node_id node, const char *addr
     }
     struct target *target = find_target(swim, node);
     if (target == NULL) {
-        if (swim->target_count == MOOT_NODES_MAX) {
+        target = free_target(swim);
+        if (target == NULL) {
             return;
         }
-        target = &swim->targets[swim->target_count++];
-        target->owner = swim;
-        target->node = node;
+        *target = (struct target){.owner = swim, .node = node};
     }
     if (strcmp(target->text, address) != 0) {
         snprintf(target->text, sizeof(target->text), "%s", address);

@@ -76,6 +76,16 @@ static void draw_long_reads(struct sim_swarm *swarm, uint64_t seed)
     swarm->long_read_one_in = one_in[hash / 16 % MOOT_ARRAY_LEN(one_in)];
 }
 
+/* Ids end far above the number of nodes: in one world of three they pass what one cluster has at
+ * once, or begin far beyond. Clients from outside see them, and get small ones. */
+static moot_node_id draw_ids(const struct moot_sim_options *options)
+{
+    uint64_t hash = moot_hash_mix(options->seed, 0x1d5);
+    uint64_t far = hash / 64 % 2 == 0 ? 65000 : 1000;
+    uint64_t from = hash / 16 % 4 == 0 ? far : MOOT_NODES_MAX - 8 + hash / 256 % 8;
+    return hash % 3 != 0 || options->client_port != 0 ? 1 : (moot_node_id)from;
+}
+
 void sim__swarm(struct sim_world *world)
 {
     struct sim_swarm *swarm = &world->swarm;
@@ -114,6 +124,7 @@ void sim__swarm(struct sim_world *world)
     }
     swarm->faults_end_us = PICK(&rng, 10, 20, 40) * 1000 * 1000;
     draw_long_reads(swarm, world->options->seed);
+    swarm->ids_from = draw_ids(world->options);
     swarm->recent_bytes = PICK(&rng, 64, 1024, 1024) * 1024; /* Some are pushed out. */
     if (world->options->faults_ns != 0) {
         swarm->faults_end_us = world->options->faults_ns / MOOT_USEC_NS;

@@ -100,9 +100,9 @@ uint64_t sim__around(struct sim_world *world, uint64_t mean_us)
 
 /* ---- beginning and end ---- */
 
-static void address_of(uint32_t slot, struct moot_address *address)
+static void address_of(const struct sim_world *world, uint32_t slot, struct moot_address *address)
 {
-    *address = (struct moot_address){.node = slot + 1};
+    *address = (struct moot_address){.node = world->swarm.ids_from + slot};
     snprintf(address->peer, sizeof(address->peer), "m%u:1", slot);
     snprintf(address->client, sizeof(address->client), "m%u:2", slot);
 }
@@ -121,13 +121,13 @@ static void populate(struct sim_world *world)
 {
     struct moot_identity identity = {.initial_count = world->swarm.nodes};
     for (uint32_t slot = 0; slot < world->swarm.nodes; slot++) {
-        address_of(slot, &identity.initial[slot]);
+        address_of(world, slot, &identity.initial[slot]);
         public_address(world, slot, &identity.initial[slot]);
     }
     memset(identity.cluster, 0x6d, sizeof(identity.cluster));
     for (uint32_t slot = 0; slot < world->swarm.nodes; slot++) {
         struct sim_machine *machine = sim__machine_make(world, slot);
-        identity.node = slot + 1;
+        identity.node = identity.initial[slot].node;
         identity.self = identity.initial[slot];
         machine->identity = identity;
         machine->id = identity.node;

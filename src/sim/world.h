@@ -55,6 +55,7 @@ struct sim_swarm {
     uint64_t segments; /* Of the journal, at most. */
     uint64_t election_ms, heartbeat_ms, flush_bytes, recent_bytes, log_memory_bytes, segment_bytes;
     uint32_t nodes, clients, keys, workload, pipeline;
+    moot_node_id ids_from; /* The first node's id; others follow it. */
     uint64_t think_us, patience_ms;
     uint8_t database;
     uint64_t read_elements, long_read_one_in; /* Reads go on beside turns early, and for nothing. */
@@ -99,7 +100,7 @@ struct sim_seen {
     uint64_t batches_run; /* And what its streams said then: */
     struct sim_stream {
         uint64_t incarnation, executed;
-    } streams[SIM_MACHINES_MAX + 1]; /* By node. */
+    } streams[SIM_MACHINES_MAX]; /* By slot. */
 };
 
 /* What one disk has acknowledged of a group: it must be there at the next start. */

@@ -124,6 +124,21 @@ static const char *remove_node(struct world *world, moot_node_id node)
     return world_write(world, command);
 }
 
+static void form(struct world *world, uint64_t seed, struct moot_identity identity)
+{
+    char command[8192] = "moot.form ";
+    to_hex(&identity, command + strlen(command));
+    system_world(world, seed);
+    assert_string_equal(world_write(world, command), "+OK.");
+}
+
+static moot_node_id join(struct world *world)
+{
+    struct moot_identity joined;
+    from_reply(world_write(world, "moot.join a:1 b:2"), &joined);
+    return joined.node;
+}
+
 /* Goal: the directory is formed once, grows by nodes with ids that are never used again, and
  * remembers who was removed. Method: the commands, on a store that often makes them start over. */
 static void ids_are_never_used_again(void **state)
@@ -255,9 +270,123 @@ static void the_directory_is_guarded(void **state)
     for (uint32_t node = 2; node <= MOOT_NODES_MAX; node++) {
         assert_int_equal(world_write(&world, "moot.join a:1 b:2")[0], '$');
     }
-    assert_non_null(strstr(world_write(&world, "moot.join a:1 b:2"), "-ERR the directory is full"));
+    assert_non_null(
+        strstr(world_write(&world, "moot.join a:1 b:2"), "-ERR the cluster has as many"));
     load(&world, &directory);
     assert_int_equal(directory.count, MOOT_NODES_MAX);
+    assert_string_equal(remove_node(&world, 7), "+OK."); /* One goes, one may come. */
+    assert_int_equal(join(&world), MOOT_NODES_MAX + 1);
+    assert_non_null(
+        strstr(world_write(&world, "moot.join a:1 b:2"), "-ERR the cluster has as many"));
+    load(&world, &directory);
+    assert_int_equal(directory.count, MOOT_NODES_MAX);
+    assert_int_equal(moot_directory_state(&directory, 7), MOOT_NODE_REMOVED);
+    world_end(&world);
+}
+
+/* Goal: nodes may be replaced for ever. Ids go on, all that were removed stay it, and what is kept
+ * of them is bounded. Method: three hundred times a node joins and another one leaves; one stays
+ * from the beginning. */
+static void nodes_are_replaced_for_ever(void **state)
+{
+    (void)state;
+    struct world world;
+    struct moot_directory directory;
+    form(&world, 9, identity_of(3));
+    for (moot_node_id last = 3; last < 303; last++) {
+        load(&world, &directory);
+        uint64_t changes = moot_directory_changes(&directory);
+        assert_int_equal(join(&world), last + 1);
+        assert_string_equal(remove_node(&world, last == 3 ? 1 : last - 1), "+OK.");
+        load(&world, &directory);
+        assert_int_equal(moot_directory_changes(&directory), changes + 2);
+        assert_true(directory.count <= 3 + MOOT_REMOVED_LISTED_MAX + 1);
+    }
+    for (moot_node_id node = 1; node <= 301; node++) {
+        assert_int_equal(moot_directory_state(&directory, node),
+                         node == 2 ? MOOT_NODE_MEMBER : MOOT_NODE_REMOVED);
+    }
+    assert_int_equal(moot_directory_state(&directory, 302), MOOT_NODE_MEMBER);
+    assert_int_equal(moot_directory_state(&directory, 303), MOOT_NODE_MEMBER);
+    assert_int_equal(moot_directory_state(&directory, 304), MOOT_NODE_UNKNOWN);
+    assert_null(moot_directory_find(&directory, 100));
+    assert_string_equal(remove_node(&world, 100), "+OK."); /* Done is done. */
+    assert_non_null(strstr(remove_node(&world, 304), "-ERR there is no such node"));
+    world_end(&world);
+}
+
+/* Goal: those that are still listed are those that were removed last, whatever their ids; and who
+ * is still in the group stays listed. Method: the first node leaves last; another one is a voter
+ * all the time. */
+static void the_last_that_were_removed_are_listed(void **state)
+{
+    (void)state;
+    struct world world;
+    struct moot_directory directory;
+    struct moot_members members = {.voters = {2, 3}, .voter_count = 2};
+    form(&world, 10, identity_of(3));
+    moot_engine_shared(world.engine)->members = &members;
+    assert_string_equal(remove_node(&world, 2), "+OK.");
+    for (moot_node_id node = 4; node <= 9; node++) {
+        assert_int_equal(join(&world), node);
+        assert_string_equal(remove_node(&world, node), "+OK.");
+    }
+    assert_string_equal(remove_node(&world, 1), "+OK.");
+    assert_int_equal(join(&world), 10);
+    load(&world, &directory);
+    assert_int_equal(directory.count, 2 + MOOT_REMOVED_LISTED_MAX);
+    assert_non_null(moot_directory_find(&directory, 1));
+    assert_non_null(moot_directory_find(&directory, 2));
+    assert_null(moot_directory_find(&directory, 7));
+    assert_non_null(moot_directory_find(&directory, 8));
+    world_end(&world);
+}
+
+/* Goal: ids do end, and it is told. Method: a cluster that begins three below the last. */
+static void the_last_id_is_given_once(void **state)
+{
+    (void)state;
+    struct world world;
+    struct moot_identity identity = identity_of(1);
+    identity.node = identity.self.node = identity.initial[0].node = MOOT_NODE_ID_MAX - 2;
+    form(&world, 11, identity);
+    assert_int_equal(join(&world), MOOT_NODE_ID_MAX - 1);
+    assert_int_equal(join(&world), MOOT_NODE_ID_MAX);
+    assert_string_equal(remove_node(&world, MOOT_NODE_ID_MAX), "+OK.");
+    assert_non_null(strstr(world_write(&world, "moot.join a:1 b:2"), "-ERR every node id"));
+    world_end(&world);
+}
+
+/* Goal: under level 1 everything is as the release before has it, so that replicas of both are the
+ * same: ids end at the number of nodes, and nobody is taken off the list; who joins then asks for
+ * level 2. Method: 64 ids under level 1, its records, then level 2. */
+static void under_level_1_ids_end(void **state)
+{
+    (void)state;
+    struct world world;
+    struct moot_directory directory;
+    uint32_t level = 1;
+    form(&world, 12, identity_of(1));
+    struct moot_call_shared *shared = moot_engine_shared(world.engine);
+    shared->feature_level = &level;
+    for (moot_node_id node = 2; node <= MOOT_NODES_MAX; node++) {
+        assert_int_equal(join(&world), node);
+        assert_string_equal(remove_node(&world, node - 1), "+OK.");
+    }
+    assert_int_equal(shared->level_wanted, 0);
+    load(&world, &directory);
+    assert_int_equal(directory.count, MOOT_NODES_MAX);
+    assert_int_equal(directory.unlisted, 0);
+    assert_int_equal(directory.nodes[0].removed_as, 0);
+    assert_non_null(strstr(world_write(&world, "moot.join a:1 b:2"), "-TRYAGAIN"));
+    assert_int_equal(shared->level_wanted, 2);
+    uint64_t changes = moot_directory_changes(&directory);
+    level = 2;
+    assert_int_equal(join(&world), MOOT_NODES_MAX + 1);
+    load(&world, &directory);
+    assert_int_equal(directory.count, 2 + MOOT_REMOVED_LISTED_MAX);
+    assert_int_equal(moot_directory_changes(&directory), changes + 1);
+    assert_int_equal(moot_directory_state(&directory, 1), MOOT_NODE_REMOVED);
     world_end(&world);
 }
 
@@ -291,6 +420,10 @@ int main(void)
         cmocka_unit_test(orders_at_once_are_not_judged_alone),
         cmocka_unit_test(somebody_who_votes_stays),
         cmocka_unit_test(the_directory_is_guarded),
+        cmocka_unit_test(nodes_are_replaced_for_ever),
+        cmocka_unit_test(the_last_that_were_removed_are_listed),
+        cmocka_unit_test(the_last_id_is_given_once),
+        cmocka_unit_test(under_level_1_ids_end),
         cmocka_unit_test(the_identity_is_the_first_directory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

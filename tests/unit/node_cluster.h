@@ -407,7 +407,7 @@ static inline void cluster_perform(struct cluster *cluster, struct cluster_node 
         at->pins[effect->ticket] = NULL;
         return;
     case MOOT_EFFECT_PEER:
-        if (effect->peer.address.size > 0 && !effect->peer.is_removed) {
+        if (effect->peer.address.size > 0 && !effect->peer.is_removed && effect->peer.node < 64) {
             at->told_peers |= UINT64_C(1) << effect->peer.node;
         }
         return;

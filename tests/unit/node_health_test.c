@@ -294,7 +294,7 @@ static void advice_is_shown_and_decides_nothing(void **state)
     for (int i = 0; i < 40; i++) {
         for (moot_node_id at = 1; at <= 3; at++) {
             for (moot_node_id node = 0; node <= 4; node++) {
-                health(cluster, at, node == 0 ? MOOT_NODES_MAX + 1 : node, MOOT_HEALTH_FAILED, 0,
+                health(cluster, at, node == 0 ? MOOT_NODE_ID_MAX + 1 : node, MOOT_HEALTH_FAILED, 0,
                        0);
             }
         }

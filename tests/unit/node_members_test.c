@@ -127,6 +127,81 @@ static void who_has_no_leader_refuses_nobody(void **state)
     cluster_deinit(cluster);
 }
 
+static void link_with(struct cluster *cluster, uint32_t at, moot_node_id node, bool up)
+{
+    struct moot_input input = {
+        .kind = up ? MOOT_INPUT_PEER_UP : MOOT_INPUT_PEER_DOWN, .node = node, .amount = up};
+    cluster_input(&cluster->nodes[at], input, &cluster->arena);
+}
+
+/* Goal: who was removed so long ago that nothing lists it is refused and told all the same, as
+ * often as it links, also by nodes that never knew it; to remove it again is harmless. Method: six
+ * join, never come, and are removed; a node starts again, and the first of the six links with it.
+ */
+static void who_left_long_ago_is_still_refused(void **state)
+{
+    (void)state;
+    struct cluster *cluster = edge_cluster(2);
+    edge_run_ms(cluster, 300);
+    char reply[4096];
+    for (uint32_t node = 3; node < 9; node++) {
+        cluster_join(cluster, "the secret of the cluster", reply);
+        assert_int_equal(reply[0], '$');
+        edge_run_ms(cluster, 500);
+        remove_node(cluster, node);
+    }
+    cluster_join(cluster, "the secret of the cluster", reply);
+    edge_run_ms(cluster, 2000); /* A change of members is flushed. */
+    const char *status = ask(cluster, "MOOT STATUS\r\n");
+    assert_null(strstr(status, "\"node\":3,\"client\""));
+    assert_non_null(strstr(status, "\"node\":8,\"client\""));
+    uint32_t at = edge_follower(cluster);
+    cluster_kill(cluster, at);
+    cluster_open(cluster, at, 0);
+    edge_run_ms(cluster, 6 * MOOT_ELECTION_MS);
+    dials.about = 3;
+    dials.linked = dials.told = dials.ended = 0;
+    cluster->watch = note_dials;
+    for (uint32_t times = 1; times <= 3; times++) {
+        link_with(cluster, at, 3, true);
+        edge_run_ms(cluster, 200);
+        assert_int_equal(dials.ended, times);
+        link_with(cluster, at, 3, false);
+        edge_run_ms(cluster, 200);
+    }
+    assert_int_equal(dials.told + dials.linked, 0);
+    assert_string_equal(ask(cluster, "MOOT CLUSTER REMOVE 3\r\n"), "+OK\r\n");
+    assert_non_null(strstr(ask(cluster, "MOOT CLUSTER REMOVE 99\r\n"), "-ERR there is no such"));
+    cluster_deinit(cluster);
+}
+
+/* Goal: links of strangers take no room that is needed: what is known of others is bounded, and a
+ * node that was taken in is linked with. Method: twice as many strangers link as there is room for;
+ * then one joins; then all strangers go, and others come. */
+static void strangers_take_no_room(void **state)
+{
+    (void)state;
+    struct cluster *cluster = edge_cluster(2);
+    edge_run_ms(cluster, 300);
+    uint32_t at = cluster_leader(cluster);
+    for (moot_node_id node = 1000; node < 1000 + 2 * MOOT_PEERS_MAX; node++) {
+        link_with(cluster, at, node, true);
+    }
+    char reply[4096];
+    dials.about = 3;
+    dials.linked = dials.told = dials.ended = 0;
+    cluster->watch = note_dials;
+    cluster_join(cluster, "the secret of the cluster", reply);
+    assert_int_equal(reply[0], '$');
+    edge_run_ms(cluster, 500);
+    assert_int_equal(dials.linked, 1); /* By the node that has room. */
+    link_with(cluster, at, 1000, false);
+    edge_run_ms(cluster, 500);
+    assert_int_equal(dials.linked, 2);
+    edge_expect(cluster, at, 1, "SET k v\r\n", "+OK\r\n");
+    cluster_deinit(cluster);
+}
+
 static moot_node_id unaware;
 static bool unaware_hears_its_leader;
 
@@ -203,6 +278,8 @@ int main(void)
         cmocka_unit_test(who_was_removed_is_dialed_for_a_while),
         cmocka_unit_test(another_node_at_its_address_is_left_alone),
         cmocka_unit_test(who_has_no_leader_refuses_nobody),
+        cmocka_unit_test(who_left_long_ago_is_still_refused),
+        cmocka_unit_test(strangers_take_no_room),
         cmocka_unit_test(a_leader_that_cannot_know_is_relieved),
         cmocka_unit_test(two_removals_at_once),
     };

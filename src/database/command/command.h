@@ -100,6 +100,9 @@ struct moot_call_shared {
                                       group's record by the engine. */
     moot_group_id group;
     const struct moot_members *members; /* As of the last entry applied; NULL: not known. */
+    const uint32_t *feature_level;      /* The same; NULL: this release's. */
+    /* A command was refused that would not be under this level; not part of the state. 0: none. */
+    uint32_t level_wanted;
     /* Number of keys, and sum over heads of hash(physical key, head bytes): of the keyspace in each
      * place, and the sum of all. Kept by moot_object_*, saved (and undone) by the engine. */
     struct moot_keyspace_sums {

@@ -110,12 +110,14 @@ void edge__want_pump(struct moot_edge *edge, struct moot_connection *connection)
 
 void moot_edge_init(struct moot_edge *edge, struct moot_outbox *outbox,
                     const struct moot_identity *identity, uint64_t incarnation,
-                    struct moot_directory *directory, struct moot_now now)
+                    struct moot_directory *directory, const struct moot_peers *peers,
+                    struct moot_now now)
 {
     *edge = (struct moot_edge){.outbox = outbox,
                                .identity = identity,
                                .incarnation = incarnation,
                                .directory = directory,
+                               .peers = peers,
                                .now = now,
                                .started = now.instant,
                                .started_wall_ms = now.wall_ms,

@@ -33,6 +33,7 @@
 #include "database/edge/connection.h"
 #include "database/edge/stream.h"
 #include "database/node.h"
+#include "database/peers.h"
 #include "database/system/directory.h"
 #include "wire/admission.h"
 
@@ -59,19 +60,10 @@ struct moot_edge_counts {
         bytes_in, bytes_out, evicted;
 };
 
-struct moot_edge_peer {
+struct moot_edge_follower {
     moot_node_id node;
     moot_index match;
     bool active;
-};
-
-/* What this node's failure detectors think of another (enum moot_health). For people and routing.
- */
-struct moot_edge_health {
-    enum moot_health state;
-    uint32_t phi_milli, round_trip_us, others_us;
-    bool link;                    /* One is up. */
-    struct moot_instant heard_of; /* When the detectors last spoke of it. */
 };
 
 /* A leader that is ill hands over: how often that was, and why the last time. */
@@ -90,9 +82,9 @@ struct moot_edge {
     uint64_t started_wall_ms;
     struct moot_directory *directory;
     struct moot_group_view groups[MOOT_GROUPS_MAX]; /* Refreshed by the node. */
-    struct moot_edge_peer peers[MOOT_NODES_MAX];    /* What db0's leader knows of its followers. */
-    uint32_t peer_count;
-    struct moot_edge_health health[MOOT_NODES_MAX + 1]; /* By node id. */
+    const struct moot_peers *peers;
+    struct moot_edge_follower followers[MOOT_NODES_MAX]; /* As db0's leader knows them. */
+    uint32_t follower_count;
     struct moot_edge_hand_overs hand_overs;
     struct moot_edge_counts counts;
     bool refuse_growth, disk_is_full;
@@ -126,7 +118,8 @@ struct moot_edge {
 
 void moot_edge_init(struct moot_edge *edge, struct moot_outbox *outbox,
                     const struct moot_identity *identity, uint64_t incarnation,
-                    struct moot_directory *directory, struct moot_now now);
+                    struct moot_directory *directory, const struct moot_peers *peers,
+                    struct moot_now now);
 void moot_edge_deinit(struct moot_edge *edge);
 
 void moot_edge_opened(struct moot_edge *edge, moot_connection_id id, struct moot_slice address);

@@ -3,16 +3,20 @@
 #include "base/assert.h"
 #include "database/edge/edge.h"
 
+static const struct moot_peer_health *health_of(const struct moot_edge *edge, moot_node_id node)
+{
+    static const struct moot_peer_health nothing = {.state = MOOT_HEALTH_UNKNOWN};
+    const struct moot_peer *peer = moot_peers_look(edge->peers, node);
+    return peer == NULL ? &nothing : &peer->health;
+}
+
 enum moot_health edge__health(const struct moot_edge *edge, moot_node_id node, uint32_t *phi_milli)
 {
     *phi_milli = 0;
     if (node == edge->identity->node) {
         return MOOT_HEALTH_ALIVE;
     }
-    if (node == 0 || node > MOOT_NODES_MAX) {
-        return MOOT_HEALTH_UNKNOWN;
-    }
-    const struct moot_edge_health *health = &edge->health[node];
+    const struct moot_peer_health *health = health_of(edge, node);
     uint64_t age_ns = moot_instant_since(edge->now.instant, health->heard_of).ns;
     if (age_ns >= MOOT_HEALTH_STALE_MS * MOOT_MSEC_NS) {
         return MOOT_HEALTH_UNKNOWN; /* The detectors themselves are silent. */
@@ -74,7 +78,7 @@ void edge__info_peers(const struct moot_edge *edge, struct moot_buffer *out)
     for (uint32_t i = 0; i < edge->directory->count; i++) {
         const struct moot_directory_node *node = &edge->directory->nodes[i];
         moot_node_id id = node->address.node;
-        if (id == edge->identity->node || id > MOOT_NODES_MAX || node->state != MOOT_NODE_MEMBER) {
+        if (id == edge->identity->node || node->state != MOOT_NODE_MEMBER) {
             continue;
         }
         uint32_t phi_milli;
@@ -84,8 +88,8 @@ void edge__info_peers(const struct moot_edge *edge, struct moot_buffer *out)
         moot_buffer_append_text(out, edge__health_text(state));
         moot_buffer_append_text(out, ",phi=");
         put_phi(out, phi_milli);
-        put_field(out, ",round_trip_us=", edge->health[id].round_trip_us);
-        put_field(out, ",link=", edge->health[id].link);
+        put_field(out, ",round_trip_us=", health_of(edge, id)->round_trip_us);
+        put_field(out, ",link=", moot_peers_linked(edge->peers, id));
         moot_buffer_append_text(out, "\r\n");
     }
     moot_buffer_append_text(out, "moot_disk:");
@@ -103,9 +107,7 @@ void edge__status_health(const struct moot_edge *edge, moot_node_id node, struct
     moot_buffer_append_text(out, ",\"health\":\"");
     moot_buffer_append_text(out, edge__health_text(edge__health(edge, node, &phi_milli)));
     put_field(out, "\",\"phi_milli\":", phi_milli);
-    if (node <= MOOT_NODES_MAX) {
-        put_field(out, ",\"round_trip_us\":", edge->health[node].round_trip_us);
-    }
+    put_field(out, ",\"round_trip_us\":", health_of(edge, node)->round_trip_us);
 }
 
 /* The reason is this node's own sentence: no character of it needs escaping. */

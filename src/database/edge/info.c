@@ -465,10 +465,16 @@ static bool is_changing(const struct moot_edge *edge)
         if (view->changing || view->members->learner_count > 0) {
             return true;
         }
+        for (uint8_t i = 0; i < view->members->voter_count; i++) {
+            moot_node_id voter = view->members->voters[i];
+            if (moot_directory_state(edge->directory, voter) == MOOT_NODE_REMOVED) {
+                return true;
+            }
+        }
         for (uint32_t i = 0; i < edge->directory->count; i++) {
             const struct moot_directory_node *node = &edge->directory->nodes[i];
-            bool is_in = moot_members_has(view->members, node->address.node);
-            if (is_in != (node->state == MOOT_NODE_MEMBER)) {
+            if (node->state == MOOT_NODE_MEMBER &&
+                !moot_members_has(view->members, node->address.node)) {
                 return true;
             }
         }
@@ -491,15 +497,14 @@ static void status_node(const struct moot_edge *edge, const struct moot_director
               node->state == MOOT_NODE_REMOVED ? "removed"
                                                : role_of(db0->members, node->address.node));
     edge__status_health(edge, node->address.node, out);
-    for (uint32_t i = 0; i < edge->peer_count; i++) {
-        if (edge->peers[i].node == node->address.node) {
+    for (uint32_t i = 0; i < edge->follower_count; i++) {
+        const struct moot_edge_follower *follower = &edge->followers[i];
+        if (follower->node == node->address.node) {
             moot_buffer_append_text(out, ",");
-            json_number(out, "match", edge->peers[i].match);
+            json_number(out, "match", follower->match);
             moot_buffer_append_text(out, ",");
-            json_number(out, "lag",
-                        db0->last > edge->peers[i].match ? db0->last - edge->peers[i].match : 0);
-            moot_buffer_append_text(out,
-                                    edge->peers[i].active ? ",\"alive\":true" : ",\"alive\":false");
+            json_number(out, "lag", db0->last > follower->match ? db0->last - follower->match : 0);
+            moot_buffer_append_text(out, follower->active ? ",\"alive\":true" : ",\"alive\":false");
         }
     }
     moot_buffer_append_text(out, "}");
@@ -577,12 +582,12 @@ static bool is_alive(const struct moot_edge *edge, moot_node_id node)
     if (node == edge->identity->node) {
         return true;
     }
-    for (uint32_t i = 0; i < edge->peer_count; i++) {
-        if (edge->peers[i].node == node && !edge->peers[i].active) {
+    for (uint32_t i = 0; i < edge->follower_count; i++) {
+        if (edge->followers[i].node == node && !edge->followers[i].active) {
             return false;
         }
     }
-    return node <= MOOT_NODES_MAX && edge->health[node].link;
+    return moot_peers_linked(edge->peers, node);
 }
 
 /* Would the group still have a majority that is alive without this node? */
@@ -596,8 +601,7 @@ static bool removal_is_safe(const struct moot_edge *edge, moot_group_id group, m
     }
     for (uint8_t i = 0; i < members->voter_count; i++) {
         moot_node_id node = members->voters[i];
-        const struct moot_directory_node *known = moot_directory_find(edge->directory, node);
-        if (node == gone || (known != NULL && known->state == MOOT_NODE_REMOVED)) {
+        if (node == gone || moot_directory_state(edge->directory, node) == MOOT_NODE_REMOVED) {
             continue; /* Whoever was removed before it may still be a voter, but not for long. */
         }
         left++;
@@ -627,7 +631,7 @@ static void order_remove(struct moot_edge *edge, struct moot_connection *connect
     char digits[24];
     const char *why;
     const struct moot_group_view *db0 = &edge->groups[MOOT_GROUP_DB0];
-    if (!to_node(text, &node) || moot_directory_find(edge->directory, node) == NULL) {
+    if (!to_node(text, &node) || moot_directory_state(edge->directory, node) == MOOT_NODE_UNKNOWN) {
         edge__error(edge, connection, "ERR there is no such node; `moot status` lists them");
     } else if (!db0->leads) {
         edge__error(

@@ -141,8 +141,8 @@ void edge__refuse_removed(const struct moot_edge *edge, struct moot_buffer *out)
 static bool is_alone(const struct moot_edge *edge, const struct moot_stream_edge *stream)
 {
     moot_node_id leader = stream->leader;
-    return leader == 0 || (leader != edge->identity->node &&
-                           (leader > MOOT_NODES_MAX || !edge->health[leader].link));
+    return leader == 0 ||
+           (leader != edge->identity->node && !moot_peers_linked(edge->peers, leader));
 }
 
 static void give_up_all_unsent(struct moot_edge *edge, struct moot_stream_edge *stream,

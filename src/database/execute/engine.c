@@ -30,8 +30,10 @@ void engine__restore(struct moot_engine *engine, const struct engine_state *stat
 static void load(struct moot_engine *engine)
 {
     const struct moot_members *members = engine->shared.members; /* The group's, not the store's. */
+    const uint32_t *feature_level = engine->shared.feature_level;
     memset(&engine->shared, 0, offsetof(struct moot_call_shared, signals));
     engine->shared.members = members;
+    engine->shared.feature_level = feature_level;
     engine->shared.signal_arena = &engine->signal_arena;
     engine->shared.group = engine->group;
     for (moot_keyspace i = 0; i < MOOT_DATABASES; i++) {

@@ -145,6 +145,7 @@ static bool apply_level(struct moot_group *group, uint32_t level)
         return false;
     }
     group->feature_level = level > group->feature_level ? level : group->feature_level;
+    group->feature_asked = false;
     return true;
 }
 

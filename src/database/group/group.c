@@ -149,6 +149,7 @@ int moot_group_open(struct moot_group_context *context, moot_group_id id,
     moot_hlc_init(&group->clock, MOOT_CLOCK_BOUND_MS, group->applied_stamp);
     group->engine = moot_engine_make_sized(context->store, id, context->recent_bytes);
     moot_engine_shared(group->engine)->members = &group->applied_members;
+    moot_engine_shared(group->engine)->feature_level = &group->feature_level;
     if (status == MOOT_EVERSION) {
         *why = GROUP_UPGRADE_TEXT;
     }
@@ -574,14 +575,18 @@ bool group__knows_level(const struct moot_group *group, uint32_t level)
     return MOOT_RULE(feature_level_known, level <= group->context->feature_level);
 }
 
-/* A new group has no level: its first leader gives it its own. Later it is raised on demand. */
+/* A new group has no level: its first leader gives it its own. Later it is raised on demand, when
+ * something was asked for that needs it: a replica of an older release stops there. */
 static void give_level(struct moot_group *group)
 {
-    if (group->feature_level != 0 || group->feature_asked) {
+    uint32_t known = group->context->feature_level;
+    uint32_t level =
+        group->feature_level == 0 ? known : moot_engine_shared(group->engine)->level_wanted;
+    if (level <= group->feature_level || level > known || group->feature_asked) {
         return;
     }
     uint8_t body[4];
-    moot_store_le32(body, group->context->feature_level);
+    moot_store_le32(body, level);
     moot_index index;
     struct moot_block *block =
         group__entry_block(group, MOOT_ENTRY_FEATURE_LEVEL, moot_slice_make(body, sizeof(body)));

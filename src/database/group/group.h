@@ -28,6 +28,7 @@
 #include "database/group/waiters.h"
 #include "database/node.h"
 #include "database/outbox.h"
+#include "database/peers.h"
 
 struct moot_directory;
 
@@ -36,6 +37,7 @@ struct moot_group_context {
     struct moot_outbox *outbox;
     struct moot_store *store;
     const struct moot_directory *directory;
+    const struct moot_peers *peers;
     struct moot_now now;
     uint64_t stamp_ms; /* Of stamps and expiry: the wall clock, unless it just jumped. */
     moot_node_id self;
@@ -52,7 +54,6 @@ struct moot_group_context {
     const struct moot_group *ingesting; /* The store takes one snapshot at a time; or NULL. */
     bool refuse_growth; /* The disk is below its low-water mark, or those of too many are. */
     bool disk_is_full;  /* A follower takes no entries. */
-    bool has_no_room[MOOT_NODES_MAX + 1]; /* By node id: it takes none. */
 };
 
 /* One edge's stream: the numbered client that a node is of this group. The first three fields are

@@ -101,9 +101,9 @@ static void on_appended(const struct step *step, const struct moot_raft_effect *
 
 static void on_send(struct moot_group *group, const struct moot_raft_effect *effect)
 {
-    moot_node_id to = effect->message.to;
+    const struct moot_peer *to = moot_peers_look(group->context->peers, effect->message.to);
     if (effect->message.kind == MOOT_RAFT_APPEND && effect->message.append.count > 0 &&
-        to <= MOOT_NODES_MAX && group->context->has_no_room[to]) {
+        to != NULL && to->has_no_room) {
         return; /* It would drop them. The core tries again, as after a loss. */
     }
     struct moot_message message = {.kind = MOOT_MESSAGE_RAFT, .group = group->id};

@@ -137,11 +137,13 @@ int group__record_load(struct moot_group *group, const struct moot_members *init
     }
     struct moot_slice prefix = moot_key_group(arena, group->id, KIND_STREAM, none);
     struct moot_range range = moot_key_prefix_range(arena, prefix);
+    uint32_t limit = MOOT_NODES_MAX; /* There is one for each node that ever wrote. */
     while ((status = load_streams(group, range, prefix.size)) == MOOT_EWOULDBLOCK) {
-        status = store->ops->fetch_range(store, range, false, MOOT_NODES_MAX * 16);
+        status = store->ops->fetch_range(store, range, false, limit);
         if (status != 0) {
             return status;
         }
+        limit = limit <= MOOT_NODE_ID_MAX ? 2 * limit : limit;
     }
     return status;
 }

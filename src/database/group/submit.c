@@ -14,9 +14,9 @@
 
 struct moot_stream *group__stream(struct moot_group *group, moot_node_id edge)
 {
-    for (uint32_t i = 0; i < group->stream_count; i++) {
-        if (group->streams[i].edge == edge) {
-            return &group->streams[i];
+    for (uint32_t i = group->stream_count; i > 0; i--) { /* Who came last is still there. */
+        if (group->streams[i - 1].edge == edge) {
+            return &group->streams[i - 1];
         }
     }
     if (group->stream_count == group->stream_capacity) {

@@ -7,7 +7,13 @@
 #include "base/status.h"
 #include "wire/address.h"
 
-enum { KIND_NODE = 'n', KIND_NEXT = 'N', KIND_CLUSTER = 'C', NODE_VERSION = 1 };
+enum {
+    KIND_NODE = 'n',
+    KIND_NEXT = 'N',
+    KIND_CLUSTER = 'C',
+    NODE_VERSION = 1,
+    NODE_VERSION_REMOVED = 2, /* With the change that removed it. */
+};
 
 static struct moot_slice system_key(struct moot_arena *arena, uint8_t kind, struct moot_slice rest)
 {
@@ -29,7 +35,7 @@ void moot_directory_from_identity(struct moot_directory *directory,
     *directory = (struct moot_directory){0};
     for (uint32_t i = 0; i < identity->initial_count; i++) {
         directory->nodes[directory->count++] =
-            (struct moot_directory_node){identity->initial[i], MOOT_NODE_MEMBER};
+            (struct moot_directory_node){identity->initial[i], MOOT_NODE_MEMBER, 0};
     }
 }
 
@@ -42,6 +48,15 @@ const struct moot_directory_node *moot_directory_find(const struct moot_director
         }
     }
     return NULL;
+}
+
+enum moot_node_state moot_directory_state(const struct moot_directory *directory, moot_node_id node)
+{
+    const struct moot_directory_node *known = moot_directory_find(directory, node);
+    if (known != NULL) {
+        return known->state;
+    }
+    return node != 0 && node < directory->next ? MOOT_NODE_REMOVED : MOOT_NODE_UNKNOWN;
 }
 
 static bool decode_text(struct moot_reader *reader, char out[MOOT_ADDRESS_MAX])
@@ -60,61 +75,91 @@ static bool decode_node(struct moot_slice key, struct moot_slice value,
 {
     struct moot_reader reader = moot_reader_make(value);
     *out = (struct moot_directory_node){0};
-    if (key.size < 4 || moot_get_u8(&reader) != NODE_VERSION) {
+    uint8_t version = moot_get_u8(&reader);
+    if (key.size < 4 || (version != NODE_VERSION && version != NODE_VERSION_REMOVED)) {
         return false;
     }
     out->address.node = moot_load_be32(key.data + key.size - 4);
     uint8_t state = moot_get_u8(&reader);
     out->state = (enum moot_node_state)state;
-    return (state == MOOT_NODE_MEMBER || state == MOOT_NODE_REMOVED) &&
-           decode_text(&reader, out->address.peer) && decode_text(&reader, out->address.client) &&
-           !reader.failed;
+    bool good = (state == MOOT_NODE_MEMBER || state == MOOT_NODE_REMOVED) &&
+                decode_text(&reader, out->address.peer) &&
+                decode_text(&reader, out->address.client);
+    out->removed_as = good && version == NODE_VERSION_REMOVED ? moot_get_u64(&reader) : 0;
+    return good && !reader.failed;
 }
 
 static void put_node(struct moot_buffer *out, const struct moot_directory_node *node)
 {
-    moot_put_u8(out, NODE_VERSION);
+    moot_put_u8(out, node->removed_as != 0 ? NODE_VERSION_REMOVED : NODE_VERSION);
     moot_put_u8(out, (uint8_t)node->state);
     moot_put_bytes(out, moot_slice_text(node->address.peer));
     moot_put_bytes(out, moot_slice_text(node->address.client));
+    if (node->removed_as != 0) {
+        moot_put_u64(out, node->removed_as);
+    }
+}
+
+static int load_nodes(struct moot_directory *directory, struct moot_view *view,
+                      struct moot_arena *arena)
+{
+    struct moot_slice prefix = system_key(arena, KIND_NODE, (struct moot_slice){NULL, 0});
+    struct moot_slice key, value;
+    struct moot_view_iterator iterator;
+    int status = moot_view_iterate(view, MOOT_WHEN_NOW, moot_key_prefix_range(arena, prefix), false,
+                                   &iterator);
+    if (status != 0) {
+        return status;
+    }
+    while ((status = moot_view_next(&iterator, &key, &value)) == 0) {
+        if (directory->count == MOOT_NODES_MAX ||
+            !decode_node(key, value, &directory->nodes[directory->count])) {
+            status = MOOT_FAIL(MOOT_ECORRUPT);
+            break;
+        }
+        directory->count++;
+    }
+    moot_view_iterate_end(&iterator);
+    return status == MOOT_ENOTFOUND ? 0 : status;
+}
+
+/* MOOT_ENOTFOUND: the cluster is not formed yet. */
+static int load_next(struct moot_directory *directory, struct moot_view *view,
+                     struct moot_arena *arena)
+{
+    struct moot_slice value, key = system_key(arena, KIND_NEXT, (struct moot_slice){NULL, 0});
+    int status = moot_view_get(view, MOOT_WHEN_NOW, key, &value);
+    if (status != 0) {
+        return status;
+    }
+    if (value.size != 4 && value.size != 8) {
+        return MOOT_FAIL(MOOT_ECORRUPT);
+    }
+    directory->next = moot_load_le32(value.data);
+    directory->unlisted = value.size == 8 ? moot_load_le32(value.data + 4) : 0;
+    return directory->next == 0 ? MOOT_FAIL(MOOT_ECORRUPT) : 0;
 }
 
 int moot_directory_load(struct moot_directory *directory, struct moot_view *view)
 {
     struct moot_arena arena;
     moot_arena_init(&arena);
-    struct moot_directory loaded = {0};
+    struct moot_directory loaded = {.formed = true};
     moot_view_budget(view, UINT64_MAX);
-    struct moot_slice prefix = system_key(&arena, KIND_NODE, (struct moot_slice){NULL, 0});
-    struct moot_view_iterator iterator;
-    int status = moot_view_iterate(view, MOOT_WHEN_NOW, moot_key_prefix_range(&arena, prefix),
-                                   false, &iterator);
+    int status = load_next(&loaded, view, &arena);
     if (status == 0) {
-        struct moot_slice key, value;
-        while ((status = moot_view_next(&iterator, &key, &value)) == 0) {
-            if (loaded.count == MOOT_NODES_MAX ||
-                !decode_node(key, value, &loaded.nodes[loaded.count])) {
-                status = MOOT_FAIL(MOOT_ECORRUPT);
-                break;
-            }
-            loaded.count++;
-        }
-        moot_view_iterate_end(&iterator);
+        status = load_nodes(&loaded, view, &arena);
     }
     moot_arena_deinit(&arena);
-    if (status != MOOT_ENOTFOUND) {
-        return status;
-    }
-    if (loaded.count > 0) { /* Before it is formed, the identity's first members stay. */
-        loaded.formed = true;
+    if (status == 0) {
         *directory = loaded;
     }
-    return 0;
+    return status == MOOT_ENOTFOUND ? 0 : status; /* The identity's first members stay. */
 }
 
 uint64_t moot_directory_changes(const struct moot_directory *directory)
 {
-    uint64_t changes = directory->count;
+    uint64_t changes = directory->count + 2 * (uint64_t)directory->unlisted;
     for (uint32_t i = 0; i < directory->count; i++) {
         changes += directory->nodes[i].state == MOOT_NODE_REMOVED;
     }
@@ -162,24 +207,19 @@ static int save_node(struct moot_call *call, const struct moot_directory_node *n
     return status;
 }
 
-static int get_next(struct moot_call *call, uint32_t *next)
+static int save_next(struct moot_call *call, moot_node_id next, uint32_t unlisted)
 {
-    struct moot_slice value;
+    uint8_t bytes[8];
+    moot_store_le32(bytes, next);
+    moot_store_le32(bytes + 4, unlisted);
     struct moot_slice key = system_key(call->arena, KIND_NEXT, (struct moot_slice){NULL, 0});
-    int status = moot_view_get(call->view, MOOT_WHEN_NOW, key, &value);
-    if (status == 0) {
-        *next = value.size == 4 ? moot_load_le32(value.data) : 0;
-        return *next == 0 ? MOOT_FAIL(MOOT_ECORRUPT) : 0;
-    }
-    return status;
+    return moot_view_put(call->view, key, moot_slice_make(bytes, unlisted == 0 ? 4 : 8));
 }
 
-static int put_next(struct moot_call *call, uint32_t next)
+static bool lists_the_last_only(const struct moot_call *call)
 {
-    uint8_t bytes[4];
-    moot_store_le32(bytes, next);
-    struct moot_slice key = system_key(call->arena, KIND_NEXT, (struct moot_slice){NULL, 0});
-    return moot_view_put(call->view, key, moot_slice_make(bytes, sizeof(bytes)));
+    const uint32_t *level = call->shared->feature_level;
+    return level == NULL || *level >= DIRECTORY_LEVEL_LISTS;
 }
 
 static int nibble(uint8_t c)
@@ -224,12 +264,12 @@ int moot_directory_form(struct moot_call *call)
     status = moot_view_put(call->view, key, bytes);
     uint32_t next = 1;
     for (uint32_t i = 0; status == 0 && i < identity.initial_count; i++) {
-        struct moot_directory_node node = {identity.initial[i], MOOT_NODE_MEMBER};
+        struct moot_directory_node node = {identity.initial[i], MOOT_NODE_MEMBER, 0};
         next = node.address.node + 1;
         status = save_node(call, &node);
     }
     if (status == 0) {
-        status = put_next(call, next);
+        status = save_next(call, next, 0);
     }
     if (status == 0) {
         moot_resp_simple(&call->reply, "OK");
@@ -253,41 +293,118 @@ static void reply_hex(struct moot_call *call, const struct moot_identity *identi
     moot_buffer_deinit(&text);
 }
 
+/* Whom the list can do without first: of those that have been taken out of the group, the one that
+ * was removed first. NULL: nobody. */
+static const struct moot_directory_node *to_unlist(const struct moot_call *call,
+                                                   const struct moot_directory *directory)
+{
+    const struct moot_directory_node *first = NULL;
+    for (uint32_t i = 0; i < directory->count; i++) {
+        const struct moot_directory_node *node = &directory->nodes[i];
+        bool is_out = call->shared->members == NULL ||
+                      !moot_members_has(call->shared->members, node->address.node);
+        if (node->state == MOOT_NODE_REMOVED && is_out &&
+            (first == NULL || node->removed_as < first->removed_as)) {
+            first = node;
+        }
+    }
+    return first;
+}
+
+static uint32_t count_removed(const struct moot_directory *directory)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < directory->count; i++) {
+        count += directory->nodes[i].state == MOOT_NODE_REMOVED;
+    }
+    return count;
+}
+
+/* Takes those off the list that it need not have, and one more when it has no room for another. */
+static int make_room(struct moot_call *call, struct moot_directory *directory)
+{
+    const struct moot_directory_node *gone;
+    while ((count_removed(directory) > MOOT_REMOVED_LISTED_MAX ||
+            directory->count == MOOT_NODES_MAX) &&
+           (gone = to_unlist(call, directory)) != NULL) {
+        MOOT_SOMETIMES(true, "the directory lists a node no more that left long ago");
+        int status = moot_view_delete(call->view, node_key(call->arena, gone->address.node));
+        if (status != 0) {
+            return status;
+        }
+        size_t at = (size_t)(gone - directory->nodes);
+        directory->count--;
+        directory->unlisted++;
+        memmove(&directory->nodes[at], &directory->nodes[at + 1],
+                (directory->count - at) * sizeof(*gone));
+    }
+    return 0;
+}
+
+/* Why nobody can join now; NULL: somebody can. */
+static const char *refuse_join(struct moot_call *call, const struct moot_directory *directory)
+{
+    if (!lists_the_last_only(call)) {
+        if (directory->next <= MOOT_NODES_MAX) {
+            return NULL;
+        }
+        call->shared->level_wanted = DIRECTORY_LEVEL_LISTS;
+        return "TRYAGAIN the ids that this cluster began with are all given; it goes over to newer "
+               "rules now, which an older release does not know: upgrade every node, then ask "
+               "again";
+    }
+    if (directory->next > MOOT_NODE_ID_MAX) {
+        return "ERR every node id that there is has been given, and none is given twice: this "
+               "cluster takes no node any more; form a new one, and copy the data";
+    }
+    if (directory->count < MOOT_NODES_MAX) {
+        return NULL;
+    }
+    return count_removed(directory) > 0
+               ? "TRYAGAIN there is no room before a node that was removed has been taken out; "
+                 "safe to retry"
+               : "ERR the cluster has as many nodes as it can have at once; remove one first";
+}
+
 int moot_directory_join(struct moot_call *call)
 {
     struct moot_slice bytes;
     struct moot_identity identity;
+    struct moot_directory directory = {0};
     struct moot_slice key = system_key(call->arena, KIND_CLUSTER, (struct moot_slice){NULL, 0});
     int status = moot_view_get(call->view, MOOT_WHEN_NOW, key, &bytes);
     if (status == MOOT_ENOTFOUND) {
         return moot_call_error(call, "TRYAGAIN the cluster is being formed; safe to retry");
     }
-    if (status != 0) {
-        return status;
+    if (status == 0) {
+        status = moot_directory_load(&directory, call->view);
     }
-    uint32_t next;
-    status = get_next(call, &next);
     if (status != 0) {
         return status;
     }
     if (moot_identity_decode(bytes, &identity) != 0) {
         return MOOT_FAIL(MOOT_ECORRUPT);
     }
-    struct moot_directory_node node = {.state = MOOT_NODE_MEMBER};
+    struct moot_directory_node node = {.state = MOOT_NODE_MEMBER, .address.node = directory.next};
     if (!moot_address_copy(call->args[1], node.address.peer) ||
         !moot_address_copy(call->args[2], node.address.client)) {
         return moot_call_error(call, "ERR an address is host:port");
     }
-    if (next > MOOT_NODES_MAX) {
-        return moot_call_error(call, "ERR the directory is full");
+    status = lists_the_last_only(call) ? make_room(call, &directory) : 0;
+    if (status != 0) {
+        return status;
     }
-    node.address.node = next;
+    const char *why = refuse_join(call, &directory);
+    if (why != NULL) {
+        return moot_call_error(call, why);
+    }
+    MOOT_ASSERT(moot_directory_find(&directory, node.address.node) == NULL);
     status = save_node(call, &node);
     if (status == 0) {
-        status = put_next(call, next + 1);
+        status = save_next(call, directory.next + 1, directory.unlisted);
     }
     if (status == 0) {
-        identity.node = next;
+        identity.node = node.address.node;
         identity.self = node.address;
         reply_hex(call, &identity);
     }
@@ -312,56 +429,50 @@ static bool others_stay(const struct moot_call *call, const struct moot_director
  * node's directory lags. Of several that are on their way at once each would be judged as if it
  * were alone, and together they could leave no majority, or nobody. Here they are in order: only
  * the first still finds what it was judged by. */
-static int refuse_removal(struct moot_call *call, moot_node_id gone, uint64_t judged_by,
-                          bool *refused)
+static const char *refuse_removal(const struct moot_call *call,
+                                  const struct moot_directory *directory, moot_node_id gone,
+                                  uint64_t judged_by)
 {
-    struct moot_directory directory = {0};
-    int status = moot_directory_load(&directory, call->view);
-    *refused = true;
-    if (status != 0) {
-        return status;
-    }
-    if (!MOOT_RULE(remove_judged_as_it_is, moot_directory_changes(&directory) == judged_by)) {
+    if (!MOOT_RULE(remove_judged_as_it_is, moot_directory_changes(directory) == judged_by)) {
         MOOT_SOMETIMES(true, "a removal found other members than it was judged by");
-        return moot_call_error(call, "TRYAGAIN another change of members came first; not done, "
-                                     "safe to ask again");
+        return "TRYAGAIN another change of members came first; not done, safe to ask again";
     }
-    if (!MOOT_RULE(remove_keeps_a_member, others_stay(call, &directory, gone))) {
-        return moot_call_error(call, "ERR refused: it is the last member that votes");
+    if (!MOOT_RULE(remove_keeps_a_member, others_stay(call, directory, gone))) {
+        return "ERR refused: it is the last member that votes";
     }
-    *refused = false;
-    return 0;
+    return NULL;
 }
 
 int moot_directory_remove(struct moot_call *call)
 {
     uint64_t id, judged_by;
-    struct moot_slice value;
     if (!moot_slice_to_u64(call->args[1], &id) || id == 0 || id > UINT32_MAX ||
         !moot_slice_to_u64(call->args[2], &judged_by)) {
         return moot_call_error(call, "ERR that is not a node's number");
     }
-    struct moot_slice key = node_key(call->arena, (moot_node_id)id);
-    int status = moot_view_get(call->view, MOOT_WHEN_NOW, key, &value);
-    if (status == MOOT_ENOTFOUND) {
-        return moot_call_error(call, "ERR there is no such node");
-    }
+    struct moot_directory directory = {0};
+    int status = moot_directory_load(&directory, call->view);
     if (status != 0) {
         return status;
     }
-    struct moot_directory_node node;
-    if (!decode_node(key, value, &node)) {
-        return MOOT_FAIL(MOOT_ECORRUPT);
+    const struct moot_directory_node *known = moot_directory_find(&directory, (moot_node_id)id);
+    bool done = known != NULL && known->state == MOOT_NODE_REMOVED;
+    if (known == NULL) { /* Not listed any more, or nobody. */
+        done = lists_the_last_only(call) && id < directory.next;
+        if (!done) {
+            return moot_call_error(call, "ERR there is no such node");
+        }
     }
-    bool refused = false;
-    if (node.state != MOOT_NODE_REMOVED) { /* Else it is done; asking twice is harmless. */
-        status = refuse_removal(call, (moot_node_id)id, judged_by, &refused);
+    if (!done) { /* Else asking twice is harmless. */
+        const char *why = refuse_removal(call, &directory, (moot_node_id)id, judged_by);
+        if (why != NULL) {
+            return moot_call_error(call, why);
+        }
+        struct moot_directory_node node = *known;
+        node.state = MOOT_NODE_REMOVED;
+        node.removed_as = lists_the_last_only(call) ? judged_by + 1 : 0;
+        status = save_node(call, &node);
     }
-    if (status != 0 || refused) {
-        return status;
-    }
-    node.state = MOOT_NODE_REMOVED;
-    status = save_node(call, &node);
     if (status == 0) {
         moot_resp_simple(&call->reply, "OK");
     }

@@ -94,7 +94,7 @@ static bool parse_member(struct moot_slice text, struct moot_address *out)
     struct moot_slice number = take_until(&text, '=');
     struct moot_slice peer = take_until(&text, '/');
     *out = (struct moot_address){0};
-    if (!moot_slice_to_u64(number, &node) || node == 0 || node > MOOT_NODES_MAX) {
+    if (!moot_slice_to_u64(number, &node) || node == 0 || node > MOOT_NODE_ID_MAX) {
         return false;
     }
     out->node = (moot_node_id)node;

@@ -5,8 +5,7 @@
 
 static bool is_removed(const struct moot_directory *directory, moot_node_id node)
 {
-    const struct moot_directory_node *known = moot_directory_find(directory, node);
-    return known != NULL && known->state == MOOT_NODE_REMOVED;
+    return moot_directory_state(directory, node) == MOOT_NODE_REMOVED;
 }
 
 static void insert(moot_node_id *nodes, uint8_t *count, moot_node_id node)
@@ -45,9 +44,11 @@ struct moot_reconcile moot_reconcile_next(const struct moot_directory *directory
     if (!directory->formed || moot_members_is_joint(members)) {
         return next;
     }
-    for (uint32_t i = 0; i <= directory->count; i++) { /* Those who leave, first; itself, last. */
-        moot_node_id node = i < directory->count ? directory->nodes[i].address.node : self;
-        if ((node == self && i < directory->count) || !is_removed(directory, node) ||
+    moot_node_id all[2 * MOOT_QUORUM_VOTERS_MAX + 2 * MOOT_QUORUM_LEARNERS_MAX];
+    size_t count = moot_members_all(members, all);
+    for (size_t i = 0; i <= count; i++) { /* Those who leave, first; itself, last. */
+        moot_node_id node = i < count ? all[i] : self;
+        if ((node == self && i < count) || !is_removed(directory, node) ||
             !moot_members_has(members, node)) {
             continue;
         }
