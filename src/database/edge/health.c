@@ -104,20 +104,20 @@ void edge__info_peers(const struct moot_edge *edge, struct moot_buffer *out)
 void edge__status_health(const struct moot_edge *edge, moot_node_id node, struct moot_buffer *out)
 {
     uint32_t phi_milli;
-    moot_buffer_append_text(out, ",\"health\":\"");
+    moot_buffer_append_text(out, ",\"health\": \"");
     moot_buffer_append_text(out, edge__health_text(edge__health(edge, node, &phi_milli)));
-    put_field(out, "\",\"phi_milli\":", phi_milli);
-    put_field(out, ",\"round_trip_us\":", health_of(edge, node)->round_trip_us);
+    put_field(out, "\",\"phi_milli\": ", phi_milli);
+    put_field(out, ",\"round_trip_us\": ", health_of(edge, node)->round_trip_us);
 }
 
 /* The reason is this node's own sentence: no character of it needs escaping. */
 void edge__status_hand_overs(const struct moot_edge *edge, struct moot_buffer *out)
 {
-    put_field(out, "\"hand_overs\":", edge->hand_overs.count);
-    moot_buffer_append_text(out, ",\"last_hand_over\":\"");
+    put_field(out, "\"hand_overs\": ", edge->hand_overs.count);
+    moot_buffer_append_text(out, ",\"last_hand_over\": \"");
     moot_buffer_append_text(out, edge->hand_overs.why);
-    moot_buffer_append_text(out, "\",\"disk\":\"");
+    moot_buffer_append_text(out, "\",\"disk\": \"");
     moot_buffer_append_text(out, disk_text(edge));
-    moot_buffer_append_text(out, edge->hand_overs.disk_hangs ? "\",\"disk_hangs\":true,"
-                                                             : "\",\"disk_hangs\":false,");
+    moot_buffer_append_text(out, edge->hand_overs.disk_hangs ? "\",\"disk_hangs\": true,"
+                                                             : "\",\"disk_hangs\": false,");
 }

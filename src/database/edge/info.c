@@ -432,7 +432,7 @@ static void json_text(struct moot_buffer *out, const char *name, const char *val
 {
     moot_buffer_append_text(out, "\"");
     moot_buffer_append_text(out, name);
-    moot_buffer_append_text(out, "\":\"");
+    moot_buffer_append_text(out, "\": \"");
     for (const char *at = value; *at != '\0'; at++) {
         if (*at == '"' || *at == '\\') {
             moot_buffer_append(out, "\\", 1);
@@ -446,7 +446,7 @@ static void json_number(struct moot_buffer *out, const char *name, uint64_t valu
 {
     moot_buffer_append_text(out, "\"");
     moot_buffer_append_text(out, name);
-    moot_buffer_append_text(out, "\":");
+    moot_buffer_append_text(out, "\": ");
     moot_buffer_append_u64(out, value);
 }
 
@@ -504,7 +504,8 @@ static void status_node(const struct moot_edge *edge, const struct moot_director
             json_number(out, "match", follower->match);
             moot_buffer_append_text(out, ",");
             json_number(out, "lag", db0->last > follower->match ? db0->last - follower->match : 0);
-            moot_buffer_append_text(out, follower->active ? ",\"alive\":true" : ",\"alive\":false");
+            moot_buffer_append_text(out,
+                                    follower->active ? ",\"alive\": true" : ",\"alive\": false");
         }
     }
     moot_buffer_append_text(out, "}");
@@ -531,8 +532,8 @@ static void status_group(const struct moot_group_view *view, const char *name,
         moot_buffer_append_text(out, ",");
         json_number(out, numbers[i].name, numbers[i].value);
     }
-    moot_buffer_append_text(out, view->fenced ? ",\"fenced\":true" : ",\"fenced\":false");
-    moot_buffer_append_text(out, view->impaired ? ",\"impaired\":true}" : ",\"impaired\":false}");
+    moot_buffer_append_text(out, view->fenced ? ",\"fenced\": true" : ",\"fenced\": false");
+    moot_buffer_append_text(out, view->impaired ? ",\"impaired\": true}" : ",\"impaired\": false}");
 }
 
 static void status(struct moot_edge *edge, struct moot_connection *connection)
@@ -557,14 +558,14 @@ static void status(struct moot_edge *edge, struct moot_connection *connection)
         moot_buffer_append_text(&text, ",");
     }
     moot_buffer_append_text(&text,
-                            is_changing(edge) ? "\"changing\":true," : "\"changing\":false,");
+                            is_changing(edge) ? "\"changing\": true," : "\"changing\": false,");
     edge__status_hand_overs(edge, &text);
-    moot_buffer_append_text(&text, "\"nodes\":[");
+    moot_buffer_append_text(&text, "\"nodes\": [");
     for (uint32_t i = 0; i < edge->directory->count; i++) {
         moot_buffer_append_text(&text, i > 0 ? "," : "");
         status_node(edge, &edge->directory->nodes[i], &text);
     }
-    moot_buffer_append_text(&text, "],\"groups\":[");
+    moot_buffer_append_text(&text, "],\"groups\": [");
     status_group(&edge->groups[MOOT_GROUP_SYSTEM], "system", &text);
     moot_buffer_append_text(&text, ",");
     status_group(db0, "db0", &text);
