@@ -244,6 +244,247 @@ static void judge_order(struct queues *queues)
     moot_free(popped);
 }
 
+/* ---- reads ---- */
+
+/* A read shows every element whose push had returned before it was called, but for those that pops
+ * took which were called before it returned: of these one for each that is in doubt.
+ *
+ * How many a read must show is counted without looking at each: all pushed before, less those of
+ * them that were popped so early. Reads in the order of their returns, items in the order of their
+ * pops, and a Fenwick tree (1994) over the items of each key in the order of their pushes. */
+struct shown {
+    struct queues *queues;
+    uint32_t *by_push, *by_pop; /* Items whose pushes were acknowledged, by key. */
+    uint32_t *sums;             /* The tree, over places in by_push; from 1. */
+    uint32_t *place;            /* Of an item in by_push. */
+    uint32_t count;
+    uint32_t *reads,
+        *pops; /* Operations: reads by key and return; in-doubt pops by key and call. */
+    uint32_t read_count, pop_count;
+    const uint32_t *key_of;
+};
+
+static uint64_t pushed_at(const struct queues *queues, uint32_t item)
+{
+    return queues->history->operations[queues->items[item].push].returned.ns;
+}
+
+/* Nobody popped it before then. */
+static uint64_t popped_at(const struct queues *queues, uint32_t item)
+{
+    uint32_t pop = queues->items[item].pop;
+    return pop == MOOT_EVIDENCE_NONE ? UINT64_MAX : queues->history->operations[pop].called.ns;
+}
+
+static int compare_words(uint64_t a, uint64_t b) { return (a > b) - (a < b); }
+
+static int compare_items(const void *left, const void *right, void *context,
+                         uint64_t (*at)(const struct queues *queues, uint32_t item))
+{
+    const struct queues *queues = context;
+    uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
+    int by_key = compare_words(queues->items[a].key, queues->items[b].key);
+    int by_time = compare_words(at(queues, a), at(queues, b));
+    return by_key != 0 ? by_key : by_time != 0 ? by_time : compare_words(a, b);
+}
+
+static int compare_by_push(const void *left, const void *right, void *context)
+{
+    return compare_items(left, right, context, pushed_at);
+}
+
+static int compare_by_popped(const void *left, const void *right, void *context)
+{
+    return compare_items(left, right, context, popped_at);
+}
+
+static int compare_reads(const void *left, const void *right, void *context)
+{
+    const struct shown *shown = context;
+    uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
+    const struct moot_operation *operations = shown->queues->history->operations;
+    int by_key = compare_words(shown->key_of[a], shown->key_of[b]);
+    int by_time = compare_words(operations[a].returned.ns, operations[b].returned.ns);
+    return by_key != 0 ? by_key : by_time != 0 ? by_time : compare_words(a, b);
+}
+
+static int compare_calls(const void *left, const void *right, void *context)
+{
+    const struct shown *shown = context;
+    uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
+    const struct moot_operation *operations = shown->queues->history->operations;
+    int by_key = compare_words(shown->key_of[a], shown->key_of[b]);
+    int by_time = compare_words(operations[a].called.ns, operations[b].called.ns);
+    return by_key != 0 ? by_key : by_time != 0 ? by_time : compare_words(a, b);
+}
+
+static void add_at(struct shown *shown, uint32_t place)
+{
+    for (uint32_t i = place + 1; i <= shown->count; i += i & (~i + 1)) {
+        shown->sums[i]++;
+    }
+}
+
+/* Of the places before `end`. */
+static uint32_t sum_before(const struct shown *shown, uint32_t end)
+{
+    uint32_t sum = 0;
+    for (uint32_t i = end; i > 0; i -= i & (~i + 1)) {
+        sum += shown->sums[i];
+    }
+    return sum;
+}
+
+/* The first place whose item is of the key and pushed at or after `at`, or of a later key. */
+static uint32_t place_of(const struct shown *shown, uint32_t key, uint64_t at)
+{
+    uint32_t low = 0, high = shown->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2, item = shown->by_push[middle];
+        uint32_t its_key = shown->queues->items[item].key;
+        if (its_key < key || (its_key == key && pushed_at(shown->queues, item) < at)) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static bool is_due(const struct queues *queues, uint32_t item, const struct moot_operation *read)
+{
+    return queues->items[item].push != MOOT_EVIDENCE_NONE &&
+           queues->history->operations[queues->items[item].push].outcome == MOOT_OUTCOME_OK &&
+           pushed_at(queues, item) < read->called.ns && popped_at(queues, item) > read->returned.ns;
+}
+
+static bool holds(const struct moot_operation *read, struct queues *queues, uint32_t key,
+                  uint32_t item)
+{
+    for (size_t i = 0; i < read->result.count; i++) {
+        if (item_of(queues, key, read->result.items[i]) == &queues->items[item]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Which one it does not show, for the words. */
+static void conclude_missing(struct shown *shown, uint32_t number, uint32_t key)
+{
+    const struct moot_operation *read = &shown->queues->history->operations[number];
+    for (uint32_t i = place_of(shown, key, 0); i < shown->count; i++) {
+        uint32_t item = shown->by_push[i];
+        if (is_due(shown->queues, item, read) && !holds(read, shown->queues, key, item)) {
+            moot_evidence_conclude(shown->queues->history, shown->queues->verdict,
+                                   MOOT_JUDGEMENT_VIOLATION,
+                                   "a read does not show an element that was pushed before, and"
+                                   " that nobody popped before it returned:",
+                                   number, shown->queues->items[item].push);
+            return;
+        }
+    }
+    MOOT_UNREACHABLE();
+}
+
+static bool judge_read(struct shown *shown, uint32_t number, uint32_t key, uint32_t doubtful)
+{
+    const struct moot_operation *read = &shown->queues->history->operations[number];
+    uint32_t first = place_of(shown, key, 0), end = place_of(shown, key, read->called.ns);
+    uint32_t popped = sum_before(shown, end) - sum_before(shown, first);
+    uint32_t due = end - first - popped, held = 0;
+    for (size_t i = 0; i < read->result.count; i++) {
+        struct item *item = item_of(shown->queues, key, read->result.items[i]);
+        held += is_due(shown->queues, (uint32_t)(item - shown->queues->items), read);
+    }
+    MOOT_ASSERT(popped <= end - first);
+    if (due > held + doubtful) {
+        conclude_missing(shown, number, key);
+        return false;
+    }
+    return true;
+}
+
+static void judge_all_reads(struct shown *shown)
+{
+    struct queues *queues = shown->queues;
+    const struct moot_operation *operations = queues->history->operations;
+    uint32_t popped = 0, pop = 0, doubtful = 0;
+    for (uint32_t i = 0; i < shown->read_count; i++) {
+        uint32_t number = shown->reads[i], key = shown->key_of[number];
+        const struct moot_operation *read = &operations[number];
+        if (i == 0 || shown->key_of[shown->reads[i - 1]] != key) {
+            doubtful = 0;
+        }
+        for (; popped < shown->count; popped++) { /* Those of keys before, too. */
+            uint32_t item = shown->by_pop[popped];
+            if (queues->items[item].key > key ||
+                (queues->items[item].key == key && popped_at(queues, item) > read->returned.ns)) {
+                break;
+            }
+            if (queues->items[item].key == key) {
+                add_at(shown, shown->place[item]);
+            }
+        }
+        for (; pop < shown->pop_count; pop++) {
+            uint32_t other = shown->pops[pop];
+            if (shown->key_of[other] > key ||
+                (shown->key_of[other] == key && operations[other].called.ns > read->returned.ns)) {
+                break;
+            }
+            doubtful += shown->key_of[other] == key;
+        }
+        if (!judge_read(shown, number, key, doubtful)) {
+            return;
+        }
+    }
+}
+
+static void judge_shown(struct queues *queues, const uint32_t *key_of)
+{
+    const struct moot_history *history = queues->history;
+    size_t items = queues->count + (size_t)1, all = history->count + (size_t)1;
+    struct shown shown = {.queues = queues,
+                          .by_push = moot_alloc(items * sizeof(uint32_t)),
+                          .by_pop = moot_alloc(items * sizeof(uint32_t)),
+                          .sums = moot_alloc_zero((items + 1) * sizeof(uint32_t)),
+                          .place = moot_alloc(items * sizeof(uint32_t)),
+                          .reads = moot_alloc(all * sizeof(uint32_t)),
+                          .pops = moot_alloc(all * sizeof(uint32_t)),
+                          .key_of = key_of};
+    for (uint32_t i = 0; i < queues->count; i++) {
+        uint32_t push = queues->items[i].push;
+        if (push != MOOT_EVIDENCE_NONE && history->operations[push].outcome == MOOT_OUTCOME_OK) {
+            shown.by_push[shown.count] = i;
+            shown.by_pop[shown.count++] = i;
+        }
+    }
+    for (uint32_t i = 0; i < history->count; i++) {
+        const struct moot_operation *one = &history->operations[i];
+        if (moot_evidence_is_read(one)) {
+            shown.reads[shown.read_count++] = i;
+        } else if (one->kind == MOOT_OPERATION_POP && one->outcome != MOOT_OUTCOME_FAIL &&
+                   (one->outcome == MOOT_OUTCOME_INDOUBT ||
+                    one->result.kind == MOOT_HISTORY_NONE)) {
+            shown.pops[shown.pop_count++] = i;
+        }
+    }
+    qsort_r(shown.by_push, shown.count, sizeof(uint32_t), compare_by_push, queues);
+    qsort_r(shown.by_pop, shown.count, sizeof(uint32_t), compare_by_popped, queues);
+    qsort_r(shown.reads, shown.read_count, sizeof(uint32_t), compare_reads, &shown);
+    qsort_r(shown.pops, shown.pop_count, sizeof(uint32_t), compare_calls, &shown);
+    for (uint32_t i = 0; i < shown.count; i++) {
+        shown.place[shown.by_push[i]] = i;
+    }
+    judge_all_reads(&shown);
+    moot_free(shown.by_push);
+    moot_free(shown.by_pop);
+    moot_free(shown.sums);
+    moot_free(shown.place);
+    moot_free(shown.reads);
+    moot_free(shown.pops);
+}
+
 void moot_check_queue(const struct moot_history *history, struct moot_verdict *verdict)
 {
     moot_evidence_begin(history, verdict);
@@ -278,6 +519,7 @@ void moot_check_queue(const struct moot_history *history, struct moot_verdict *v
     }
     if (verdict->judgement == MOOT_JUDGEMENT_VALID) {
         judge_order(&queues);
+        judge_shown(&queues, key_of);
         judge_lost(&queues);
     }
     moot_intern_deinit(&queues.keys);

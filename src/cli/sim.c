@@ -69,8 +69,8 @@ static const struct argp_option options[] = {
     {"faults", OPTION_FAULTS, "LIST", 0, "a,b: these faults and no others; -a,-b: not these; none",
      0},
     {"workload", OPTION_WORKLOAD, "NAME", 0,
-     "What clients do: register, counter, list, set, queue, bank, ids, once, expiry, large, txn; "
-     "without it the seed says",
+     "What clients do: register, counter, list, set, queue, bank, ids, once, expiry, large, txn, "
+     "register-txn; without it the seed says",
      0},
     {"list-faults", OPTION_LIST_FAULTS, NULL, 0, "What faults there are, and what they do", 0},
     {"trace", OPTION_TRACE, "FILE", 0,

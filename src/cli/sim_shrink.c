@@ -51,6 +51,9 @@ static void command_of(const struct moot_shrink *shrink, struct command *command
         add_number(command, "--nodes", shrink->nodes, "");
     }
     add_number(command, "--ops", shrink->operations, "");
+    if (shrink->workload != NULL) {
+        add(command, "--workload=", shrink->workload);
+    }
     sim_fault_list(shrink->faults, list);
     add(command, "--faults=", list);
     if (shrink->faults_ms != 0) {
@@ -58,9 +61,6 @@ static void command_of(const struct moot_shrink *shrink, struct command *command
     }
     if (shrink->planted != 0) {
         add_number(command, "--plant", shrink->planted, "");
-    }
-    if (shrink->workload != NULL) {
-        add(command, "--workload=", shrink->workload);
     }
     if (shrink->mutant != NULL) {
         add(command, "--mutant=", shrink->mutant);

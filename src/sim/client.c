@@ -6,6 +6,7 @@
 #include "wire/resp.h"
 
 static const struct moot_slice NO_BYTES = {NULL, 0};
+enum { CALM_S = 6 };
 
 /* ---- the client's side ---- */
 
@@ -94,6 +95,24 @@ static void send_out(struct sim_world *world, struct sim_client *client)
     moot_buffer_reset(&client->out, 4096);
 }
 
+/* As `printf ... | nc` does. Whoever is taken in goes on after the answer. */
+static void end_perhaps(struct sim_world *world, struct sim_client *client)
+{
+    bool may = world->phase == SIM_PHASE_FAULTS || world->phase == SIM_PHASE_HEALED;
+    if (!may || client->is_admin || !sim__one_in(world, world->swarm.knobs[SIM_FAULT_VANISH])) {
+        return;
+    }
+    sim__count(world, SIM_FAULT_VANISH);
+    sim__trace(world, "c%u sends no more", client->number);
+    client->has_ended = true;
+    sim__at(world, client->to_node_at,
+            (struct sim_event){.kind = SIM_TO_NODE,
+                               .machine = client->machine,
+                               .other = 1,
+                               .epoch = client->machine_epoch,
+                               .number = client->connection});
+}
+
 static void expect_answer(struct sim_world *world, struct sim_client *client)
 {
     client->epoch++;
@@ -115,6 +134,7 @@ static void connect(struct sim_world *world, struct sim_client *client)
         return;
     }
     client->connected = true;
+    client->has_ended = false;
     client->machine = slot;
     client->machine_epoch = machine->epoch;
     client->connections++;
@@ -139,8 +159,11 @@ void sim__client_act(struct sim_world *world, struct sim_client *client)
 {
     if (!client->connected) {
         connect(world, client);
+    } else if (client->has_ended) {
+        expect_answer(world, client); /* It is to be closed. */
     } else if (client->expected_count == 0 && sim__ask(world, client)) {
         send_out(world, client);
+        end_perhaps(world, client);
         expect_answer(world, client);
     } else if (client->expected_count == 0) {
         sim__client_wake(world, client, sim__around(world, 20 * 1000)); /* Nothing now. */
@@ -176,10 +199,28 @@ void sim__client_give_up(struct sim_world *world, struct sim_client *client)
     sim__client_break(world, client);
 }
 
+/* Who sends no more is answered before it is closed, but for pops that would wait; unless others
+ * need the memory, or the node serves nobody any more. */
+static void check_closed(struct sim_world *world, const struct sim_client *client)
+{
+    bool in_calm = world->phase != SIM_PHASE_FAULTS && world->swarm.knobs[SIM_FAULT_CRAMPED] == 0 &&
+                   world->now - world->healed_at > CALM_S * MOOT_SEC_NS &&
+                   !world->machines[client->machine]->removed;
+    bool pops = false;
+    for (size_t i = 0; i < client->expected_count; i++) {
+        pops = pops || client->expected[i].step == SIM_STEP_POP;
+    }
+    if (in_calm && client->has_ended && client->expected_count > 0 && !pops) {
+        sim__violation(world, "m%u closed the connection of client %u before it had all answers",
+                       client->machine, client->number);
+    }
+}
+
 void sim__client_bytes(struct sim_world *world, struct sim_client *client,
                        const struct sim_event *event)
 {
     if (event->block == NULL) {
+        check_closed(world, client);
         client->connected = false;
         sim__unanswered(world, client);
         moot_buffer_reset(&client->out, 4096);
@@ -251,6 +292,16 @@ static void closed(struct sim_world *world, struct sim_machine *machine,
     sim__input(world, machine, MOOT_INPUT_CLIENT_CLOSED, NO_BYTES)->connection = id;
 }
 
+/* After all that came before, which the node may not read yet. */
+static void end_of_bytes(struct sim_world *world, struct sim_machine *machine,
+                         struct sim_connection *connection)
+{
+    if (connection->ended && !connection->paused) {
+        connection->ended = false;
+        sim__input(world, machine, MOOT_INPUT_CLIENT_ENDED, NO_BYTES)->connection = connection->id;
+    }
+}
+
 void sim__to_node(struct sim_world *world, const struct sim_event *event)
 {
     struct sim_machine *machine = world->machines[event->machine];
@@ -258,7 +309,10 @@ void sim__to_node(struct sim_world *world, const struct sim_event *event)
     if (connection == NULL) {
         return;
     }
-    if (event->block == NULL) {
+    if (event->block == NULL && event->other == 1) {
+        connection->ended = true;
+        end_of_bytes(world, machine, connection);
+    } else if (event->block == NULL) {
         closed(world, machine, connection);
     } else if (connection->paused) {
         moot_buffer_append_slice(&connection->backlog, moot_block_slice(event->block));
@@ -326,6 +380,7 @@ void sim__client_pause(struct sim_world *world, struct sim_machine *machine,
             ->connection = connection->id;
         moot_buffer_reset(&connection->backlog, 4096);
     }
+    end_of_bytes(world, machine, connection);
 }
 
 void sim__client_keep(struct sim_world *world, struct sim_machine *machine,
@@ -363,6 +418,7 @@ void sim__connections_kept(struct sim_world *world, struct sim_machine *machine)
                 ->connection = connection->id;
             moot_buffer_reset(&connection->backlog, 4096);
         }
+        end_of_bytes(world, machine, connection);
     }
 }
 

@@ -16,7 +16,7 @@ enum sim_event_kind {
     SIM_LINK_UP,       /* machine is told of other; epoch: the link */
     SIM_LINK_DOWN,     /* the same; number: status, negated */
     SIM_MESSAGE,       /* machine receives from other; epoch: the link */
-    SIM_TO_NODE,       /* machine; number: connection; block NULL: closed */
+    SIM_TO_NODE,       /* machine; number: connection; block NULL: closed, or ended if other is 1 */
     SIM_TO_CLIENT,     /* client; number: connection; block NULL: closed */
     SIM_TO_GUEST,      /* number: connection; block NULL: closed */
     SIM_CLIENT,        /* client acts; epoch: its patience or think time */

@@ -73,6 +73,22 @@ static uint64_t hash_of(uint64_t seed, const char *name, uint64_t site)
     return moot_hash_mix(moot_hash64(moot_slice_text(name), site), seed);
 }
 
+/* Some paths need two faults that are rare together: where the first is, the second is in every
+ * other world. */
+static sim_fault_set companions(uint64_t seed, sim_fault_set set)
+{
+    static const enum sim_fault pairs[][2] = {
+        {SIM_FAULT_TINY_JOURNAL,
+         SIM_FAULT_SLOW_STORE},                   /* The journal is full until a flush ends. */
+        {SIM_FAULT_REOPEN, SIM_FAULT_STALL_DISK}, /* A planned restart waits for its disk. */
+    };
+    for (size_t i = 0; i < MOOT_ARRAY_LEN(pairs); i++) {
+        bool on = (set >> pairs[i][0] & 1) != 0 && hash_of(seed, "companion", i) % 2 == 0;
+        set |= (sim_fault_set)on << pairs[i][1];
+    }
+    return set;
+}
+
 sim_fault_set sim_faults_of(uint64_t seed, const struct sim_fault_wish *wish)
 {
     static const uint64_t densities[] = {0, 1, 2, 3, 4, 4, 6, 6, 8, 10}; /* In sixteen. */
@@ -84,7 +100,7 @@ sim_fault_set sim_faults_of(uint64_t seed, const struct sim_fault_wish *wish)
                   hash_of(seed, row->name, 3) % row->one_in == 0;
         set |= (sim_fault_set)on << i;
     }
-    return (wish->is_chosen ? wish->chosen : set) & ~wish->never;
+    return (wish->is_chosen ? wish->chosen : companions(seed, set)) & ~wish->never;
 }
 
 /* Small ones as likely as great ones: first its power of two, then the rest. */

@@ -70,7 +70,7 @@
       "messages followed by malformed ones with a good checksum, in a million")                    \
     X(SLOW_READER, "slow-reader", STRIKES, 1, 1, 4, "a client reads nothing for a while")          \
     X(VANISH, "vanish", LASTS, 2, 10, 200,                                                         \
-      "one client in so many requests ends in the middle of one")                                  \
+      "one client in so many requests ends in the middle of one, or sends no more after one")      \
     X(LOSE, "lose", LASTS, 1, 1000, 100000, "messages lost, in a million")                         \
     X(REPEAT, "repeat", LASTS, 1, 1000, 50000, "messages that come twice, in a million")           \
     X(REORDER, "reorder", LASTS, 1, 1, 1, "messages of a lane overtake each other")                \

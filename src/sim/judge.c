@@ -63,6 +63,7 @@ static void check(struct sim_world *world, struct moot_verdict *verdict)
         moot_check_set(&world->history, verdict);
         return;
     case SIM_WORKLOAD_QUEUE:
+        sim__check_unseen(world);
         moot_check_queue(&world->history, verdict);
         return;
     case SIM_WORKLOAD_BANK:
@@ -77,6 +78,9 @@ static void check(struct sim_world *world, struct moot_verdict *verdict)
     case SIM_WORKLOAD_TXN:
         sim__note_txns(world);
         moot_check_append_txns(&world->history, MOOT_ISOLATION_STRICT_SERIALIZABLE, verdict);
+        return;
+    case SIM_WORKLOAD_REGISTER_TXN:
+        moot_check_register_txns(&world->history, MOOT_ISOLATION_STRICT_SERIALIZABLE, verdict);
         return;
     case SIM_WORKLOAD_EXPIRY:
         check_expiry(world, verdict);

@@ -4,7 +4,7 @@
 #include "sim/world.h"
 
 enum { PARTITIONS_MAX = 64, LENGTHS = 4, FLAP_US = 50 * 1000, DAYS_MS = 20 * 24 * 3600 * 1000 };
-enum { REOPEN_STALL_S = 8, RING_MIN = 4 };
+enum { REOPEN_STALL_S = 8, RING_MIN = 4, TXNS_EVERY = 11 };
 
 /* ---- swarm: the first random stream (Groce et al., "Swarm Testing", ISSTA 2012) ---- */
 
@@ -101,8 +101,10 @@ void sim__swarm(struct sim_world *world)
     swarm->clients = 1 + (uint32_t)PICK(&rng, 1, 3, 5, 8, 16);
     swarm->keys = (uint32_t)PICK(&rng, 1, 2, 4, SIM_KEYS_MAX);
     swarm->workload = (uint32_t)moot_rng_below(&rng, SIM_WORKLOAD_TXN);
-    if (world->options->seed % SIM_WORKLOADS == SIM_WORKLOAD_TXN) {
-        swarm->workload = SIM_WORKLOAD_TXN; /* Not drawn: the other seeds stay what they were. */
+    if (world->options->seed % TXNS_EVERY == TXNS_EVERY - 1) { /* Not drawn: others stay as is. */
+        swarm->workload = SIM_WORKLOAD_TXN;
+    } else if (world->options->seed % TXNS_EVERY == TXNS_EVERY / 2) {
+        swarm->workload = SIM_WORKLOAD_REGISTER_TXN;
     }
     if (world->options->workload != 0) {
         swarm->workload = world->options->workload - 1;
@@ -486,7 +488,8 @@ static void strike_machine(struct sim_world *world, enum sim_fault fault,
     } else if (fault == SIM_FAULT_REOPEN && !machine->doomed && !machine->stopping) {
         machine->reopening = true;
         sim__input(world, machine, MOOT_INPUT_REOPEN, (struct moot_slice){NULL, 0});
-        if (world->swarm.knobs[SIM_FAULT_STALL_DISK] % 2 == 1) { /* Which cannot be waited for. */
+        bool may_stall = world->swarm.knobs[SIM_FAULT_STALL_DISK] != 0;
+        if (may_stall && sim__one_in(world, 2)) { /* Which cannot be waited for. */
             stall_disk(world, machine, REOPEN_STALL_S * MOOT_SEC_NS);
         }
     } else if (fault == SIM_FAULT_STOP && !machine->doomed) {

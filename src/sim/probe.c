@@ -59,9 +59,15 @@ static void ask_mismatch(struct sim_world *world, struct sim_client *client)
     sim__command(client, args, 6, (struct sim_expected){SIM_STEP_MISMATCH, SIZE_MAX, 0});
 }
 
-/* Many elements become garbage when they go, a few go with their key. Who asks for all keys at once
- * is behind that. */
-static void ask_litter(struct sim_world *world, struct sim_client *client)
+static void select_database(struct sim_client *client, uint64_t number)
+{
+    char digits[24];
+    struct moot_slice args[] = {MOOT_SLICE_LITERAL("SELECT"), {NULL, 0}};
+    args[1] = moot_slice_make(digits, moot_text_u64(digits, number % MOOT_DATABASES));
+    sim__command(client, args, 2, (struct sim_expected){SIM_STEP_READY, SIZE_MAX, 0});
+}
+
+static void make_litter(struct sim_world *world, struct sim_client *client)
 {
     char name[] = "litter0";
     name[sizeof(name) - 2] = (char)('0' + sim__below(world, LITTER_KEYS));
@@ -74,12 +80,30 @@ static void ask_litter(struct sim_world *world, struct sim_client *client)
             args[argc] = MOOT_SLICE_LITERAL("litter");
         }
     }
-    sim__count(world, SIM_FAULT_LITTER);
     sim__command(client, args, argc, (struct sim_expected){SIM_STEP_SKIM, SIZE_MAX, 0});
-    bool has_room = client->expected_count + 1 < SIM_EXPECTED_MAX;
-    if (has_room && moot_hash_mix(world->options->seed, world->now) % 4 == 0) {
+}
+
+/* Many elements become garbage when they go, a few go with their key; or they go with all of a
+ * database in which nobody does anything else, so that garbage lies within garbage. Who asks for
+ * all keys at once is behind that. */
+static void ask_litter(struct sim_world *world, struct sim_client *client)
+{
+    struct moot_slice flush = MOOT_SLICE_LITERAL("FLUSHDB");
+    bool elsewhere = sim__one_in(world, 2);
+    sim__count(world, SIM_FAULT_LITTER);
+    if (elsewhere) {
+        select_database(client, world->swarm.database + UINT64_C(1));
+    }
+    make_litter(world, client);
+    if (elsewhere && sim__one_in(world, 3)) {
+        sim__command(client, &flush, 1, (struct sim_expected){SIM_STEP_SKIM, SIZE_MAX, 0});
+    }
+    if (moot_hash_mix(world->options->seed, world->now) % 4 == 0) {
         struct moot_slice all[] = {MOOT_SLICE_LITERAL("KEYS"), MOOT_SLICE_LITERAL("*")};
         sim__command(client, all, 2, (struct sim_expected){SIM_STEP_SKIM, SIZE_MAX, 0});
+    }
+    if (elsewhere) {
+        select_database(client, world->swarm.database);
     }
 }
 
@@ -132,21 +156,38 @@ bool sim__probe_answer(struct sim_world *world, struct sim_client *client,
     return true;
 }
 
-/* What is still expected of this connection was sent after what has just been read. */
+static bool is_any_of(struct moot_slice text, const struct moot_history_value *value)
+{
+    bool found = value->kind == MOOT_HISTORY_BYTES ? moot_slice_equal(value->bytes, text) : false;
+    for (size_t i = 0; i < value->count && value->kind == MOOT_HISTORY_LIST && !found; i++) {
+        found = moot_slice_equal(value->items[i], text);
+    }
+    return found;
+}
+
+/* What is still expected of this connection was sent after what has just been read, or popped. */
 void sim__probe_order(struct sim_world *world, const struct sim_client *client,
                       const struct moot_operation *read, const struct moot_history_value *value)
 {
-    for (size_t i = 0; i < client->expected_count && value->kind == MOOT_HISTORY_BYTES; i++) {
+    bool has_bytes = value->kind == MOOT_HISTORY_BYTES || value->kind == MOOT_HISTORY_LIST;
+    for (size_t i = 0; i < client->expected_count && has_bytes; i++) {
         size_t operation = client->expected[i].operation;
         const struct moot_operation *later =
             operation == SIZE_MAX ? NULL : &world->history.operations[operation];
-        if (later != NULL && later->kind == MOOT_OPERATION_WRITE &&
-            later->argument.kind == MOOT_HISTORY_BYTES && moot_slice_equal(later->key, read->key) &&
-            moot_slice_equal(later->argument.bytes, value->bytes)) {
-            sim__violation(world,
-                           "client %u has read what its own connection wrote behind the "
-                           "read: %.*s",
-                           client->number, (int)value->bytes.size, (const char *)value->bytes.data);
+        if (later == NULL ||
+            (later->kind != MOOT_OPERATION_WRITE && later->kind != MOOT_OPERATION_PUSH) ||
+            !moot_slice_equal(later->key, read->key)) {
+            continue;
+        }
+        bool many = later->argument.kind == MOOT_HISTORY_LIST;
+        const struct moot_slice *items = many ? later->argument.items : &later->argument.bytes;
+        for (size_t j = 0; j < (many ? later->argument.count : 1); j++) {
+            if (items[j].size > 0 && is_any_of(items[j], value)) {
+                sim__violation(world,
+                               "client %u has read what its own connection wrote behind the "
+                               "read: %.*s",
+                               client->number, (int)items[j].size, (const char *)items[j].data);
+            }
         }
     }
 }
@@ -161,7 +202,7 @@ void sim__probe_doubt(struct sim_world *world, const struct sim_client *client,
         return;
     }
     const struct moot_operation *operation = &world->history.operations[expected->operation];
-    if (world->swarm.workload == SIM_WORKLOAD_QUEUE && operation->kind == MOOT_OPERATION_POP) {
+    if (expected->step == SIM_STEP_POP) {
         sim__violation(world, "m%u told client %u, which waits for an element, that nobody knows",
                        client->machine, client->number);
     }

@@ -10,8 +10,9 @@
 #include "storage/journal_format.h"
 #include "wire/resp.h"
 
-static const char *const NAMES[SIM_WORKLOADS] = {
-    "register", "counter", "list", "set", "queue", "bank", "ids", "once", "expiry", "large", "txn"};
+static const char *const NAMES[SIM_WORKLOADS] = {"register", "counter", "list", "set",
+                                                 "queue",    "bank",    "ids",  "once",
+                                                 "expiry",   "large",   "txn",  "register-txn"};
 enum { FAILS_MAX = 2, HEALED_S = 10, ASK_WORDS = 6 };
 enum { OPEN_MAX = 4, DOUBTS_MAX = 6 };
 
@@ -220,11 +221,6 @@ static const struct choice SET_CHOICES[] = {
     {4, {MOOT_OPERATION_ADD, {"HSET", "$key", "$value", "1"}, false, 0}},
     {1, {MOOT_OPERATION_READ, {"HGETALL", "$key"}, false, 0}},
 };
-static const struct choice QUEUE_CHOICES[] = {
-    {5, {MOOT_OPERATION_PUSH, {"RPUSH", "$key", "$value"}, false, 0}},
-    {3, {MOOT_OPERATION_POP, {"BLPOP", "$key", "0.05"}, false, 0}},
-    {2, {MOOT_OPERATION_POP, {"BLPOP", "$key", "1.5"}, false, 0}},
-};
 static const struct choice BANK_CHOICES[] = {
     {1, {MOOT_OPERATION_READ, {"MGET", "$all"}, false, 0}},
 };
@@ -244,6 +240,9 @@ static const struct choice TXN_CHOICES[] = {
     {1, {MOOT_OPERATION_PUSH, {"RPUSH", "$key", "$value"}, false, 0}},
     {2, {MOOT_OPERATION_READ, {"LRANGE", "$key", "0", "-1"}, false, 0}},
 };
+static const struct choice REGISTER_TXN_CHOICES[] = {
+    {5, {MOOT_OPERATION_READ, {"GET", "$key"}, false, 0}},
+};
 static const struct {
     const struct choice *choices;
     size_t count;
@@ -261,9 +260,7 @@ static const struct {
     {SET_CHOICES,
      MOOT_ARRAY_LEN(SET_CHOICES),
      {MOOT_OPERATION_READ, {"HGETALL", "$key"}, false, 0}},
-    {QUEUE_CHOICES,
-     MOOT_ARRAY_LEN(QUEUE_CHOICES),
-     {MOOT_OPERATION_READ, {"LRANGE", "$key", "0", "-1"}, false, 0}},
+    {NULL, 0, {MOOT_OPERATION_READ, {"LRANGE", "$key", "0", "-1"}, false, 0}}, /* queue.c */
     {BANK_CHOICES, MOOT_ARRAY_LEN(BANK_CHOICES), {MOOT_OPERATION_READ, {"MGET", "$all"}, false, 0}},
     {IDS_CHOICES, MOOT_ARRAY_LEN(IDS_CHOICES), {MOOT_OPERATION_GENERATE, {"INCR", "id"}, false, 0}},
     {ONCE_CHOICES, MOOT_ARRAY_LEN(ONCE_CHOICES), {MOOT_OPERATION_READ, {"GET", "$key"}, false, 0}},
@@ -276,6 +273,9 @@ static const struct {
     {TXN_CHOICES,
      MOOT_ARRAY_LEN(TXN_CHOICES),
      {MOOT_OPERATION_READ, {"LRANGE", "$key", "0", "-1"}, false, 0}},
+    {REGISTER_TXN_CHOICES,
+     MOOT_ARRAY_LEN(REGISTER_TXN_CHOICES),
+     {MOOT_OPERATION_READ, {"GET", "$key"}, false, 0}},
 };
 
 static void ask_some(struct sim_world *world, struct sim_client *client)
@@ -293,18 +293,29 @@ static void ask_some(struct sim_world *world, struct sim_client *client)
     ask_one(world, client, is_busy ? &ASKED[world->swarm.workload].last : &choices->ask, key);
 }
 
-/* One transaction or some, as many as a client may have unanswered. */
+/* One transaction or some, as many as a client may have unanswered. Who watches either waits for
+ * what it reads, or has said already what it will do. */
 static void ask_txns(struct sim_world *world, struct sim_client *client)
 {
-    if (sim__one_in(world, 3)) {
-        client->watch_failed = false;
-        sim__ask_watching(world, client);
-        return;
-    }
     uint64_t count = 1 + sim__below(world, world->swarm.pipeline);
+    if (sim__one_in(world, 3)) {
+        bool at_once = sim__one_in(world, 3);
+        client->watch_failed = false;
+        sim__ask_watching(world, client, at_once);
+        if (!at_once) {
+            return;
+        }
+        count--;
+    }
     while (count-- > 0 && client->expected_count + 2 + SIM_TXN_STEPS_MAX <= SIM_EXPECTED_MAX) {
         sim__ask_txn(world, client);
     }
+}
+
+static bool is_of_txns(const struct sim_world *world)
+{
+    return world->swarm.workload == SIM_WORKLOAD_TXN ||
+           world->swarm.workload == SIM_WORKLOAD_REGISTER_TXN;
 }
 
 /* Compare-and-set: WATCH and GET; then, when both are answered, MULTI SET EXEC. */
@@ -535,15 +546,27 @@ static void settle_steps(struct sim_world *world, struct sim_client *client, siz
     }
 }
 
-static void settle(struct sim_world *world, struct sim_client *client, size_t operation,
-                   enum moot_outcome outcome, struct moot_history_value result)
+void sim__settle(struct sim_world *world, struct sim_client *client, size_t operation,
+                 enum moot_outcome outcome, struct moot_history_value result)
 {
     settle_steps(world, client, operation, outcome, result, NULL);
+}
+
+/* Nothing is known but the outcome. */
+static void settle_all(struct sim_world *world, struct sim_client *client,
+                       const struct sim_expected *expected, enum moot_outcome outcome)
+{
+    bool pops = expected->step == SIM_STEP_POP || expected->step == SIM_STEP_EXEC_POP;
+    size_t count = expected->operation == SIZE_MAX ? 0 : pops ? expected->number : 1;
+    for (size_t i = 0; i < count; i++) {
+        sim__settle(world, client, expected->operation + i, outcome, moot_history_none());
+    }
 }
 
 bool sim__ask(struct sim_world *world, struct sim_client *client)
 {
     MOOT_ASSERT(client->expected_count == 0);
+    client->asked_first = world->history.count;
     if (client->is_admin && client->is_misplaced) { /* It connects to the leader. */
         client->is_misplaced = false;
         sim__client_break(world, client);
@@ -571,7 +594,7 @@ bool sim__ask(struct sim_world *world, struct sim_client *client)
             sim__ask_watched(world, client);
             return true;
         }
-        settle(world, client, client->txn.operation, MOOT_OUTCOME_FAIL, moot_history_none());
+        sim__settle(world, client, client->txn.operation, MOOT_OUTCOME_FAIL, moot_history_none());
     }
     if (!is_more_wanted(world)) {
         return false;
@@ -583,8 +606,10 @@ bool sim__ask(struct sim_world *world, struct sim_client *client)
         ask_once(world, client);
     } else if (world->swarm.workload == SIM_WORKLOAD_BANK && !sim__one_in(world, 3)) {
         ask_transfer(world, client);
-    } else if (world->swarm.workload == SIM_WORKLOAD_TXN && !sim__one_in(world, 3)) {
+    } else if (is_of_txns(world) && !sim__one_in(world, 3)) {
         ask_txns(world, client);
+    } else if (world->swarm.workload == SIM_WORKLOAD_QUEUE) {
+        sim__ask_queue(world, client);
     } else if (client->watched_known) {
         ask_exec(world, client);
     } else if (world->swarm.workload == SIM_WORKLOAD_REGISTER && sim__one_in(world, 5)) {
@@ -669,7 +694,7 @@ static struct moot_history_value read_list(struct sim_world *world, struct moot_
 static struct moot_history_value read_value(struct sim_world *world, struct moot_slice reply,
                                             const struct moot_operation *operation)
 {
-    struct moot_resp_value head, value;
+    struct moot_resp_value head;
     size_t at = sim__read_head(reply, 0, &head);
     int64_t integer;
     switch (head.type) {
@@ -691,24 +716,19 @@ static struct moot_history_value read_value(struct sim_world *world, struct moot
     case MOOT_RESP_ARRAY:
     case MOOT_RESP_MAP:
     case MOOT_RESP_SET:
-        if (operation->kind == MOOT_OPERATION_POP) { /* BLPOP: key and element */
-            at = sim__read_head(reply, at, &value);
-            sim__read_head(reply, at, &value);
-            return moot_history_bytes(value.text);
-        }
         return read_list(world, reply, at, &head);
     default:
         return moot_history_none();
     }
 }
 
-static void on_txn(struct sim_world *world, struct sim_client *client, size_t operation,
-                   struct moot_slice reply)
+static void on_txn(struct sim_world *world, struct sim_client *client,
+                   const struct sim_expected *expected, struct moot_slice reply)
 {
     struct moot_history_step steps[SIM_TXN_STEPS_MAX];
-    enum moot_outcome outcome = sim__read_txn(world, client, operation, reply, steps);
+    enum moot_outcome outcome = sim__read_txn(world, client, expected, reply, steps);
     client->fails = 0;
-    settle_steps(world, client, operation, outcome, moot_history_none(),
+    settle_steps(world, client, expected->operation, outcome, moot_history_none(),
                  outcome == MOOT_OUTCOME_OK ? steps : NULL);
 }
 
@@ -729,12 +749,17 @@ static void on_watched(struct sim_world *world, struct sim_client *client,
 }
 
 static void on_operation(struct sim_world *world, struct sim_client *client,
-                         const struct sim_expected *expected, struct moot_slice reply)
+                         const struct sim_expected *expected, struct moot_slice reply,
+                         const struct moot_resp_value *head)
 {
     const struct moot_operation *operation = &world->history.operations[expected->operation];
+    bool of_queue = world->swarm.workload == SIM_WORKLOAD_QUEUE;
     if (operation->kind == MOOT_OPERATION_TXN) {
-        on_txn(world, client, expected->operation, reply);
+        on_txn(world, client, expected, reply);
         return;
+    }
+    if (of_queue) {
+        sim__check_kind(world, client, operation, head);
     }
     struct moot_history_value value = read_value(world, reply, operation);
     enum moot_outcome outcome = MOOT_OUTCOME_OK;
@@ -747,10 +772,13 @@ static void on_operation(struct sim_world *world, struct sim_client *client,
     } else if (world->phase == SIM_PHASE_LAST_READS) {
         client->last_reads++;
     }
+    if (of_queue && operation->kind == MOOT_OPERATION_READ) {
+        sim__note_unseen(world, client, expected->operation, &value);
+    }
     client->fails = 0;
     client->once.was_answered = client->once.was_answered || expected->step == SIM_STEP_ONCE;
     client->once.active = client->once.active && expected->step != SIM_STEP_ONCE;
-    settle(world, client, expected->operation, outcome, value);
+    sim__settle(world, client, expected->operation, outcome, value);
 }
 
 /* Whether an earlier try was done is known only when the same id is answered. */
@@ -759,7 +787,7 @@ static void on_refused_once(struct sim_world *world, struct sim_client *client,
 {
     if (moot_slice_starts_with(text, MOOT_SLICE_LITERAL("IDDONE "))) {
         client->once.active = false;
-        settle(world, client, client->once.operation, MOOT_OUTCOME_OK, moot_history_none());
+        sim__settle(world, client, client->once.operation, MOOT_OUTCOME_OK, moot_history_none());
         return;
     }
     static const char *const over[] = {"IDEXPIRED ", "ERR the id must not be made in the future"};
@@ -767,8 +795,8 @@ static void on_refused_once(struct sim_world *world, struct sim_client *client,
         if (moot_slice_starts_with(text, moot_slice_text(over[i]))) {
             bool first = client->once.tries == 1;
             client->once.active = false;
-            settle(world, client, client->once.operation,
-                   first ? MOOT_OUTCOME_FAIL : MOOT_OUTCOME_INDOUBT, moot_history_none());
+            sim__settle(world, client, client->once.operation,
+                        first ? MOOT_OUTCOME_FAIL : MOOT_OUTCOME_INDOUBT, moot_history_none());
             return;
         }
     }
@@ -792,9 +820,7 @@ static void on_error(struct sim_world *world, struct sim_client *client,
     client->watch_failed = client->watch_failed || expected->step == SIM_STEP_WATCH ||
                            expected->step == SIM_STEP_WATCHED_READ ||
                            expected->step == SIM_STEP_TXN_READ;
-    if (expected->operation != SIZE_MAX) {
-        settle(world, client, expected->operation, outcome, moot_history_none());
-    }
+    settle_all(world, client, expected, outcome);
 }
 
 /* Refusals of an administrator's wish are allowed. */
@@ -834,24 +860,26 @@ void sim__answer(struct sim_world *world, struct sim_client *client,
     } else if (head.type == MOOT_RESP_ERROR) {
         on_error(world, client, expected, head.text);
     } else if (expected->step == SIM_STEP_TXN_READ) {
-        sim__on_watched_list(world, client, expected->number, reply);
+        sim__on_watched(world, client, expected->number, reply);
+    } else if (expected->step == SIM_STEP_POP || expected->step == SIM_STEP_EXEC_POP) {
+        sim__on_pop(world, client, expected, reply);
+    } else if (expected->step == SIM_STEP_LENGTH || expected->step == SIM_STEP_ECHO) {
+        sim__on_word(world, client, expected, &head);
     } else if (expected->operation != SIZE_MAX) {
-        on_operation(world, client, expected, reply);
+        on_operation(world, client, expected, reply, &head);
     }
 }
 
 void sim__unanswered(struct sim_world *world, struct sim_client *client)
 {
     for (size_t i = 0; i < client->expected_count; i++) {
-        if (client->expected[i].operation != SIZE_MAX &&
-            client->expected[i].step != SIM_STEP_ONCE) {
-            settle(world, client, client->expected[i].operation, MOOT_OUTCOME_INDOUBT,
-                   moot_history_none());
+        if (client->expected[i].step != SIM_STEP_ONCE) {
+            settle_all(world, client, &client->expected[i], MOOT_OUTCOME_INDOUBT);
         }
     }
     if (client->txn.is_watching) { /* Nothing that changes anything was sent. */
         client->txn.is_watching = false;
-        settle(world, client, client->txn.operation, MOOT_OUTCOME_FAIL, moot_history_none());
+        sim__settle(world, client, client->txn.operation, MOOT_OUTCOME_FAIL, moot_history_none());
     }
     client->expected_count = 0;
     client->watched_known = false;

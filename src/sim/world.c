@@ -161,6 +161,7 @@ static void depopulate(struct sim_world *world)
     sim_events_deinit(&world->events);
     moot_history_deinit(&world->history);
     moot_buffer_deinit(&world->large);
+    moot_buffer_deinit(&world->unseen);
     moot_free(world->aligned);
 }
 
@@ -402,6 +403,7 @@ struct sim_world *sim__open(const struct moot_sim_options *options, struct moot_
     sim_events_init(&world->events);
     moot_history_init(&world->history);
     moot_buffer_init(&world->large);
+    moot_buffer_init(&world->unseen);
     moot_rng_init(&world->rng, moot_hash_mix(options->seed, 0xe7e27));
     sim__swarm(world);
     if (tune != NULL) {

@@ -6,7 +6,8 @@
  *   network.c     links and messages
  *   client.c      connections, bytes, replies
  *   workload.c    what clients ask, and what the answers mean
- *   txn.c         the same of transactions on lists
+ *   queue.c       the same of queues, and of pops that wait in pipelines
+ *   txn.c         the same of transactions on lists, and on registers
  *   probe.c       what clients try beside their workload
  *   atlas.c       damage to disks that the cluster must survive
  *   judge.c       what the history is worth
@@ -80,7 +81,7 @@ struct sim_unwritten { /* A journal batch that the disk has no room for, or one 
 };
 struct sim_connection { /* As the node's kernel sees it. */
     uint64_t id;
-    bool paused;
+    bool paused, ended; /* The other side sends no more, and the node is yet to hear it. */
     struct moot_buffer backlog;
     struct moot_buffer kept; /* What the next brain is to know of it; empty: nothing. */
 };
@@ -231,7 +232,8 @@ enum sim_workload {
     SIM_WORKLOAD_ONCE,   /* Increments under ids, asked again until they are answered. */
     SIM_WORKLOAD_EXPIRY, /* Values that live for a while. */
     SIM_WORKLOAD_LARGE,
-    SIM_WORKLOAD_TXN, /* MULTI ... EXEC of RPUSH and LRANGE. */
+    SIM_WORKLOAD_TXN,          /* MULTI ... EXEC of RPUSH and LRANGE. */
+    SIM_WORKLOAD_REGISTER_TXN, /* The same of SET and GET. */
     SIM_WORKLOADS
 };
 
@@ -242,7 +244,12 @@ enum sim_step {
     SIM_STEP_WATCH,
     SIM_STEP_WATCHED_READ,
     SIM_STEP_EXEC,
-    SIM_STEP_TXN_READ, /* Before MULTI, of a watched list. */
+    SIM_STEP_TXN_READ, /* Before MULTI, of a watched key. */
+    SIM_STEP_GETSET,   /* A transaction in one command. */
+    SIM_STEP_POP,      /* Of `number` lists: operations one after the other. */
+    SIM_STEP_EXEC_POP, /* The same, within MULTI. */
+    SIM_STEP_LENGTH,
+    SIM_STEP_ECHO, /* The number comes back. */
     SIM_STEP_ONCE,
     SIM_STEP_NONCE, /* The first half of joining. */
     SIM_STEP_JOIN,
@@ -273,7 +280,7 @@ struct sim_once {
     char id[48];
 };
 
-/* A transaction that reads what it watches, and then appends if nobody else wrote there. */
+/* A transaction that reads what it watches, and then writes if nobody else wrote there. */
 enum { SIM_TXN_STEPS_MAX = 4 };
 struct sim_txn {
     bool is_watching; /* Its EXEC has not been asked for. */
@@ -286,6 +293,7 @@ struct sim_client {
     uint32_t number;
     uint32_t process; /* In the history. */
     bool is_admin, connected, is_misplaced;
+    bool has_ended; /* It sends no more on this connection. */
     uint32_t machine;
     uint64_t machine_epoch;
     uint64_t connection; /* Never used again. */
@@ -295,7 +303,8 @@ struct sim_client {
     uint64_t to_node_at, to_client_at; /* Bytes arrive in order. */
     struct sim_expected expected[SIM_EXPECTED_MAX];
     size_t expected_count;
-    uint64_t epoch; /* Of what it waits for. */
+    size_t asked_first; /* What it asked last begins there in the history. */
+    uint64_t epoch;     /* Of what it waits for. */
     bool watch_failed;
     bool watched_known;
     uint8_t watched[SIM_VALUE_MAX];
@@ -371,7 +380,7 @@ struct sim_world {
     bool fell_behind;   /* One of them to before that. */
     uint64_t nudged_ms; /* The most that one has jumped within it. */
     uint64_t values;    /* Unique ones made. */
-    uint64_t pushed;
+    struct moot_buffer unseen; /* See queue.c. */
     struct sim_key keys[SIM_KEYS_MAX];
     enum sim_fault admin_wish;  /* SIM_FAULTS: none. */
     uint32_t partitions[64][2]; /* Masks of the partitions that are in force: from, to. */
@@ -548,18 +557,40 @@ struct moot_slice sim__unique(struct sim_world *world, char text[SIM_VALUE_MAX])
 struct moot_resp_value;
 size_t sim__read_head(struct moot_slice bytes, size_t at, struct moot_resp_value *value);
 
+/* As an answer to it says, or as nothing does. */
+void sim__settle(struct sim_world *world, struct sim_client *client, size_t operation,
+                 enum moot_outcome outcome, struct moot_history_value result);
+
+/* queue.c */
+void sim__ask_queue(struct sim_world *world, struct sim_client *client);
+/* Answers: of a pop that waits; of ECHO or LLEN; of any other operation on a queue, whose kind must
+ * be right. */
+void sim__on_pop(struct sim_world *world, struct sim_client *client,
+                 const struct sim_expected *expected, struct moot_slice reply);
+void sim__on_word(struct sim_world *world, const struct sim_client *client,
+                  const struct sim_expected *expected, const struct moot_resp_value *head);
+void sim__check_kind(struct sim_world *world, const struct sim_client *client,
+                     const struct moot_operation *operation, const struct moot_resp_value *head);
+/* What a read does not show although its own connection had pushed it; and, when the history is
+ * whole: was it popped? */
+void sim__note_unseen(struct sim_world *world, const struct sim_client *client, size_t read,
+                      const struct moot_history_value *list);
+void sim__check_unseen(struct sim_world *world);
+
 /* txn.c */
-/* MULTI ... EXEC at once; or WATCH and reads, and later, when all are answered, MULTI ... EXEC. */
+/* MULTI ... EXEC; or WATCH and reads, and `at_once` or later, when all are answered, MULTI ...
+ * EXEC.
+ */
 void sim__ask_txn(struct sim_world *world, struct sim_client *client);
-void sim__ask_watching(struct sim_world *world, struct sim_client *client);
+void sim__ask_watching(struct sim_world *world, struct sim_client *client, bool at_once);
 /* The rest of the latter. */
 void sim__ask_watched(struct sim_world *world, struct sim_client *client);
-void sim__on_watched_list(struct sim_world *world, struct sim_client *client, uint32_t step,
-                          struct moot_slice reply);
+void sim__on_watched(struct sim_world *world, struct sim_client *client, uint32_t step,
+                     struct moot_slice reply);
 /* What EXEC answered, into as many steps as the transaction has; their values are kept as long as
  * the history. OK; FAIL when it was refused; INDOUBT after a violation. */
 enum moot_outcome sim__read_txn(struct sim_world *world, struct sim_client *client,
-                                size_t operation, struct moot_slice reply,
+                                const struct sim_expected *expected, struct moot_slice reply,
                                 struct moot_history_step steps[SIM_TXN_STEPS_MAX]);
 /* Once the history is whole: what came of transactions in doubt, for the marks. */
 void sim__note_txns(const struct sim_world *world);

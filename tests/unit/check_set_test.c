@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "base/rng.h"
 #include "check_histories.h"
 
 #define CASE_MAX 8
@@ -87,6 +88,23 @@ static const struct hand_made queues[] = {
     {"two poppers may be told in another order",
      GOOD,
      {PUSH(0, 1, "a"), PUSH(2, 3, "b"), POP(2, 4, 5, TEXT("b")), POP(3, 6, 7, TEXT("a"))}},
+    {"a read that shows too little",
+     BAD,
+     {PUSH(0, 1, "a"), SEEN(2, 3, 0, {0}), SEEN(4, 5, 1, ITEM("a"))}},
+    {"popped only later", BAD, {PUSH(0, 1, "a"), SEEN(2, 3, 0, {0}), POP(2, 4, 5, TEXT("a"))}},
+    {"popped meanwhile, either",
+     GOOD,
+     {PUSH(0, 1, "a"), PUSH(0, 1, "b"), POP(2, 2, 9, TEXT("a")), POP(3, 2, 9, TEXT("b")),
+      SEEN(4, 5, 1, ITEM("b"))}},
+    {"pushed meanwhile, either",
+     GOOD,
+     {PUSH(0, 4, "a"), SEEN(2, 3, 0, {0}), SEEN(5, 6, 1, ITEM("a"))}},
+    {"an in-doubt pop may give it back",
+     GOOD,
+     {PUSH(0, 1, "a"), DOUBT(2, POP, 2), SEEN(3, 4, 0, {0}), SEEN(5, 6, 1, ITEM("a"))}},
+    {"an in-doubt pop after the read",
+     BAD,
+     {PUSH(0, 1, "a"), SEEN(2, 3, 0, {0}), DOUBT(2, POP, 4), SEEN(5, 6, 1, ITEM("a"))}},
     {"one element twice cannot be followed", UNKNOWN, {PUSH(0, 1, "a"), PUSH(2, 3, "a")}},
 };
 
@@ -170,6 +188,147 @@ static void queues_by_hand(void **state)
     (void)state;
     run_cases(moot_check_queue, queues, MOOT_ARRAY_LEN(queues));
 }
+
+/* ---- reads of queues, against their definition ---- */
+
+enum { ROUNDS = 20000, ELEMENTS = 5, READS = 3, DOUBTS = 2, TIMES = 12, KEYS = 2 };
+
+static const char *const element_names[] = {"a", "b", "c", "d", "e"};
+static const char *const key_names[] = {"k", "l"};
+
+/* Of one random history; a time of TIMES: never. */
+struct world_of_queues {
+    struct {
+        uint64_t push[2], pop[2];
+        bool popped;
+        uint32_t key;
+    } elements[ELEMENTS];
+    struct {
+        uint64_t at[2];
+        uint32_t key;
+        bool shows[ELEMENTS];
+    } reads[READS];
+    struct {
+        uint64_t called;
+        uint32_t key;
+    } doubts[DOUBTS];
+};
+
+static void two_times(struct moot_rng *rng, uint64_t from, uint64_t at[2])
+{
+    at[0] = from + moot_rng_below(rng, TIMES);
+    at[1] = at[0] + 1 + moot_rng_below(rng, 4);
+}
+
+static void draw(struct moot_rng *rng, struct world_of_queues *all)
+{
+    for (uint32_t i = 0; i < ELEMENTS; i++) {
+        two_times(rng, 0, all->elements[i].push);
+        two_times(rng, all->elements[i].push[0], all->elements[i].pop);
+        all->elements[i].popped = moot_rng_below(rng, 3) != 0;
+        all->elements[i].key = (uint32_t)moot_rng_below(rng, KEYS);
+    }
+    for (uint32_t i = 0; i < DOUBTS; i++) {
+        all->doubts[i].called = moot_rng_below(rng, 4 * TIMES); /* Often after all reads. */
+        all->doubts[i].key = (uint32_t)moot_rng_below(rng, KEYS);
+    }
+    for (uint32_t i = 0; i < READS; i++) {
+        two_times(rng, 0, all->reads[i].at);
+        all->reads[i].key = i < KEYS ? i : (uint32_t)moot_rng_below(rng, KEYS);
+        if (i < KEYS) { /* Each has a last one. */
+            all->reads[i].at[0] += 3 * TIMES;
+            all->reads[i].at[1] += 3 * TIMES;
+        }
+        for (uint32_t j = 0; j < ELEMENTS; j++) { /* Nothing that could not be there. */
+            bool may = all->elements[j].key == all->reads[i].key &&
+                       all->elements[j].push[0] <= all->reads[i].at[1] &&
+                       (!all->elements[j].popped || all->elements[j].pop[1] >= all->reads[i].at[0]);
+            all->reads[i].shows[j] = may && moot_rng_below(rng, 3) != 0;
+        }
+    }
+}
+
+static bool shows_enough(const struct world_of_queues *all, uint32_t read)
+{
+    uint32_t missing = 0, doubtful = 0;
+    for (uint32_t i = 0; i < ELEMENTS; i++) {
+        bool before = all->elements[i].key == all->reads[read].key &&
+                      all->elements[i].push[1] < all->reads[read].at[0];
+        bool after = !all->elements[i].popped || all->elements[i].pop[0] > all->reads[read].at[1];
+        missing += before && after && !all->reads[read].shows[i];
+    }
+    for (uint32_t i = 0; i < DOUBTS; i++) {
+        doubtful += all->doubts[i].key == all->reads[read].key &&
+                    all->doubts[i].called <= all->reads[read].at[1];
+    }
+    return missing <= doubtful;
+}
+
+static void write_down(const struct world_of_queues *all, struct moot_history *history)
+{
+    for (uint32_t i = 0; i < ELEMENTS; i++) {
+        struct moot_operation one = OK(1, PUSH, all->elements[i].push[0], all->elements[i].push[1]);
+        one.key = moot_slice_text(key_names[all->elements[i].key]);
+        one.argument = moot_history_bytes(moot_slice_text(element_names[i]));
+        moot_history_add(history, &one);
+        if (all->elements[i].popped) { /* Each by a process of its own: in any order. */
+            struct moot_operation pop =
+                OK(10 + i, POP, all->elements[i].pop[0], all->elements[i].pop[1]);
+            pop.key = one.key;
+            pop.result = one.argument;
+            moot_history_add(history, &pop);
+        }
+    }
+    for (uint32_t i = 0; i < READS; i++) {
+        struct moot_slice items[ELEMENTS];
+        size_t count = 0;
+        for (uint32_t j = 0; j < ELEMENTS; j++) {
+            if (all->reads[i].shows[j]) {
+                items[count++] = moot_slice_text(element_names[j]);
+            }
+        }
+        struct moot_operation read = OK(2, READ, all->reads[i].at[0], all->reads[i].at[1]);
+        read.key = moot_slice_text(key_names[all->reads[i].key]);
+        read.result = moot_history_list(items, count);
+        moot_history_add(history, &read);
+    }
+    for (uint32_t i = 0; i < DOUBTS; i++) {
+        struct moot_operation pop = DOUBT(20 + i, POP, all->doubts[i].called);
+        pop.key = moot_slice_text(key_names[all->doubts[i].key]);
+        moot_history_add(history, &pop);
+    }
+}
+
+static void reads_of_queues(void **state)
+{
+    (void)state;
+    struct moot_rng rng;
+    uint32_t good = 0;
+    moot_rng_init(&rng, 11);
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        struct world_of_queues all;
+        struct moot_history history;
+        struct moot_verdict verdict;
+        bool enough = true;
+        draw(&rng, &all);
+        for (uint32_t i = 0; i < READS; i++) {
+            enough = enough && shows_enough(&all, i);
+        }
+        moot_history_init(&history);
+        write_down(&all, &history);
+        moot_verdict_init(&verdict);
+        moot_check_queue(&history, &verdict);
+        if ((verdict.judgement == MOOT_JUDGEMENT_VIOLATION) == enough) {
+            fail_msg("round %u, %s: %.*s", round, enough ? "right" : "wrong",
+                     (int)verdict.words.size, (const char *)verdict.words.data);
+        }
+        good += enough;
+        moot_verdict_deinit(&verdict);
+        moot_history_deinit(&history);
+    }
+    assert_in_range(good, ROUNDS / 10, ROUNDS - ROUNDS / 10);
+}
+
 static void counters_by_hand(void **state)
 {
     (void)state;
@@ -191,7 +350,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sets_by_hand),     cmocka_unit_test(queues_by_hand),
         cmocka_unit_test(counters_by_hand), cmocka_unit_test(ids_by_hand),
-        cmocka_unit_test(banks_by_hand),
+        cmocka_unit_test(banks_by_hand),    cmocka_unit_test(reads_of_queues),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

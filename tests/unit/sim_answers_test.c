@@ -94,6 +94,7 @@ static size_t asked_txn(struct moot_history_step *steps, size_t count)
 
 static void watched_list(bool broken)
 {
+    claims.world->swarm.workload = SIM_WORKLOAD_TXN;
     struct moot_history_step steps[2];
     size_t operation = asked_txn(steps, 2);
     expect(SIM_STEP_TXN_READ, SIZE_MAX, 0);
@@ -101,8 +102,19 @@ static void watched_list(bool broken)
     hear_text(broken ? "$1\r\na\r\n" : "*1\r\n$1\r\na\r\n");
 }
 
+static void watched_register(bool broken)
+{
+    claims.world->swarm.workload = SIM_WORKLOAD_REGISTER_TXN;
+    struct moot_history_step steps[2];
+    size_t operation = asked_txn(steps, 2);
+    expect(SIM_STEP_TXN_READ, SIZE_MAX, 0);
+    client()->txn = (struct sim_txn){.is_watching = true, .operation = operation, .reads = 1};
+    hear_text(broken ? "*1\r\n$1\r\na\r\n" : "$1\r\na\r\n");
+}
+
 static void exec_of_fewer(bool broken)
 {
+    claims.world->swarm.workload = SIM_WORKLOAD_TXN;
     struct moot_history_step steps[2];
     size_t operation = asked_txn(steps, 2);
     expect(SIM_STEP_EXEC, operation, 0);
@@ -111,10 +123,105 @@ static void exec_of_fewer(bool broken)
 
 static void exec_of_others(bool broken)
 {
+    claims.world->swarm.workload = SIM_WORKLOAD_TXN;
     struct moot_history_step steps[1];
     size_t operation = asked_txn(steps, 1);
     expect(SIM_STEP_EXEC, operation, 0);
     hear_text(broken ? "*1\r\n+OK\r\n" : "*1\r\n:1\r\n");
+}
+
+static void exec_of_registers(bool broken)
+{
+    claims.world->swarm.workload = SIM_WORKLOAD_REGISTER_TXN;
+    struct moot_history_step steps[1];
+    size_t operation = asked_txn(steps, 1);
+    expect(SIM_STEP_EXEC, operation, 0);
+    hear_text(broken ? "*1\r\n:1\r\n" : "*1\r\n+OK\r\n");
+}
+
+static void getset(bool broken)
+{
+    claims.world->swarm.workload = SIM_WORKLOAD_REGISTER_TXN;
+    struct moot_history_step steps[2];
+    size_t operation = asked_txn(steps, 2);
+    expect(SIM_STEP_GETSET, operation, 0);
+    hear_text(broken ? "+OK\r\n" : "$1\r\na\r\n");
+}
+
+/* ---- queues ---- */
+
+/* A pop at the lists k and l. */
+static void expect_pop(enum sim_step step)
+{
+    claims.world->swarm.workload = SIM_WORKLOAD_QUEUE;
+    size_t first = asked(MOOT_OPERATION_POP, NULL);
+    (void)moot_history_call(&claims.world->history, 1, MOOT_OPERATION_POP, MOOT_SLICE_LITERAL("l"),
+                            moot_history_none(), (struct moot_instant){0});
+    expect(step, first, 2);
+}
+
+static enum moot_outcome outcome_of(size_t operation)
+{
+    return claims.world->history.operations[operation].outcome;
+}
+
+static void pop_elsewhere(bool broken)
+{
+    expect_pop(SIM_STEP_POP);
+    hear_text(broken ? "*2\r\n$1\r\nm\r\n$1\r\na\r\n" : "*2\r\n$1\r\nl\r\n$1\r\na\r\n");
+    assert_true(broken || outcome_of(0) == MOOT_OUTCOME_FAIL);
+    assert_true(broken || outcome_of(1) == MOOT_OUTCOME_OK);
+}
+
+static void pop_of_nothing(bool broken)
+{
+    expect_pop(SIM_STEP_POP);
+    hear_text(broken ? ":0\r\n" : "*-1\r\n");
+    assert_true(broken || outcome_of(0) == MOOT_OUTCOME_OK);
+    assert_true(broken || outcome_of(1) == MOOT_OUTCOME_OK);
+}
+
+static void pop_within_multi(bool broken)
+{
+    expect_pop(SIM_STEP_EXEC_POP);
+    hear_text(broken ? "*2\r\n*-1\r\n:3\r\n" : "*2\r\n:3\r\n*-1\r\n");
+}
+
+static void word(bool broken)
+{
+    expect(SIM_STEP_ECHO, SIZE_MAX, 17);
+    hear_text(broken ? "$2\r\n18\r\n" : "$2\r\n17\r\n");
+}
+
+static void length(bool broken)
+{
+    expect(SIM_STEP_LENGTH, SIZE_MAX, 0);
+    hear_text(broken ? "$1\r\n3\r\n" : ":3\r\n");
+}
+
+static void push_of_another_kind(bool broken)
+{
+    claims.world->swarm.workload = SIM_WORKLOAD_QUEUE;
+    expect(SIM_STEP_OPERATION, asked(MOOT_OPERATION_PUSH, "a"), 0);
+    hear_text(broken ? "*-1\r\n" : ":1\r\n");
+}
+
+/* A push and a read behind it; somebody pops meanwhile, or nobody. */
+static void unseen(bool broken)
+{
+    claims.world->swarm.workload = SIM_WORKLOAD_QUEUE;
+    size_t push = asked(MOOT_OPERATION_PUSH, "a"), read = asked(MOOT_OPERATION_READ, NULL);
+    size_t pop = asked(MOOT_OPERATION_POP, NULL);
+    moot_history_return(&claims.world->history, push, MOOT_OUTCOME_OK, moot_history_integer(1),
+                        (struct moot_instant){0});
+    moot_history_return(&claims.world->history, pop, MOOT_OUTCOME_OK,
+                        broken ? moot_history_nil() : moot_history_bytes(MOOT_SLICE_LITERAL("a")),
+                        (struct moot_instant){0});
+    expect(SIM_STEP_OPERATION, read, 0);
+    client()->asked_first = push;
+    hear_text("*0\r\n");
+    sim__check_unseen(claims.world);
+    moot_buffer_deinit(&claims.world->unseen);
 }
 
 static void nonce(bool broken)
@@ -145,6 +252,18 @@ static void no_answer(bool broken)
     sim__client_deinit(client());
 }
 
+/* Of one that sends no more; or any other, whose connection may end at any time. */
+static void closed_early(bool broken)
+{
+    claims.world->phase = SIM_PHASE_HEALED;
+    claims.world->now = 7 * MOOT_SEC_NS;
+    expect(SIM_STEP_OPERATION, asked(MOOT_OPERATION_WRITE, "a"), 0);
+    client()->has_ended = broken;
+    struct sim_event closed = {.kind = SIM_TO_CLIENT, .machine = CLIENT};
+    sim__client_bytes(claims.world, client(), &closed);
+    sim__client_deinit(client());
+}
+
 static const struct told told[] = {
     {"bytes", no_reply, "m1 sent client 7 bytes that are no reply"},
     {"replies", reply_too_many, "m1 sent client 7 a reply nobody asked for"},
@@ -152,10 +271,21 @@ static const struct told told[] = {
     {"fields", field_that_was_there, "a field that was never there before was there already"},
     {"large values", large_value, "a large value came back with"},
     {"watched lists", watched_list, "LRANGE was answered with something else"},
+    {"watched registers", watched_register, "GET was answered with something else"},
     {"EXEC", exec_of_fewer, "EXEC of 2 commands was answered with something else"},
     {"EXEC of RPUSH", exec_of_others, "EXEC of 1 commands was answered with something else"},
+    {"EXEC of SET", exec_of_registers, "EXEC of 1 commands was answered with something else"},
+    {"GETSET", getset, "EXEC of 2 commands was answered with something else"},
+    {"pops of other lists", pop_elsewhere, "answered client 7, which pops, with something else"},
+    {"pops of nothing", pop_of_nothing, "answered client 7, which pops, with something else"},
+    {"pops within MULTI", pop_within_multi, "which pops, with something else"},
+    {"words", word, "which asked for its own word, with something else"},
+    {"lengths", length, "which asked for a length, with something else"},
+    {"pushes", push_of_another_kind, "which asked for a push, with something else"},
+    {"own pushes", unseen, "a read does not show a, pushed before it on the same connection"},
     {"a nonce", nonce, "MOOT JOIN answered something that is no nonce"},
     {"a stranger", stranger, "with the secret of another cluster was taken in"},
+    {"a hasty end", closed_early, "m1 closed the connection of client 7 before it had all answers"},
     {"silence", no_answer, "liveness: client 7 got no answer from m1 in 15 s without faults"},
 };
 

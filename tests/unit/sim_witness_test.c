@@ -287,32 +287,45 @@ static void read_before_its_write(bool broken)
     sim__probe_order(claims.world, &one, &claims.world->history.operations[read], &seen);
 }
 
-static void told_in_doubt(size_t operation, const char *text)
+static void popped_before_its_push(bool broken)
 {
-    struct sim_expected expected = {SIM_STEP_OPERATION, operation, 0};
+    size_t pop = asked(MOOT_OPERATION_POP, NULL), push = asked(MOOT_OPERATION_PUSH, "new");
+    const struct moot_slice items[] = {MOOT_SLICE_LITERAL("x"), MOOT_SLICE_LITERAL("new")};
+    struct moot_history_value seen = moot_history_list(items, broken ? 2 : 1);
+    struct sim_client one = {.number = 3, .expected_count = 1};
+    one.expected[0] = (struct sim_expected){SIM_STEP_OPERATION, push, 0};
+    sim__probe_order(claims.world, &one, &claims.world->history.operations[pop], &seen);
+}
+
+static void told_in_doubt(enum sim_step step, size_t operation, const char *text)
+{
+    struct sim_expected expected = {step, operation, 1};
     sim__probe_doubt(claims.world, &client, &expected, moot_slice_text(text));
 }
 
 static void waiter_in_doubt(bool broken)
 {
-    claims.world->swarm.workload = SIM_WORKLOAD_QUEUE;
     size_t pop = asked(MOOT_OPERATION_POP, NULL), push = asked(MOOT_OPERATION_PUSH, "a");
-    told_in_doubt(push, "INDOUBT no answer in time");
-    told_in_doubt(pop, broken ? "INDOUBT no answer in time" : "INDOUBT the reply is gone");
+    told_in_doubt(SIM_STEP_OPERATION, push, "INDOUBT no answer in time");
+    told_in_doubt(SIM_STEP_OPERATION, pop, "INDOUBT no answer in time"); /* Which does not wait. */
+    told_in_doubt(SIM_STEP_POP, pop,
+                  broken ? "INDOUBT no answer in time" : "INDOUBT the reply is gone");
 }
 
 static void doubt_in_calm(bool broken)
 {
     claims.world->phase = broken ? SIM_PHASE_HEALED : SIM_PHASE_FAULTS;
     claims.world->healed_at = 90 * MOOT_SEC_NS;
-    told_in_doubt(asked(MOOT_OPERATION_WRITE, "a"), "INDOUBT no answer in time");
+    told_in_doubt(SIM_STEP_OPERATION, asked(MOOT_OPERATION_WRITE, "a"),
+                  "INDOUBT no answer in time");
 }
 
 static void doubt_soon_after(bool broken)
 {
     claims.world->phase = SIM_PHASE_HEALED;
     claims.world->healed_at = (broken ? 93 : 95) * MOOT_SEC_NS;
-    told_in_doubt(asked(MOOT_OPERATION_WRITE, "a"), "INDOUBT no answer in time");
+    told_in_doubt(SIM_STEP_OPERATION, asked(MOOT_OPERATION_WRITE, "a"),
+                  "INDOUBT no answer in time");
 }
 
 static const struct told told[] = {
@@ -339,6 +352,7 @@ static const struct told told[] = {
     {"an order that fails for another reason", order_that_fails, "ERR no such node"},
     {"an id of another command", id_of_another, "whose id had another command"},
     {"a read before its write", read_before_its_write, "wrote behind the read: new"},
+    {"an element before its push", popped_before_its_push, "wrote behind the read: new"},
     {"a waiter in doubt", waiter_in_doubt, "waits for an element, that nobody knows"},
     {"doubt in a calm", doubt_in_calm, "in doubt, and nothing had failed for 6 s"},
     {"doubt soon after", doubt_soon_after, "in doubt, and nothing had failed for 6 s"},
