@@ -5,6 +5,7 @@
 #include "check/evidence.h"
 #include "check/intern.h"
 #include "check/linearizability.h"
+#include "check/shrink.h"
 
 enum {
     LATE_MS = 100, /* A slow machine may make a reader late. */
@@ -187,6 +188,10 @@ static void judge_order(const struct moot_history *history,
     }
     moot_verdict_init(&found);
     moot_check_linearizable(&registers, &moot_model_register, &how, &found);
+    if (found.judgement == MOOT_JUDGEMENT_VIOLATION) { /* Numbers are those of `history`, too. */
+        size_t needed;
+        moot_shrink(&registers, &moot_model_register, &found, &needed);
+    }
     moot_free(registers.operations);
     if (found.judgement == MOOT_JUDGEMENT_VALID) {
         moot_verdict_deinit(&found);
