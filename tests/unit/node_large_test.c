@@ -169,7 +169,7 @@ static void a_large_hash_changes_at_flat_cost(void **state)
         "PERSIST %s\r\n",
     };
     const char *asked = getenv("MOOT_LARGE_FIELDS");
-    uint32_t sizes[2] = {1000, asked == NULL ? 200000 : (uint32_t)atoi(asked)};
+    uint32_t sizes[2] = {1000, asked == NULL ? 1000000 : (uint32_t)atoi(asked)};
     static const char *const names[2] = {"small", "large"};
     struct cluster *cluster = make(1);
     for (int i = 0; i < 2; i++) {
