@@ -225,6 +225,7 @@ enum {
 
     /* Store */
     MOOT_STORE_FLUSH_BYTES = 128 * 1024 * 1024, /* Journal bytes since the last flush effect. */
+    MOOT_STORE_FLUSH_ENTRIES = 64 * 1024, /* Executed, not flushed: what a restart takes up. */
     MOOT_STORE_WRITE_BUFFER_BYTES = 256 * 1024 * 1024, /* RocksDB's own flush: well above ours. */
     MOOT_STORE_CACHE_BYTES = 128 * 1024 * 1024,
     MOOT_SNAPSHOT_CHUNK_BYTES = 256 * 1024,
@@ -329,6 +330,8 @@ _Static_assert(1LL * MOOT_LONG_READ_ELEMENTS_MAX * MOOT_ELEMENT_NS <=
                "the longest read must end in time");
 _Static_assert(MOOT_LOG_UNCOMMITTED_BYTES < MOOT_LOG_MEMORY_BYTES,
                "what is not committed must be in memory");
+_Static_assert(MOOT_STORE_FLUSH_ENTRIES <= MOOT_LOG_ENTRIES_MAX / 2,
+               "a flush may be slow: what a restart takes up should fit the core's memory");
 _Static_assert(MOOT_STORE_WRITE_BUFFER_BYTES >= 2 * MOOT_STORE_FLUSH_BYTES,
                "the node flushes by ticket before RocksDB does by itself");
 _Static_assert(MOOT_SNAPSHOT_SILENCE_MS > MOOT_SNAPSHOT_RESEND_MS * MOOT_SNAPSHOT_RESENDS_MAX,

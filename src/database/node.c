@@ -271,11 +271,13 @@ static bool leads_any(const struct moot_node *node)
 /* A flush makes what was executed durable in the store, so that the journal may forget it. */
 static bool wants_flush(struct moot_node *node)
 {
-    bool anything = false;
+    moot_index most = 0;
     for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
-        anything = anything || node->groups[group]->applied > node->groups[group]->flushed;
+        most = moot_max_u64(most, node->groups[group]->applied - node->groups[group]->flushed);
     }
+    bool anything = most > 0;
     bool wanted = node->outbox.journal_bytes >= node->flush_bytes ||
+                  most >= MOOT_STORE_FLUSH_ENTRIES ||
                   moot_journal_bytes(node->journal) > node->journal_bytes_max ||
                   node->journal_is_full || node->directory_unflushed || node->reopen.flush_due ||
                   MOOT_RARELY(&node->chance, store_flushes);

@@ -73,13 +73,20 @@ static int restore_log(struct moot_group *group, struct moot_group_restore *rest
 }
 
 static struct moot_raft_options raft_options(const struct moot_group *group,
-                                             const struct moot_node_options *options)
+                                             const struct moot_node_options *options,
+                                             uint64_t restored)
 {
     uint64_t election = options->election_ms != 0 ? options->election_ms : MOOT_ELECTION_MS;
     uint64_t heartbeat = options->heartbeat_ms != 0 ? options->heartbeat_ms : MOOT_HEARTBEAT_MS;
     /* What is not committed must fit one batch of the journal: see restate.c. */
     uint64_t uncommitted =
         moot_min_u64(MOOT_LOG_UNCOMMITTED_BYTES, options->journal.segment_bytes / 8 * 3);
+    /* The journal keeps what the store has not flushed, and a slow disk takes many entries at once:
+     * there may be more of them than were ever in memory together. */
+    bool fits = restored <= MOOT_LOG_ENTRIES_MAX / 2;
+    uint64_t entries_max = MOOT_LOG_ENTRIES_MAX + (fits ? 0 : restored);
+    MOOT_SOMETIMES(restored > MOOT_LOG_ENTRIES_MAX, "a restart took up a log longer than memory's");
+    MOOT_ASSERT(entries_max <= UINT32_MAX);
     return (struct moot_raft_options){.self = group->context->self,
                                       .election_min = moot_ms(election),
                                       .heartbeat = moot_ms(heartbeat),
@@ -87,7 +94,7 @@ static struct moot_raft_options raft_options(const struct moot_group *group,
                                       .append_entries_max = MOOT_APPEND_ENTRIES_MAX,
                                       .window = MOOT_APPEND_WINDOW,
                                       .uncommitted_bytes_max = uncommitted,
-                                      .log_entries_max = MOOT_LOG_ENTRIES_MAX,
+                                      .log_entries_max = (uint32_t)entries_max,
                                       .clock_bound_ms = MOOT_CLOCK_BOUND_MS,
                                       .seed = moot_rng_next(group->context->rng),
                                       .trace = options->raft_trace};
@@ -105,7 +112,7 @@ static int open_raft(struct moot_group *group, const struct moot_node_options *o
     struct moot_raft_entry *entries = moot_alloc(sizeof(*entries) * (count + 1));
     status = restore_log(group, restore, skip, entries);
     if (status == 0) {
-        struct moot_raft_options raft = raft_options(group, options);
+        struct moot_raft_options raft = raft_options(group, options, count);
         struct moot_raft_restore core = {.term = restore->term,
                                          .vote = restore->vote,
                                          .snapshot_index = group->applied,

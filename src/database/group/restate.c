@@ -46,13 +46,17 @@ size_t moot_group_restate(struct moot_group *group, struct moot_journal *journal
     if (group->install.active || waiting == 0) {
         return 0;
     }
+    if (group->log.count > MOOT_LOG_ENTRIES_MAX) {
+        return 0; /* Of a restart that took up more: part of it would void the rest. */
+    }
     moot_group_free(group, journal);
     size_t count = 0;
-    for (moot_index index = first; index < waiting && count < MOOT_LOG_ENTRIES_MAX; index++) {
+    for (moot_index index = first; index < waiting; index++) {
         const struct moot_log_entry *entry = moot_log_at(&group->log, index);
         if (entry == NULL) {
             break; /* The end; or the first was let go already, and a flush frees it. */
         }
+        MOOT_ASSERT(count < MOOT_LOG_ENTRIES_MAX);
         out[count++] = (struct moot_record){.kind = MOOT_RECORD_ENTRY,
                                             .group = group->id,
                                             .index = index,
@@ -60,6 +64,5 @@ size_t moot_group_restate(struct moot_group *group, struct moot_journal *journal
                                             .entry_kind = (uint8_t)entry->kind,
                                             .bytes = moot_block_slice(entry->block)};
     }
-    MOOT_ASSERT(group->log.count <= MOOT_LOG_ENTRIES_MAX);
     return count;
 }
