@@ -150,7 +150,9 @@ int moot_group_open(struct moot_group_context *context, moot_group_id id,
     moot_ring_init(&group->ring, context->ring_bytes);
     moot_batch_init(&group->lost_again);
     moot_waiters_init(&group->waiters);
-    *why = "the store cannot be read";
+    *why =
+        "the store cannot be read; if other nodes have the data, make the file store.lost in the "
+        "data folder: then this node sets the store aside and is installed from the others";
     int status = group__record_load(group, initial);
     moot_log_init(&group->log, group->applied + 1);
     moot_hlc_init(&group->clock, MOOT_CLOCK_BOUND_MS, group->applied_stamp);
