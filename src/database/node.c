@@ -75,6 +75,14 @@ static void on_flushed(struct moot_node *node, const struct moot_input *input)
     if (!node->flushing || input->ticket != node->flush_ticket) {
         return;
     }
+    if (input->status == MOOT_ECORRUPT) {
+        /* What was merged meanwhile failed its checksum. The store takes no more: it goes on being
+         * flushed, so to speak, until others lead and it may be given up. */
+        for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
+            group__rot(node->groups[group], "the store failed its checksum when it was merged");
+        }
+        return;
+    }
     node->flushing = false;
     if (input->status != 0) {
         node__fail(node, input->status, "the store could not be flushed");
