@@ -153,8 +153,8 @@ static void who_left_long_ago_is_still_refused(void **state)
     cluster_join(cluster, "the secret of the cluster", reply);
     edge_run_ms(cluster, 2000); /* A change of members is flushed. */
     const char *status = ask(cluster, "MOOT STATUS\r\n");
-    assert_null(strstr(status, "\"node\":3,\"client\""));
-    assert_non_null(strstr(status, "\"node\":8,\"client\""));
+    assert_null(strstr(status, "\"node\": 3,\"client\""));
+    assert_non_null(strstr(status, "\"node\": 8,\"client\""));
     uint32_t at = edge_follower(cluster);
     cluster_kill(cluster, at);
     cluster_open(cluster, at, 0);
