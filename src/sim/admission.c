@@ -80,6 +80,10 @@ void sim__on_joined(struct sim_world *world, uint32_t slot, struct moot_slice he
         sim__violation(world, "MOOT JOIN answered something that is no identity");
         return;
     }
+    if (sim__machine_of(world, machine->identity.node) != NULL) {
+        sim__violation(world, "id %u was given twice", machine->identity.node);
+        return;
+    }
     machine->id = machine->identity.node;
     sim__count(world, SIM_FAULT_JOIN);
     sim__trace(world, "m%u joined as node %u", slot, machine->id);

@@ -175,6 +175,53 @@ static void who_left_long_ago_is_still_refused(void **state)
     cluster_deinit(cluster);
 }
 
+/* Goal: a cluster of level 1 runs out of ids at the number of nodes; the join that meets this makes
+ * it go over to level 2, and then joins go on as nodes leave. Method: two nodes that know level 1
+ * take in 62 that never come; both start again with this release. */
+static void a_join_raises_the_level(void **state)
+{
+    (void)state;
+    struct cluster *cluster = moot_alloc_zero(sizeof(*cluster));
+    struct moot_group_view view;
+    char reply[4096];
+    cluster->quiet = true;
+    cluster->feature_level[1] = cluster->feature_level[2] = 1;
+    cluster_init(cluster, 2, 0);
+    edge_run_ms(cluster, 2000);
+    for (uint32_t node = 3; node <= MOOT_NODES_MAX; node++) {
+        cluster_join(cluster, "the secret of the cluster", reply);
+        assert_int_equal(reply[0], '$');
+    }
+    cluster_join(cluster, "the secret of the cluster", reply);
+    assert_int_equal(strncmp(reply, "-TRYAGAIN ", 10), 0);
+    for (uint32_t id = 1; id <= 2; id++) {
+        cluster_kill(cluster, id);
+        cluster->feature_level[id] = 0;
+        cluster_open(cluster, id, 0);
+        edge_run_ms(cluster, 8 * MOOT_ELECTION_MS);
+    }
+    moot_node_group(cluster->nodes[1].node, MOOT_GROUP_SYSTEM, &view);
+    assert_int_equal(view.feature_level, 1);
+    cluster_join(cluster, "the secret of the cluster", reply);
+    assert_int_equal(strncmp(reply, "-TRYAGAIN ", 10), 0);
+    edge_run_ms(cluster, 200);
+    for (uint32_t id = 1; id <= 2; id++) {
+        moot_node_group(cluster->nodes[id].node, MOOT_GROUP_SYSTEM, &view);
+        assert_int_equal(view.feature_level, 2);
+        assert_false(view.fenced);
+        moot_node_group(cluster->nodes[id].node, MOOT_GROUP_DB0, &view);
+        assert_int_equal(view.feature_level, 1); /* Nothing was asked of it. */
+    }
+    cluster_join(cluster, "the secret of the cluster", reply);
+    assert_int_equal(strncmp(reply, "-ERR the cluster has as many", 28), 0);
+    remove_node(cluster, 20);
+    cluster_join(cluster, "the secret of the cluster", reply);
+    assert_int_equal(reply[0], '$');
+    edge_run_ms(cluster, 200);
+    assert_non_null(strstr(ask(cluster, "MOOT STATUS\r\n"), "\"node\":65,\"client\""));
+    cluster_deinit(cluster);
+}
+
 /* Goal: links of strangers take no room that is needed: what is known of others is bounded, and a
  * node that was taken in is linked with. Method: twice as many strangers link as there is room for;
  * then one joins; then all strangers go, and others come. */
@@ -279,6 +326,7 @@ int main(void)
         cmocka_unit_test(another_node_at_its_address_is_left_alone),
         cmocka_unit_test(who_has_no_leader_refuses_nobody),
         cmocka_unit_test(who_left_long_ago_is_still_refused),
+        cmocka_unit_test(a_join_raises_the_level),
         cmocka_unit_test(strangers_take_no_room),
         cmocka_unit_test(a_leader_that_cannot_know_is_relieved),
         cmocka_unit_test(two_removals_at_once),

@@ -190,6 +190,9 @@ static bool apply_entry(struct moot_group *group)
     if (!apply_body(group, index, &entry)) {
         return false;
     }
+    if (held->term != group->term) { /* The same; and a restart meets old entries. */
+        moot_engine_shared(group->engine)->level_wanted = 0;
+    }
     group->applied = index;
     group->applied_term = held->term;
     group->applied_stamp = entry.stamp;

@@ -56,7 +56,8 @@ enum moot_node_state moot_directory_state(const struct moot_directory *directory
     if (known != NULL) {
         return known->state;
     }
-    return node != 0 && node < directory->next ? MOOT_NODE_REMOVED : MOOT_NODE_UNKNOWN;
+    bool is_new = node == 0 || node >= directory->next;
+    return MOOT_RULE(unlisted_was_removed, is_new) ? MOOT_NODE_UNKNOWN : MOOT_NODE_REMOVED;
 }
 
 static bool decode_text(struct moot_reader *reader, char out[MOOT_ADDRESS_MAX])
@@ -303,7 +304,7 @@ static const struct moot_directory_node *to_unlist(const struct moot_call *call,
         const struct moot_directory_node *node = &directory->nodes[i];
         bool is_out = call->shared->members == NULL ||
                       !moot_members_has(call->shared->members, node->address.node);
-        if (node->state == MOOT_NODE_REMOVED && is_out &&
+        if (node->state == MOOT_NODE_REMOVED && MOOT_RULE(unlisted_is_out, is_out) &&
             (first == NULL || node->removed_as < first->removed_as)) {
             first = node;
         }
