@@ -33,8 +33,8 @@ struct peers {
     uv_tcp_t listener;
     bool listening;
     struct peer *all[MOOT_PEERS_MAX];
-    uint32_t count;
-    struct link *links; /* All that are not closed, proven or not. */
+    uint32_t count, taken; /* Whose place was taken last. */
+    struct link *links;    /* All that are not closed, proven or not. */
     uint32_t unproven;
     uint64_t stranger_told_ns;
     struct link *dirty;

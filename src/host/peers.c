@@ -48,8 +48,9 @@ static struct peer *find_peer(struct moot_loop *loop, moot_node_id node)
 /* One that only is refused: its place is needed. The brain says it again, should it ever link. */
 static struct peer *take_place(struct moot_loop *loop)
 {
-    for (uint32_t i = 0; i < loop->peers.count; i++) {
-        struct peer *peer = loop->peers.all[i];
+    for (uint32_t i = 0; i < loop->peers.count; i++) { /* In turn: the newest stay longest. */
+        loop->peers.taken = (loop->peers.taken + 1) % loop->peers.count;
+        struct peer *peer = loop->peers.all[loop->peers.taken];
         if (peer->up == NULL && peer->dialing == NULL && peer->address[0] == '\0') {
             MOOT_ASSERT(!uv_is_active((uv_handle_t *)&peer->redial));
             uv_timer_t redial = peer->redial; /* A handle that libuv has in its lists stays. */

@@ -132,6 +132,38 @@ static void a_removed_node_is_dialed(void **state)
     pair_end(&pair);
 }
 
+/* Goal: nodes that were removed take no room for links that are wanted, however many they are; one
+ * that was given up for others may link again, so that the brain can say it anew. Method: of two
+ * linked nodes one is told of twice as many removed ones as there is room for; then it removes the
+ * other one, which dials in vain until as many more have come. */
+static void the_removed_take_no_room(void **state)
+{
+    (void)state;
+    struct pair pair = pair_make();
+    server_start(pair.one);
+    server_start(pair.two);
+    int fd_one = dial(pair.one);
+    int fd_two = dial(pair.two);
+    await(fd_one, "peer\n", "1 0 0");
+    await(fd_two, "peer\n", "1 0 0");
+    put(fd_two, "crowd\n");
+    put(fd_two, "crowd\n");
+    put(fd_one, "send 10\n");
+    await(fd_two, "inbox\n", "12 <>");
+    await(fd_two, "peer\n", "1 0 0");
+    put(fd_two, "refuse\n");
+    await(fd_two, "peer\n", "1 1 1");
+    put(fd_two, "crowd\n");
+    unsigned ups = 0, downs = 0, status = 0;
+    for (int i = 0; i < 1000000 && ups < 2; i++) {
+        assert_int_equal(sscanf(ask(fd_two, "peer\n"), "%u %u %u", &ups, &downs, &status), 3);
+    }
+    assert_int_equal(ups, 2);
+    close(fd_one);
+    close(fd_two);
+    pair_end(&pair);
+}
+
 static bool wants(void *context)
 {
     struct server *server = context;
@@ -205,6 +237,7 @@ int main(void)
         cmocka_unit_test(two_nodes_link_and_link_again),
         cmocka_unit_test(a_removed_node_is_told),
         cmocka_unit_test(a_removed_node_is_dialed),
+        cmocka_unit_test(the_removed_take_no_room),
         cmocka_unit_test(the_brain_is_exchanged_beneath_its_clients),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

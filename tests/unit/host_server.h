@@ -112,6 +112,7 @@ struct moot_node {
     struct moot_buffer inbox;
     struct moot_address peer;
     bool peer_told;
+    uint32_t crowd;
 };
 static uint8_t journal_block[BLOCK];
 
@@ -231,6 +232,12 @@ static inline void command(struct moot_node *node, moot_connection_id connection
         struct moot_effect *peer = effect(node, MOOT_EFFECT_PEER);
         peer->peer.node = node->peer.node;
         peer->peer.is_removed = true;
+    } else if (strcmp(line, "crowd") == 0) { /* As many others were removed as have room. */
+        for (uint32_t i = 0; i < MOOT_PEERS_MAX; i++) {
+            struct moot_effect *peer = effect(node, MOOT_EFFECT_PEER);
+            peer->peer.node = 1000 + node->crowd++;
+            peer->peer.is_removed = true;
+        }
     } else if (strcmp(line, "tell") == 0) {
         struct moot_effect *peer = effect(node, MOOT_EFFECT_PEER);
         peer->peer.node = node->peer.node;

@@ -218,7 +218,7 @@ static void a_join_raises_the_level(void **state)
     cluster_join(cluster, "the secret of the cluster", reply);
     assert_int_equal(reply[0], '$');
     edge_run_ms(cluster, 200);
-    assert_non_null(strstr(ask(cluster, "MOOT STATUS\r\n"), "\"node\":65,\"client\""));
+    assert_non_null(strstr(ask(cluster, "MOOT STATUS\r\n"), "\"node\": 65,\"client\""));
     cluster_deinit(cluster);
 }
 
