@@ -8,6 +8,7 @@
 
 enum {
     STALL_LOOK_NS = 10 * 1000 * 1000,
+    BACKLOG_NS = 2 * 1000 * 1000 * 1000, /* Of a slow store. */
     LONG_READ_TIMES = 4, /* As long as other work beside turns: leaders change meanwhile. */
 };
 
@@ -230,7 +231,9 @@ static void do_work(struct sim_world *world, struct sim_machine *machine,
     takes_us *= job->queue == SIM_QUEUE_LONG_READ ? LONG_READ_TIMES : 1;
     *free_at = moot_max_u64(*free_at, world->now) + sim__around(world, takes_us);
     uint32_t slow_ms = sim__level(world, SIM_FAULT_SLOW_STORE);
-    if (job->queue == SIM_QUEUE_STORE && slow_ms != 0) {
+    bool has_room =
+        *free_at < world->now + BACKLOG_NS; /* Else it would not end after the faults. */
+    if (job->queue == SIM_QUEUE_STORE && slow_ms != 0 && has_room) {
         sim__count(world, SIM_FAULT_SLOW_STORE);
         *free_at += sim__below(world, 2 * slow_ms * MOOT_MSEC_NS);
     }

@@ -242,7 +242,7 @@ static void keep(struct sim_machine *machine, moot_group_id group,
         kept->since = machine->journal_last;
         kept->ticket = 0;
     }
-    if (view->durable >= view->first) { /* Else it may only say what was compacted. */
+    if (view->durable + 1 >= view->first) { /* Else it only says what was compacted. */
         kept->durable = view->durable;
     }
     kept->durable = moot_min_u64(kept->durable, view->last);

@@ -151,7 +151,7 @@ void sim__ask_watching(struct sim_world *world, struct sim_client *client, bool 
     struct moot_history_step steps[SIM_TXN_STEPS_MAX] = {{.kind = MOOT_OPERATION_READ}};
     uint32_t reads = 1 + (uint32_t)sim__below(world, 2);
     uint32_t count = reads + 1 + (uint32_t)sim__below(world, 2);
-    bool only_reads = !at_once && sim__one_in(world, 5);
+    bool only_reads = sim__one_in(world, 5);
     MOOT_ASSERT(count <= SIM_TXN_STEPS_MAX);
     leave_long_lists(world);
     struct moot_slice watch[1 + SIM_TXN_STEPS_MAX] = {MOOT_SLICE_LITERAL("WATCH")};

@@ -255,6 +255,55 @@ static void its_leader_dies(void **state)
     cluster_deinit(cluster);
 }
 
+#define LONGER "*6\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n$1\r\nd\r\n$1\r\ne\r\n$1\r\nf\r\n"
+
+/* Goal: of two reads in one pipeline the second never goes back in time behind the first. Method:
+ * the leader's first answer, to the short one, is lost; when it is asked again it is still at the
+ * long one, and others have written meanwhile. */
+static void its_pipeline_goes_forward(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make_with_list(3);
+    uint32_t leader = cluster_leader(cluster), edge = edge_follower(cluster);
+    edge_send(cluster, edge, 2, "GET ready\r\nLRANGE l 0 -1\r\n");
+    for (int i = 0; i < 100000 && db0_of(cluster, leader).reads_waiting == 0; i++) {
+        cluster_step(cluster);
+    }
+    cluster->nodes[edge].cut = true; /* The leader has the reads, and no answer leaves it. */
+    wait_until_kept(cluster, leader, 1);
+    assert_string_equal(edge_text(cluster, edge, 2), "");
+    edge_expect(cluster, leader, 3, "SET ready 2\r\nRPUSH l f\r\n", "+OK\r\n:6\r\n");
+    uint32_t again = hits("a long read came again while it was under way");
+    edge_heal(cluster, edge);
+    edge_wait(cluster, edge, 2, "$1\r\n2\r\n");
+    assert_true(hits("a long read came again while it was under way") > again);
+    cluster_long_reads(cluster, leader); /* As the list was before. */
+    wait_until_kept(cluster, leader, 1); /* It is asked again. */
+    cluster_long_reads(cluster, leader);
+    edge_wait(cluster, edge, 2, "$1\r\n2\r\n" LONGER);
+    edge_expect(cluster, edge, 2, "LLEN l\r\n", ":6\r\n");
+    cluster_deinit(cluster);
+}
+
+/* Goal: the same the other way round: what the first leader said of the short one, which stands
+ * behind the long one, is too old when the next leader reads for the long one. */
+static void its_pipeline_goes_forward_with_the_leader(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make_with_list(3);
+    uint32_t old = cluster_leader(cluster), edge = edge_follower(cluster);
+    edge_send(cluster, edge, 2, "LRANGE l 0 -1\r\nGET ready\r\n");
+    wait_until_kept(cluster, old, 1);
+    edge_run_ms(cluster, 20);
+    edge_expect(cluster, edge, 3, "SET ready 2\r\nRPUSH l f\r\n", "+OK\r\n:6\r\n");
+    cluster_kill(cluster, old);
+    uint32_t leader = wait_for_another_leader(cluster, old);
+    wait_until_kept(cluster, leader, 1);
+    cluster_long_reads(cluster, leader);
+    edge_wait(cluster, edge, 2, LONGER "$1\r\n2\r\n");
+    cluster_deinit(cluster);
+}
+
 /* Goal: there are only so many at a time; what is beyond is refused at once, and may be asked
  * again. Method: many connections, one after the other, and one more. */
 static void they_are_bounded(void **state)
@@ -412,6 +461,8 @@ int main(void)
         cmocka_unit_test(its_client_goes),
         cmocka_unit_test(its_leader_steps_down),
         cmocka_unit_test(its_leader_dies),
+        cmocka_unit_test(its_pipeline_goes_forward),
+        cmocka_unit_test(its_pipeline_goes_forward_with_the_leader),
         cmocka_unit_test(they_are_bounded),
         cmocka_unit_test(the_rest_of_a_batch),
         cmocka_unit_test(it_expires_what_is_due),

@@ -296,6 +296,20 @@ static void entries_on_disk(bool broken)
     sim__check_opened(claims.world, machine(0));
 }
 
+/* Another leader has replaced the whole log, and only some of what came instead was written. */
+static void replaced_on_disk(bool broken)
+{
+    start();
+    view(0)->term = 2;
+    for (moot_index index = 1; index <= 3; index++) {
+        claims_append(0, index, 2);
+    }
+    view(0)->durable = broken ? 3 : 0;
+    look(0);
+    view(0)->last = view(0)->durable = 2;
+    sim__check_opened(claims.world, machine(0));
+}
+
 static void vote_on_disk(bool broken)
 {
     kept(1, 2, 3);
@@ -346,6 +360,7 @@ static const struct told told[] = {
     {"convergence", convergence, "at the end node 3 holds something else than node 1 in group 1"},
     {"the term on a disk", term_on_disk, "forgotten without a word: term 2 and entry 3 were"},
     {"entries on a disk", entries_on_disk, "forgotten without a word: term 1 and entry 4 were"},
+    {"a log replaced on a disk", replaced_on_disk, "entry 3 were durable, 2 and 2 are there"},
     {"a vote on a disk", vote_on_disk, "forgotten its vote in term 1: it was for node 2, and is"},
     {"a loss on a disk", loss_on_disk, "knew that entries up to 9 were lost, and has forgotten it"},
     {"rot", rot_that_is_not_there, "node 1 says that its disk is rotten, and it is not"},

@@ -276,39 +276,100 @@ static uint32_t refs_open(const struct moot_submission *submission)
     return open;
 }
 
+/* The rest of a batch of reads is asked for, before all that is behind it. */
+static void ask_rest(struct moot_edge *edge, struct moot_stream_edge *stream,
+                     struct moot_submission *sent, uint64_t wait_ms)
+{
+    moot_stream_edge_shorten(stream, sent);
+    moot_stream_edge_break(stream, moot_instant_add(edge->now.instant, moot_ms(wait_ms)));
+}
+
+/* A reply of an earlier try at a batch, after a later one has told more: whoever sent two reads in
+ * one pipeline would see the second go back in time. */
+static bool is_outdated(const struct moot_submission *sent, moot_hlc_stamp stamp)
+{
+    return stamp < sent->told_stamp || (sent->kept != NULL && stamp < sent->kept_stamp);
+}
+
+/* What a part says of each reference: as it came, or as it was kept. */
+static struct moot_slice next_reply(struct moot_reader *came, struct moot_reader *kept)
+{
+    struct moot_slice reply = moot_get_bytes(came), before = moot_get_bytes(kept);
+    reply = came->failed ? (struct moot_slice){NULL, 0} : reply;
+    return reply.size > 0 || kept->failed ? reply : before;
+}
+
+/* Tells what can be told, and puts what has to wait into `waits`, which stays empty when nothing
+ * does. How many are open then. */
+static uint32_t tell_part(struct moot_edge *edge, struct moot_submission *sent,
+                          struct moot_reader *came, struct moot_reader *kept,
+                          struct moot_buffer *waits)
+{
+    uint32_t open = 0, waiting = 0;
+    edge->parts++;
+    for (uint32_t i = 0; i < sent->ref_count; i++) {
+        struct moot_slice reply = next_reply(came, kept), held = {NULL, 0};
+        struct moot_ref told = sent->refs[i];
+        struct moot_connection *connection =
+            told.kind == MOOT_REF_NONE ? NULL : edge__find(edge, told.connection);
+        bool is_behind = connection != NULL && connection->open_in_part == edge->parts;
+        if (told.kind != MOOT_REF_NONE && (reply.size == 0 || is_behind)) {
+            open++;
+            waiting += reply.size > 0;
+            held = reply;
+            if (connection != NULL) {
+                connection->open_in_part = edge->parts;
+            }
+        } else if (told.kind != MOOT_REF_NONE) {
+            MOOT_ASSERT(told.kind == MOOT_REF_REPLY || told.kind == MOOT_REF_WATCH ||
+                        told.kind == MOOT_REF_EXEC);
+            sent->refs[i].kind = MOOT_REF_NONE;
+            edge__deliver(edge, &told, reply);
+        }
+        moot_put_bytes(waits, held);
+    }
+    waits->size = waiting > 0 ? waits->size : 0;
+    return open;
+}
+
 /* Some replies of a batch of reads; the others come later (group/long_reads.c), and are empty here.
  * The batch stays until all are there: if its leader is lost it is sent again as a whole, and what
  * was told already is not told again. Or there are no more replies than one answer may have: then
- * the leader has ended the session, and the rest is asked for before all that is behind it. */
+ * the leader has ended the session, and the rest is asked for before all that is behind it.
+ *
+ * The replies of one connection are told in the order of its commands, and those of one try at the
+ * batch together: a later try sees a later state, and what an earlier one is still at comes after
+ * it. */
 static void on_part(struct moot_edge *edge, struct moot_stream_edge *stream,
-                    struct moot_submission *sent, struct moot_slice replies)
+                    struct moot_submission *sent, struct moot_slice replies, moot_hlc_stamp stamp)
 {
-    struct moot_reader reader = moot_reader_make(replies);
-    uint32_t open = 0, count = sent->ref_count;
+    struct moot_block *before = sent->kept_stamp == stamp ? sent->kept : NULL;
+    struct moot_slice nothing = {NULL, 0};
+    struct moot_reader came = moot_reader_make(replies);
+    struct moot_reader kept = moot_reader_make(before == NULL ? nothing : moot_block_slice(before));
+    struct moot_buffer waits;
+    uint32_t count = sent->ref_count;
     MOOT_ASSERT(sent->number != 0);
-    for (uint32_t i = 0; i < sent->ref_count; i++) {
-        struct moot_slice reply = moot_get_bytes(&reader);
-        struct moot_ref told = sent->refs[i];
-        if (told.kind == MOOT_REF_NONE) {
-            continue;
-        }
-        if (reader.failed || reply.size == 0) {
-            open++;
-            continue;
-        }
-        MOOT_ASSERT(told.kind == MOOT_REF_REPLY || told.kind == MOOT_REF_WATCH ||
-                    told.kind == MOOT_REF_EXEC);
-        sent->refs[i].kind = MOOT_REF_NONE;
-        edge__deliver(edge, &told, reply);
+    if (before == NULL) {
+        moot_block_release(sent->kept); /* Of an earlier try. */
     }
-    sent->is_long = !reader.failed;
+    sent->kept = NULL;
+    moot_buffer_init(&waits);
+    uint32_t open = tell_part(edge, sent, &came, &kept, &waits);
+    if (waits.size > 0 && !came.failed) {
+        MOOT_SOMETIMES(true, "a reply waited for a longer read of its connection");
+        sent->kept = moot_block_copy(moot_buffer_slice(&waits));
+        sent->kept_stamp = stamp;
+    }
+    moot_buffer_deinit(&waits);
+    moot_block_release(before);
+    sent->told_stamp = open < count ? stamp : sent->told_stamp;
+    sent->is_long = !came.failed;
     sent->since = edge->now.instant;
     if (open == 0) {
         moot_stream_edge_remove(stream, sent);
-    } else if (reader.failed) {
-        moot_stream_edge_shorten(stream, sent);
-        uint64_t wait_ms = open < count ? 0 : 10; /* Then it went wrong. */
-        moot_stream_edge_break(stream, moot_instant_add(edge->now.instant, moot_ms(wait_ms)));
+    } else if (came.failed) {
+        ask_rest(edge, stream, sent, open < count ? 0 : 10); /* The latter: it went wrong. */
     }
 }
 
@@ -325,8 +386,16 @@ static void on_answer(struct moot_edge *edge, struct moot_stream_edge *stream,
     if (done == NULL) {
         return; /* Answered before: by the ring of another leader, or twice by the network. */
     }
-    if (message->answer.status == MOOT_EAGAIN && done->kind == MOOT_SUBMIT_READS) {
-        on_part(edge, stream, done, message->answer.replies);
+    bool reads = done->kind == MOOT_SUBMIT_READS;
+    bool has_replies = message->answer.status == MOOT_EAGAIN || message->answer.status == 0;
+    bool is_in_time = !reads || !has_replies || !is_outdated(done, message->answer.stamp);
+    if (!MOOT_RULE(edge_reads_in_order, is_in_time)) {
+        MOOT_SOMETIMES(true, "an earlier try at a batch of reads was answered after a later one");
+        ask_rest(edge, stream, done, 0);
+        return;
+    }
+    if (message->answer.status == MOOT_EAGAIN && reads) {
+        on_part(edge, stream, done, message->answer.replies, message->answer.stamp);
         return;
     }
     struct moot_submission taken = *done; /* Delivering may add to the stream. */

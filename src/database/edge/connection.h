@@ -78,6 +78,7 @@ struct moot_connection {
     uint64_t
         building[MOOT_GROUPS_MAX]; /* Generation of the write batch it last has a command in. */
     struct moot_open_reads reads;
+    uint64_t open_in_part; /* That answer to a batch of reads left one of its commands open. */
     /* left.c: commands in the log behind a read; not answered, and all in one batch. */
     uint32_t chained;
     uint64_t chain_generation;

@@ -100,6 +100,7 @@ struct moot_edge {
     struct moot_connection **table; /* private: open addressing by id */
     size_t table_capacity, connection_count;
     uint64_t next_client;
+    uint64_t parts;                                 /* Answers that were some replies of a batch. */
     uint64_t clients_bytes;                         /* What all connections hold: budget.c. */
     struct moot_instant clients_over, clients_look; /* Too much since then; the next look. */
     bool has_greedy; /* In this turn somebody had to wait for what all held. */

@@ -35,6 +35,7 @@ void moot_stream_edge_init(struct moot_stream_edge *stream, moot_group_id group,
 static void release(struct moot_submission *submission)
 {
     moot_block_release(submission->block);
+    moot_block_release(submission->kept);
     moot_free(submission->refs);
     moot_buffer_deinit(&submission->items);
 }
@@ -385,6 +386,8 @@ void moot_stream_edge_shorten(struct moot_stream_edge *stream, struct moot_submi
     stream->queued_bytes -= whole->size - left.size;
     stream->queued_commands -= submission->ref_count - kept;
     submission->ref_count = kept;
+    moot_block_release(submission->kept);
+    submission->kept = NULL;
     submission->number = stream->next_read++;
     submission->block = moot_block_copy(moot_buffer_slice(&left));
     moot_buffer_deinit(&left);

@@ -48,7 +48,11 @@ struct moot_submission {
     uint32_t ref_count, ref_capacity;
     struct moot_buffer items;  /* While under construction: header room, then items. */
     struct moot_instant since; /* When its first item came. */
-    bool is_long;  /* READS: the leader has said, at `since`, that what is left takes a while. */
+    bool is_long; /* READS: the leader has said, at `since`, that what is left takes a while. */
+    /* READS: the state that the replies told so far have seen, the latest of them; and replies that
+     * are known, and wait for those of commands before them on their connections. */
+    moot_hlc_stamp told_stamp, kept_stamp;
+    struct moot_block *kept; /* Or NULL. */
     bool given_up; /* Its clients were told (their refs are NONE since), but for those that may get
                       an element; it is kept to be executed exactly once. */
 };
