@@ -91,7 +91,8 @@ enum {
         48 * 1024 * 1024,                    /* Appended, not committed; then a leader refuses. */
     MOOT_REPLY_RING_BYTES = 8 * 1024 * 1024, /* Last replies kept by each replica of a group. */
     MOOT_REPLY_RING_BATCHES = 4096,
-    MOOT_WAITERS_MAX = 10000,    /* Blocked clients of one group. */
+    MOOT_WAITERS_MAX = 10000,                  /* Blocked clients of one group. */
+    MOOT_WAITING_BYTES_MAX = 32 * 1024 * 1024, /* Their commands, at one edge; then -OVERLOADED. */
     MOOT_WAITERS_ASK_MS = 1000,  /* So often a leader asks whether waiters are still there, */
     MOOT_WAITERS_ASKED = 100,    /* about so many: about all that there may be in 100 s. */
     MOOT_WAITERS_LOOK_MS = 10,   /* Between looks at all waiters, while some are woken. */

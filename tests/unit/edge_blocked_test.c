@@ -50,6 +50,8 @@ static void time_outs(void **state)
     edge_expect(cluster, id, 1, "BLPOP l m 0.01\r\nPING\r\n", "*-1\r\n+PONG\r\n");
     uint64_t ms = moot_instant_since(cluster->now.instant, begin).ns / MOOT_MSEC_NS;
     assert_true(ms >= 9 && ms <= 50);
+    edge_expect(cluster, id, 1, "BLPOP l 0.0000000001\r\nBLPOP l 1e-3\r\nBLPOP l 1e300\r\n",
+                "*-1\r\n*-1\r\n-ERR timeout is out of range\r\n");
     edge_expect(cluster, id, 1, "MULTI\r\nBLPOP l 0\r\nEXEC\r\n",
                 "+OK\r\n+QUEUED\r\n*1\r\n*-1\r\n");
     edge_expect(cluster, id, 1, "BLPOP l -1\r\nBLPOP l x\r\n",
@@ -213,6 +215,59 @@ static void a_pop_in_doubt_is_resolved_first(void **state)
     cluster_deinit(cluster);
 }
 
+/* More batches of writes than may be under way at a time. */
+static void send_many_batches(struct cluster *cluster, uint32_t id, uint64_t connection)
+{
+    struct moot_buffer in;
+    moot_buffer_init(&in);
+    uint8_t *value = moot_alloc(MOOT_BATCH_BYTES_MAX);
+    memset(value, 'v', MOOT_BATCH_BYTES_MAX);
+    for (int i = 0; i < MOOT_EDGE_BATCHES_MAX + 2; i++) {
+        char head[64];
+        snprintf(head, sizeof(head), "*3\r\n$3\r\nSET\r\n$1\r\nv\r\n$%d\r\n",
+                 (int)MOOT_BATCH_BYTES_MAX);
+        moot_buffer_append_text(&in, head);
+        moot_buffer_append(&in, value, MOOT_BATCH_BYTES_MAX);
+        moot_buffer_append_text(&in, "\r\n");
+    }
+    edge_input(cluster, id, MOOT_INPUT_CLIENT_BYTES, connection, 0, moot_buffer_slice(&in));
+    moot_free(value);
+    moot_buffer_deinit(&in);
+}
+
+/* Goal: an element that came for a client that is gone is given back, also when its turn comes
+ * after a majority was away for longer than a request may take. Method: it stands behind large
+ * writes when the majority goes, some turns after the push. */
+static void elements_wait_to_go_back(void **state)
+{
+    (void)state;
+    struct cluster *cluster = edge_cluster(3);
+    uint32_t id = edge_follower(cluster);
+    for (int turns = 0; turns < 4; turns++) {
+        begin_to_wait(cluster, id, 2, "BLPOP l 0\r\n");
+        edge_open(cluster, id, 3);
+        edge_send(cluster, cluster_leader(cluster), 1, "RPUSH l x\r\n");
+        edge_turns(cluster, 3);
+        send_many_batches(cluster, id, 3);
+        edge_turns(cluster, turns);
+        bool served = cluster->nodes[id].clients[2].replies.size > 0;
+        edge_close(cluster, id, 2);
+        edge_turns(cluster, 1);
+        cut_two(cluster, id);
+        edge_run_ms(cluster, 2 * MOOT_REQUEST_TIMEOUT_MS + 1500);
+        for (uint32_t i = 1; i <= 3; i++) {
+            if (i != id) {
+                edge_heal(cluster, i);
+            }
+        }
+        edge_run_ms(cluster, 3000);
+        edge_expect(cluster, id, 1, "LLEN l\r\nDEL l\r\n",
+                    served ? ":0\r\n:0\r\n" : ":1\r\n:1\r\n");
+        edge_close(cluster, id, 3);
+    }
+    cluster_deinit(cluster);
+}
+
 /* Goal: an element that came for a client that is gone is given back, also on a full disk. Method:
  * no space; the client goes at every turn after the push. */
 static void a_full_disk_takes_elements_back(void **state)
@@ -282,6 +337,71 @@ static void no_waiter_stays_behind(void **state)
     cluster_deinit(cluster);
 }
 
+/* Goal: what waits does not fill the memory, and reaches the next leader however much it is.
+ * Method: pops of 12 MB of keys each, of which two may wait; then the leader goes. */
+static void what_waits_is_bounded(void **state)
+{
+    (void)state;
+    enum { KEYS = 12 * 1000 * 1000 / MOOT_KEY_MAX };
+    struct cluster *cluster = edge_cluster(3);
+    uint32_t leader = cluster_leader(cluster), id = edge_follower(cluster);
+    struct moot_buffer in;
+    moot_buffer_init(&in);
+    char head[64];
+    uint8_t *key = moot_alloc(MOOT_KEY_MAX);
+    memset(key, 'k', MOOT_KEY_MAX);
+    snprintf(head, sizeof(head), "*%d\r\n$5\r\nBLPOP\r\n$1\r\nl\r\n", KEYS + 3);
+    moot_buffer_append_text(&in, head);
+    for (int i = 0; i < KEYS; i++) {
+        memcpy(key, &i, sizeof(i));
+        snprintf(head, sizeof(head), "$%d\r\n", (int)MOOT_KEY_MAX);
+        moot_buffer_append_text(&in, head);
+        moot_buffer_append(&in, key, MOOT_KEY_MAX);
+        moot_buffer_append_text(&in, "\r\n");
+    }
+    moot_buffer_append_text(&in, "$1\r\n0\r\n");
+    for (uint64_t c = 2; c <= 4; c++) {
+        edge_open(cluster, id, c);
+        edge_input(cluster, id, MOOT_INPUT_CLIENT_BYTES, c, 0, moot_buffer_slice(&in));
+        edge_run_ms(cluster, 200);
+        assert_int_equal(strncmp(edge_text(cluster, id, c), "-OVERLOADED ", 12) == 0, c == 4);
+    }
+    cluster->nodes[leader].cut = true;
+    edge_expect(cluster, id, 1, "RPUSH l x y\r\n", ":2\r\n");
+    edge_wait(cluster, id, 2, GOT("l", "x"));
+    edge_wait(cluster, id, 3, GOT("l", "y"));
+    moot_buffer_reset(cluster_replies(&cluster->nodes[id], 4), 1024);
+    edge_input(cluster, id, MOOT_INPUT_CLIENT_BYTES, 4, 0, moot_buffer_slice(&in));
+    edge_run_ms(cluster, 200);
+    assert_string_equal(edge_text(cluster, id, 4), ""); /* Now there is room. */
+    moot_free(key);
+    moot_buffer_deinit(&in);
+    cluster_deinit(cluster);
+}
+
+/* Goal: a client that waits for several lists is served by one of them, whatever the other keys
+ * have become; asked anew, the same is an error. Method: the first key is a string by then; the
+ * only key becomes one while the client is told of its list. */
+static void another_type_is_passed_over(void **state)
+{
+    (void)state;
+    struct cluster *cluster = edge_cluster(3);
+    uint32_t id = edge_follower(cluster);
+    begin_to_wait(cluster, id, 2, "BLPOP l m 0\r\n");
+    begin_to_wait(cluster, id, 3, "BRPOP l 0\r\n");
+    edge_expect(cluster, 1, 1, "SET l x\r\nRPUSH m y\r\n", "+OK\r\n:1\r\n");
+    edge_wait(cluster, id, 2, GOT("m", "y"));
+    edge_expect(cluster, 1, 1, "BLPOP l m 0\r\n",
+                "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n");
+    edge_expect(cluster, 1, 1, "DEL l\r\nRPUSH l a\r\nDEL l\r\nSET l x\r\n",
+                ":1\r\n:1\r\n:1\r\n+OK\r\n");
+    edge_run_ms(cluster, 300);
+    assert_string_equal(edge_text(cluster, id, 3), "");
+    edge_expect(cluster, 1, 1, "DEL l\r\nRPUSH l b\r\n", ":1\r\n:1\r\n");
+    edge_wait(cluster, id, 3, GOT("l", "b"));
+    cluster_deinit(cluster);
+}
+
 /* Goal: a client that waits is known to the leader, whatever was lost on the way. Method: its edge
  * is cut off for a moment at every turn after it asked; then nobody there asks anything else. */
 static void a_lost_registration_is_said_again(void **state)
@@ -318,8 +438,11 @@ int main(void)
         cmocka_unit_test(many_are_served_in_order),
         cmocka_unit_test(a_silent_node_is_passed_over),
         cmocka_unit_test(a_pop_in_doubt_is_resolved_first),
+        cmocka_unit_test(elements_wait_to_go_back),
         cmocka_unit_test(a_full_disk_takes_elements_back),
         cmocka_unit_test(no_waiter_stays_behind),
+        cmocka_unit_test(what_waits_is_bounded),
+        cmocka_unit_test(another_type_is_passed_over),
         cmocka_unit_test(a_lost_registration_is_said_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -158,6 +158,34 @@ static void who_is_killed_is_gone(void **state)
     cluster_deinit(cluster);
 }
 
+/* Goal: an element on its way to a client that is killed is not lost, also while the driver has not
+ * told yet that it is gone. Method: KILL at every turn after the push. */
+static void what_comes_for_one_that_is_killed_stays(void **state)
+{
+    (void)state;
+    struct cluster *cluster = edge_cluster(3);
+    char line[64];
+    for (int turns = 0; turns < 16; turns++) {
+        edge_open(cluster, 1, 2);
+        unsigned second = number_of(cluster, 2);
+        edge_send(cluster, 1, 2, "BLPOP l 0\r\n");
+        edge_run_ms(cluster, turns % 2 == 0 ? 100 : 0); /* It waits; or this is its first try. */
+        edge_open(cluster, 2, 3);
+        edge_send(cluster, 2, 3, "RPUSH l x\r\n");
+        edge_turns(cluster, turns / 2);
+        bool served = cluster_replies(&cluster->nodes[1], 2)->size > 0;
+        snprintf(line, sizeof(line), "CLIENT KILL ID %u\r\n", second);
+        edge_expect(cluster, 1, 1, line, ":1\r\n");
+        edge_run_ms(cluster, 300);
+        served = served || cluster_replies(&cluster->nodes[1], 2)->size > 0;
+        edge_close(cluster, 1, 2);
+        edge_close(cluster, 2, 3);
+        edge_run_ms(cluster, 300);
+        edge_expect(cluster, 1, 1, "LPOP l\r\n", served ? "$-1\r\n" : "$1\r\nx\r\n");
+    }
+    cluster_deinit(cluster);
+}
+
 /* Goal: a client that waits can be told to stop waiting; what comes later is not its. Method:
  * UNBLOCK in both forms; a push after it. */
 static void who_waits_can_be_unblocked(void **state)
@@ -190,6 +218,7 @@ int main(void)
         cmocka_unit_test(texts_are_those_of_redis),
         cmocka_unit_test(the_list_tells_states),
         cmocka_unit_test(who_is_killed_is_gone),
+        cmocka_unit_test(what_comes_for_one_that_is_killed_stays),
         cmocka_unit_test(who_waits_can_be_unblocked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -252,6 +252,14 @@ static void a_pop_waits_behind_a_read(void **state)
                     "$-1\r\n*-1\r\n+PONG\r\n");
         edge_expect(cluster, id, 1, "GET a\r\nSET b 1\r\nGET a\r\nBLPOP l 0.001\r\nGET b\r\n",
                     "$-1\r\n+OK\r\n$-1\r\n*-1\r\n$1\r\n1\r\n");
+        edge_expect(
+            cluster, id, 1,
+            "GET a\r\nSET b 1\r\nGET a\r\nWITH ID 1700000000000:b BLPOP l "
+            "0.001\r\nWITH ID 1700000000000:a\r\nBLPOP l 0.001\r\nGET b\r\n",
+            "$-1\r\n+OK\r\n$-1\r\n"
+            "-ERR a command that may wait has no id: WITH ID goes with LPOP and RPOP\r\n"
+            "+OK\r\n-ERR a command that may wait has no id: WITH ID goes with LPOP and RPOP\r\n"
+            "$1\r\n1\r\n");
         edge_open(cluster, id, 2);
         edge_send(cluster, id, 2, "GET a\r\nBLPOP l 0\r\nGET b\r\n");
         edge_expect(cluster, id, 1, "RPUSH l x\r\n", ":1\r\n");

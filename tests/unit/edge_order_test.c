@@ -115,6 +115,73 @@ static void a_read_stays_before_the_writes_behind_it(void **state)
     cluster_deinit(cluster);
 }
 
+/* Goal: the same when the write has an id. Method: as above, with WITH ID. */
+static void a_read_stays_before_a_write_with_an_id(void **state)
+{
+    (void)state;
+    struct cluster *cluster = edge_cluster(3);
+    for (int between = 0; between < 3; between++) {
+        for (int after = 0; after < 8; after++) {
+            uint32_t leader = cluster_leader(cluster), id = edge_follower(cluster);
+            edge_open(cluster, id, 2);
+            edge_expect(cluster, id, 1, "SET k old\r\n", "+OK\r\n");
+            edge_send(cluster, id, 2, "GET k\r\nLRANGE l 0 -1\r\n");
+            edge_turns(cluster, between);
+            char line[96];
+            snprintf(line, sizeof(line), "WITH ID %llu:a SET k new\r\nGET k\r\n",
+                     (unsigned long long)cluster->now.wall_ms);
+            edge_input(cluster, id, MOOT_INPUT_CLIENT_BYTES, 2, 0, moot_slice_text(line));
+            edge_turns(cluster, after);
+            cluster->nodes[leader].cut = true;
+            edge_wait(cluster, id, 2, "$3\r\nold\r\n*0\r\n+OK\r\n$3\r\nnew\r\n");
+            edge_heal(cluster, leader);
+            edge_close(cluster, id, 2);
+            edge_run_ms(cluster, 1000);
+        }
+    }
+    cluster_deinit(cluster);
+}
+
+/* WATCH of `count` keys of the greatest size, beginning with the number `from`. */
+static void watch_large(struct moot_buffer *out, int from, int count)
+{
+    char head[64];
+    uint8_t *key = moot_alloc(MOOT_KEY_MAX);
+    memset(key, 'k', MOOT_KEY_MAX);
+    snprintf(head, sizeof(head), "*%d\r\n$5\r\nWATCH\r\n", count + 1);
+    moot_buffer_append_text(out, head);
+    for (int i = from; i < from + count; i++) {
+        memcpy(key, &i, sizeof(i));
+        snprintf(head, sizeof(head), "$%d\r\n", (int)MOOT_KEY_MAX);
+        moot_buffer_append_text(out, head);
+        moot_buffer_append(out, key, MOOT_KEY_MAX);
+        moot_buffer_append_text(out, "\r\n");
+    }
+    moot_free(key);
+}
+
+/* Goal: a transaction that no entry has room for is refused, and harms nobody. Method: one that
+ * watches 23 MB of keys. */
+static void watched_keys_that_fit_no_entry(void **state)
+{
+    (void)state;
+    struct cluster *cluster = edge_cluster(3);
+    uint32_t id = edge_follower(cluster);
+    struct moot_buffer in;
+    moot_buffer_init(&in);
+    watch_large(&in, 0, 350);
+    watch_large(&in, 350, 350);
+    moot_buffer_append_text(&in, "MULTI\r\nSET a 1\r\nEXEC\r\nGET a\r\n");
+    edge_open(cluster, id, 2);
+    edge_input(cluster, id, MOOT_INPUT_CLIENT_BYTES, 2, 0, moot_buffer_slice(&in));
+    edge_wait(cluster, id, 2,
+              "+OK\r\n+OK\r\n+OK\r\n+QUEUED\r\n-EXECABORT Transaction discarded because of: it "
+              "is too large\r\n$-1\r\n");
+    edge_expect(cluster, id, 1, "SET b 1\r\n", "+OK\r\n");
+    moot_buffer_deinit(&in);
+    cluster_deinit(cluster);
+}
+
 /* Goal: a burst of cheap reads and writes costs one entry, not one for each change from reading to
  * writing; and what is sent while a write waits is limited. Method: entries of a mixed pipeline; 1
  * MB behind a GET and a SET without a majority. */
@@ -391,6 +458,17 @@ static void an_id_executes_once(void **state)
     edge_expect(cluster, 3, 1, "WITH ID 1700000000000:order-17\r\nINCR n\r\nINCR n\r\n",
                 "+OK\r\n:1\r\n:2\r\n");
     edge_expect(cluster, 3, 1, "GET n\r\n", "$1\r\n2\r\n");
+    /* Where it would not hold it is refused. */
+    edge_expect(cluster, 3, 1, "WITH ID 1700000000000:a BLPOP l 0\r\nPING\r\n",
+                "-ERR a command that may wait has no id: WITH ID goes with LPOP and RPOP\r\n"
+                "+PONG\r\n");
+    edge_expect(cluster, 3, 1, "MULTI\r\nWITH ID 1700000000000:b INCR n\r\nEXEC\r\nGET n\r\n",
+                "+OK\r\n-ERR a transaction has one id: WITH ID goes with EXEC\r\n-EXECABORT "
+                "Transaction discarded because of previous errors.\r\n$1\r\n2\r\n");
+    for (int i = 0; i < 2; i++) {
+        edge_expect(cluster, 2, 1, "MULTI\r\nINCR n\r\nWITH ID 1700000000000:c EXEC\r\n",
+                    "+OK\r\n+QUEUED\r\n*1\r\n:3\r\n");
+    }
     cluster_deinit(cluster);
 }
 
@@ -426,6 +504,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pipelines_keep_their_order),
         cmocka_unit_test(a_read_stays_before_the_writes_behind_it),
+        cmocka_unit_test(a_read_stays_before_a_write_with_an_id),
+        cmocka_unit_test(watched_keys_that_fit_no_entry),
         cmocka_unit_test(a_mixed_pipeline_is_one_entry),
         cmocka_unit_test(what_a_turn_leaves_is_done_in_the_next),
         cmocka_unit_test(a_long_pipeline_is_paused),

@@ -512,7 +512,8 @@ static void growth_is_refused(void **state)
     world_end(&world);
 }
 
-/* Goal: a blocking command whose turn has not come waits without a try. Method: DEFER. */
+/* Goal: a blocking command whose turn has not come takes nothing, and fails as it would anyway; one
+ * that has waited passes over what is no list. Method: DEFER, RETRY. */
 static void deferred_does_not_try(void **state)
 {
     (void)state;
@@ -528,6 +529,17 @@ static void deferred_does_not_try(void **state)
     assert_int_equal(world_run(&world), MOOT_OK);
     assert_string_equal(world_replies(&world), "~*2.$1.l.$1.a.");
     assert_false(moot_engine_list_length(world.engine, 0, MOOT_SLICE_LITERAL("l"), &length));
+    (void)world_write(&world, "SET s x");
+    (void)world_write(&world, "RPUSH l b");
+    world_add(&world, MOOT_ITEM_BLOCKING | MOOT_ITEM_DEFER, 0, NULL, "BLPOP s l 0");
+    world_add(&world, MOOT_ITEM_BLOCKING | MOOT_ITEM_DEFER, 0, NULL, "BLPOP l s 0");
+    world_add(&world, MOOT_ITEM_BLOCKING | MOOT_ITEM_RETRY, 0, NULL, "BLPOP s 0");
+    world_add(&world, MOOT_ITEM_BLOCKING | MOOT_ITEM_RETRY, 0, NULL, "BLPOP s l 0");
+    world_add(&world, MOOT_ITEM_DEFER, 0, NULL, "SET s y");
+    assert_int_equal(world_run(&world), MOOT_OK);
+    assert_string_equal(
+        world_replies(&world),
+        "-WRONGTYPE Operation against a key holding the wrong kind of value.~~*2.$1.l.$1.b.~");
     world_end(&world);
 }
 

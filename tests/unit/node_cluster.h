@@ -333,6 +333,7 @@ static inline void cluster_post(struct cluster *cluster, struct cluster_node *at
     }
     struct moot_input message = {
         .kind = MOOT_INPUT_PEER_MESSAGE, .node = from, .bytes = moot_buffer_slice(&bytes)};
+    assert_true(bytes.size <= MOOT_MESSAGE_BYTES_MAX); /* Else a link drops it. */
     if (cluster->spy != NULL) {
         cluster->spy(cluster->spy_context, from, to, message.bytes);
     }

@@ -81,7 +81,9 @@ struct moot_call {
     uint32_t argc;
     uint8_t database;       /* The connection's: 0..15. */
     moot_keyspace keyspace; /* What that database is now (SWAPDB). */
-    bool is_read; /* On the leader only, not in the log: must not write; a due key is MOOT_EDUE. */
+    bool is_read;  /* On the leader only, not in the log: must not write; a due key is MOOT_EDUE. */
+    bool is_retry; /* Of a client that has waited for a list. */
+    bool is_deferred; /* Others wait before it: it may fail, or wait too, but takes nothing. */
     struct moot_stamp stamp; /* WRITE: this command's own. */
     uint64_t incarnation; /* WRITE: unique in the group, for a new collection: use it, then ++. */
     uint64_t now_ms;      /* WRITE: the stamp's time. READ: the leader's clock. */

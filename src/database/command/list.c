@@ -212,6 +212,22 @@ static int pop(struct moot_call *call, bool left)
 int moot_run_lpop(struct moot_call *call) { return pop(call, true); }
 int moot_run_rpop(struct moot_call *call) { return pop(call, false); }
 
+/* As list_open; but to who has waited another type is no error: it came since, and what it waits
+ * for may be in another key. */
+static int list_open_to_pop(struct moot_call *call, struct moot_slice key, struct list *list)
+{
+    struct moot_head head;
+    const struct moot_head *before;
+    if (call->is_retry) {
+        int status = moot_object_look(call, key, MOOT_TYPE_NONE, &head, &before);
+        if (status != 0 || (before != NULL && before->type != MOOT_TYPE_LIST)) {
+            *list = (struct list){.key = key};
+            return status;
+        }
+    }
+    return list_open(call, key, list);
+}
+
 /* BLPOP and BRPOP try once over their keys, in order. Who waits, for how long and in which order is
  * not decided here: waiting is never in the log. */
 static int pop_or_wait(struct moot_call *call, bool left)
@@ -225,7 +241,7 @@ static int pop_or_wait(struct moot_call *call, bool left)
     for (uint32_t i = 1; i + 1 < call->argc; i++) {
         struct list list;
         struct moot_slice value;
-        int status = list_open(call, call->args[i], &list);
+        int status = list_open_to_pop(call, call->args[i], &list);
         if (status == MOOT_EWOULDBLOCK) {
             blocked = status;
             continue;
@@ -235,6 +251,9 @@ static int pop_or_wait(struct moot_call *call, bool left)
         }
         if (list.before == NULL || blocked != 0) {
             continue;
+        }
+        if (call->is_deferred) {
+            return MOOT_CALL_WAITS;
         }
         status = list_pop(call, &list, left, &value);
         if (status != 0) {

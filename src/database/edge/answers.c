@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "base/memory.h"
 #include "base/status.h"
+#include "database/command/decimal.h"
 #include "database/edge/edge.h"
 #include "database/group/entry.h"
 
@@ -33,6 +34,8 @@ static struct moot_blocked *find_blocked(struct moot_edge *edge, uint64_t id)
 static void remove_blocked(struct moot_edge *edge, struct moot_blocked *blocked)
 {
     size_t at = (size_t)(blocked - edge->blocked);
+    MOOT_ASSERT(edge->blocked_bytes >= blocked->args->size);
+    edge->blocked_bytes -= blocked->args->size;
     moot_block_release(blocked->args);
     edge->blocked_count--;
     memmove(blocked, blocked + 1, sizeof(*blocked) * (edge->blocked_count - at));
@@ -58,6 +61,13 @@ static void decline(struct moot_edge *edge, uint64_t id)
     }
 }
 
+/* Whoever would take an element; NULL: it has gone, or is told nothing more. */
+static struct moot_connection *taker(const struct moot_edge *edge, moot_connection_id id)
+{
+    struct moot_connection *connection = edge__find(edge, id);
+    return connection == NULL || connection->is_closed ? NULL : connection;
+}
+
 /* An element came for a client that is gone: back to the end it was popped from. */
 static void give_back(struct moot_edge *edge, bool from_left, uint8_t database,
                       struct moot_slice reply)
@@ -77,7 +87,7 @@ static void give_back(struct moot_edge *edge, bool from_left, uint8_t database,
                                  key.text, element.text};
     /* It was admitted when it was first pushed: neither a full queue nor a full disk refuses it. */
     struct moot_stream_edge *stream = &edge->streams[MOOT_GROUP_DB0];
-    struct moot_ref ref = {.kind = MOOT_REF_NONE};
+    struct moot_ref ref = {.kind = MOOT_REF_GIFT};
     struct moot_buffer *out = moot_stream_edge_add(stream, true, ref, edge->now.instant);
     size_t before = out->size;
     moot_item_put(out, MOOT_ITEM_RETRY, database, (struct moot_slice){NULL, 0}, args, 3);
@@ -97,7 +107,7 @@ static void retry_done(struct moot_edge *edge, uint64_t id, struct moot_slice re
     struct moot_blocked *blocked = find_blocked(edge, id);
     MOOT_ASSERT(blocked != NULL); /* A retrying waiter is kept until its answer. */
     blocked->retrying = false;
-    struct moot_connection *connection = edge__find(edge, blocked->connection);
+    struct moot_connection *connection = taker(edge, blocked->connection);
     if (reply.size == 0 && connection != NULL) {
         blocked->registered = false; /* Somebody was faster: back to the old place. */
         return;
@@ -120,44 +130,30 @@ void edge__add_blocked(struct moot_edge *edge, const struct moot_blocked *made)
             moot_realloc(edge->blocked, sizeof(*edge->blocked) * edge->blocked_capacity);
     }
     edge->blocked[edge->blocked_count++] = *made;
+    edge->blocked_bytes += made->args->size;
 }
 
-/* The seconds of a blocking command's last argument; MOOT_NEVER for 0. Checked when it was taken.
+/* The seconds of a blocking command's last argument; MOOT_NEVER for 0. Returns an error, or NULL.
  */
-static bool read_timeout(struct moot_slice text, struct moot_instant now,
-                         struct moot_instant *deadline)
+static const char *read_timeout(struct moot_slice text, struct moot_instant now,
+                                struct moot_instant *deadline)
 {
-    uint64_t whole = 0, fraction = 0, scale = MOOT_SEC_NS;
-    bool in_fraction = false;
-    for (size_t i = 0; i < text.size; i++) {
-        uint8_t c = text.data[i];
-        if (c == '.' && !in_fraction) {
-            in_fraction = true;
-        } else if (c < '0' || c > '9') {
-            return false;
-        } else if (in_fraction) {
-            scale /= 10;
-            fraction += scale * (uint64_t)(c - '0');
-        } else {
-            whole = whole * 10 + (uint64_t)(c - '0');
-            if (whole > MOOT_BLOCK_SECONDS_MAX) {
-                return false;
-            }
-        }
+    uint64_t ms;
+    const char *error = moot_decimal_timeout(text, &ms);
+    if (error == NULL && ms > MOOT_BLOCK_SECONDS_MAX * UINT64_C(1000)) {
+        error = "ERR timeout is out of range";
     }
-    if (text.size == 0 || (in_fraction && text.size == 1)) {
-        return false;
+    if (error == NULL) {
+        *deadline = ms == 0 ? MOOT_NEVER : moot_instant_add(now, moot_ms(ms));
     }
-    uint64_t ns = whole * MOOT_SEC_NS + fraction;
-    *deadline = ns == 0 ? MOOT_NEVER : moot_instant_add(now, (struct moot_duration){ns});
-    return true;
+    return error;
 }
 
 /* The first try of a blocking command found nothing (or had to stand behind others). */
 static void begin_wait(struct moot_edge *edge, const struct moot_ref *ref, struct moot_slice item,
                        struct moot_stamp arrival)
 {
-    struct moot_connection *connection = edge__find(edge, ref->connection);
+    struct moot_connection *connection = taker(edge, ref->connection);
     if (connection == NULL) {
         return;
     }
@@ -165,6 +161,13 @@ static void begin_wait(struct moot_edge *edge, const struct moot_ref *ref, struc
     struct moot_item parsed;
     bool good = moot_item_next(&reader, &parsed);
     MOOT_ASSERT(good);
+    if (edge->blocked_bytes + parsed.body.size > MOOT_WAITING_BYTES_MAX) {
+        MOOT_SOMETIMES(true, "a client may not wait: too much is kept for those that do");
+        edge__reply(edge, connection, ref->slot,
+                    MOOT_SLICE_LITERAL("-OVERLOADED the commands that wait on this node name as "
+                                       "many keys as they may; nothing was done\r\n"));
+        return;
+    }
     struct moot_blocked made = {.id = edge->next_waiter++,
                                 .connection = ref->connection,
                                 .slot = ref->slot,
@@ -179,15 +182,15 @@ static void begin_wait(struct moot_edge *edge, const struct moot_ref *ref, struc
     uint32_t argc;
     moot_arena_reset(&edge->arena);
     if (moot_item_args(&body, &edge->arena, &args, &argc)) {
-        bool fits = read_timeout(args[argc - 1], edge->now.instant, &made.deadline);
-        MOOT_ASSERT(fits);
+        const char *error = read_timeout(args[argc - 1], edge->now.instant, &made.deadline);
+        MOOT_ASSERT(error == NULL); /* It was looked at when the command came. */
     }
     edge__add_blocked(edge, &made);
 }
 
 void edge__deliver(struct moot_edge *edge, const struct moot_ref *ref, struct moot_slice reply)
 {
-    if (ref->kind == MOOT_REF_NONE) {
+    if (ref->kind == MOOT_REF_NONE || ref->kind == MOOT_REF_GIFT) {
         return;
     }
     if (ref->kind == MOOT_REF_RETRY) {
@@ -248,7 +251,7 @@ static void deliver_all(struct moot_edge *edge, struct moot_submission *done,
         } else if (ref->kind == MOOT_REF_BLOCK && reply.size == 0) {
             begin_wait(edge, ref, moot_slice_make(items.data + at, end - at),
                        (struct moot_stamp){stamp, i});
-        } else if (ref->kind == MOOT_REF_BLOCK && edge__find(edge, ref->connection) == NULL) {
+        } else if (ref->kind == MOOT_REF_BLOCK && taker(edge, ref->connection) == NULL) {
             give_back(edge, body_pops_left(item.body), item.database, reply);
         } else if (ref->is_chained && reply.size == 0) {
             edge__left(edge, ref, moot_slice_make(items.data + at, end - at));
@@ -510,12 +513,14 @@ void edge__block(struct moot_edge *edge, struct moot_connection *connection,
 {
     (void)command;
     struct moot_instant deadline;
-    if (args[argc - 1].size > 0 && args[argc - 1].data[0] == '-') {
-        edge__error(edge, connection, "ERR timeout is negative");
+    const char *error = read_timeout(args[argc - 1], edge->now.instant, &deadline);
+    if (error != NULL) {
+        edge__error(edge, connection, error);
         return;
     }
-    if (!read_timeout(args[argc - 1], edge->now.instant, &deadline)) {
-        edge__error(edge, connection, "ERR timeout is not a float or out of range");
+    if (connection->with_id != NULL) {
+        edge__error(edge, connection,
+                    "ERR a command that may wait has no id: WITH ID goes with LPOP and RPOP");
         return;
     }
     if (connection->has_ended) { /* Nobody may be there to take the element. */
@@ -600,33 +605,43 @@ void edge__blocked_tick(struct moot_edge *edge)
     }
 }
 
+static void put_wish(struct moot_edge *edge, const struct moot_blocked *blocked,
+                     struct moot_buffer *out)
+{
+    struct moot_reader body = moot_reader_make(moot_block_slice(blocked->args));
+    struct moot_slice *args;
+    uint32_t argc;
+    moot_arena_reset(&edge->arena);
+    bool good = moot_item_args(&body, &edge->arena, &args, &argc);
+    MOOT_ASSERT(good);
+    struct moot_waiter_wish wish = {.id = blocked->id,
+                                    .arrival = blocked->arrival,
+                                    .database = blocked->database,
+                                    .key_count = argc - 2,
+                                    .keys = args + 1};
+    moot_waiter_wish_put(out, &wish);
+}
+
+/* In pieces: each is one message. Without a leader they are all registered when there is one. */
 void edge__register_waiters(struct moot_edge *edge, bool all)
 {
-    moot_buffer_reset(&edge->scratch, 1024 * 1024);
-    uint32_t count = 0;
-    for (size_t i = 0; i < edge->blocked_count; i++) {
+    struct moot_stream_edge *stream = &edge->streams[MOOT_GROUP_DB0];
+    struct moot_buffer *wishes = &edge->scratch;
+    bool sent = true;
+    moot_buffer_reset(wishes, 1024 * 1024);
+    for (size_t i = 0; i < edge->blocked_count && sent; i++) {
         struct moot_blocked *blocked = &edge->blocked[i];
         if (blocked->retrying || (blocked->registered && !all)) {
             continue;
         }
-        struct moot_reader body = moot_reader_make(moot_block_slice(blocked->args));
-        struct moot_slice *args;
-        uint32_t argc;
-        moot_arena_reset(&edge->arena);
-        bool good = moot_item_args(&body, &edge->arena, &args, &argc);
-        MOOT_ASSERT(good);
-        struct moot_waiter_wish wish = {.id = blocked->id,
-                                        .arrival = blocked->arrival,
-                                        .database = blocked->database,
-                                        .key_count = argc - 2,
-                                        .keys = args + 1};
-        moot_waiter_wish_put(&edge->scratch, &wish);
-        count++;
-    }
-    if (count > 0 && moot_stream_edge_send_waiters(&edge->streams[MOOT_GROUP_DB0], edge->outbox,
-                                                   moot_buffer_slice(&edge->scratch))) {
-        for (size_t i = 0; i < edge->blocked_count; i++) {
-            edge->blocked[i].registered = edge->blocked[i].registered || !edge->blocked[i].retrying;
+        put_wish(edge, blocked, wishes);
+        blocked->registered = true;
+        if (wishes->size >= MOOT_BATCH_BYTES_MAX) {
+            sent = moot_stream_edge_send_waiters(stream, edge->outbox, moot_buffer_slice(wishes));
+            wishes->size = 0;
         }
+    }
+    if (sent && wishes->size > 0) {
+        (void)moot_stream_edge_send_waiters(stream, edge->outbox, moot_buffer_slice(wishes));
     }
 }

@@ -241,10 +241,7 @@ static void end(const struct client *client, struct moot_connection *other)
     other->is_closing = true;
     other->barrier = false;
     if (other != client->connection) {
-        struct moot_effect *effect =
-            moot_outbox_effect(client->edge->outbox, MOOT_EFFECT_CLIENT_CLOSE);
-        effect->client.connection = other->id;
-        other->is_closed = true;
+        edge__close(client->edge, other);
     }
     edge__mark(client->edge, other);
 }

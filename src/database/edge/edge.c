@@ -8,7 +8,10 @@
 #include "base/status.h"
 #include "database/group/entry.h"
 
-enum { TABLE_FIRST = 16 }; /* Places for connections; at most half of them are taken. */
+enum {
+    TABLE_FIRST = 16, /* Places for connections; at most half of them are taken. */
+    WITH_ARGS = 3,    /* WITH ID id */
+};
 
 /* ---- the table of connections ---- */
 
@@ -365,11 +368,18 @@ static bool take_along(struct moot_stream_edge *stream, struct moot_connection *
     return true;
 }
 
+/* WITH only says something of the command behind it, if there is one: that is what has an order. */
+static struct moot_slice name_of(const struct moot_slice *args, uint32_t argc)
+{
+    bool with = argc > WITH_ARGS && moot_slice_equal_nocase(args[0], "with");
+    return with ? args[WITH_ARGS] : args[0];
+}
+
 static bool goes_to_the_log(const struct moot_connection *connection, struct moot_slice name)
 {
     const struct moot_command *command = moot_command_find(name);
     if (command == NULL) {
-        return moot_slice_equal_nocase(name, "with");
+        return false;
     }
     bool exec = moot_slice_equal(moot_slice_text(command->name), MOOT_SLICE_LITERAL("exec"));
     return (exec && connection->multi_writes) ||
@@ -392,7 +402,7 @@ static bool is_long_behind_write(const struct moot_edge *edge,
 static bool may_block(struct moot_slice name)
 {
     const struct moot_command *command = moot_command_find(name);
-    return command == NULL || (command->flags & MOOT_FLAG_BLOCKING) != 0;
+    return command != NULL && (command->flags & MOOT_FLAG_BLOCKING) != 0;
 }
 
 /* What is in the log behind a read may come back undone: nothing that is asked later may overtake
@@ -537,7 +547,7 @@ static uint32_t with_options(struct moot_edge *edge, struct moot_connection *con
     }
     moot_block_release(connection->with_id);
     connection->with_id = moot_block_copy(args[2]);
-    return 3;
+    return WITH_ARGS;
 }
 
 static void drop_with(struct moot_connection *connection)
@@ -655,7 +665,7 @@ static void pump(struct moot_edge *edge, struct moot_connection *connection)
             for (uint32_t i = 0; i < argc; i++) {
                 args[i] = moot_resp_arg(&connection->parser, bytes, i);
             }
-            connection->is_held = must_wait(edge, connection, args[0]);
+            connection->is_held = must_wait(edge, connection, name_of(args, argc));
             if (connection->is_held) {
                 break; /* It is parsed again when what it waits for is answered. */
             }
@@ -686,12 +696,24 @@ void moot_edge_bytes(struct moot_edge *edge, moot_connection_id id, struct moot_
     pump(edge, connection);
 }
 
-static void close_connection(struct moot_edge *edge, struct moot_connection *connection)
+static void give_replies(struct moot_edge *edge, const struct moot_connection *connection)
+{
+    if (connection->out.size > 0 && !connection->is_closed) {
+        moot_outbox_reply(edge->outbox, connection->id, moot_buffer_slice(&connection->out));
+        edge->counts.bytes_out += connection->out.size;
+    }
+}
+
+void edge__close(struct moot_edge *edge, struct moot_connection *connection)
 {
     if (!connection->is_closed) {
+        give_replies(edge, connection); /* An element of a list may be among them. */
+        moot_buffer_reset(&connection->out, 0);
+        edge__count(edge, connection);
         connection->is_closed = true;
         struct moot_effect *effect = moot_outbox_effect(edge->outbox, MOOT_EFFECT_CLIENT_CLOSE);
         effect->client.connection = connection->id;
+        edge__client_gone(edge, connection);
     }
 }
 
@@ -705,7 +727,7 @@ void moot_edge_ended(struct moot_edge *edge, moot_connection_id id)
     }
     connection->has_ended = true;
     if (connection->waits) {
-        close_connection(edge, connection);
+        edge__close(edge, connection);
         moot_edge_closed(edge, id);
         return;
     }
@@ -766,10 +788,7 @@ void moot_edge_reply(struct moot_edge *edge)
     for (size_t i = 0; i < edge->dirty_count; i++) {
         struct moot_connection *connection = edge->dirty[i];
         connection->is_dirty = false;
-        if (connection->out.size > 0 && !connection->is_closed) {
-            moot_outbox_reply(edge->outbox, connection->id, moot_buffer_slice(&connection->out));
-            edge->counts.bytes_out += connection->out.size;
-        }
+        give_replies(edge, connection);
         /* A driver that gets rid of all of it at once has nothing to tell. */
         bool waits = connection->in.size > 0 || connection->left.size > 0 || connection->has_ended;
         if (waits && connection->out.size >= MOOT_OUTPUT_SOFT) {
@@ -779,10 +798,10 @@ void moot_edge_reply(struct moot_edge *edge)
         edge__count(edge, connection);
         if (connection->unsent > MOOT_OUTPUT_HARD) {
             MOOT_SOMETIMES(true, "a slow reader was closed");
-            close_connection(edge, connection);
+            edge__close(edge, connection);
         }
         if (connection->is_closing && connection->slot_count == 0) {
-            close_connection(edge, connection);
+            edge__close(edge, connection);
         }
     }
     edge->dirty_count = 0;

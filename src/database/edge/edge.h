@@ -112,6 +112,7 @@ struct moot_edge {
     struct moot_stream_edge streams[MOOT_GROUPS_MAX];
     struct moot_blocked *blocked;
     size_t blocked_count, blocked_capacity;
+    uint64_t blocked_bytes; /* Of their commands. */
     uint64_t next_waiter;
     struct moot_arena arena; /* Of one command. */
     struct moot_buffer scratch;
@@ -215,6 +216,8 @@ static inline bool edge__is_greedy(struct moot_edge *edge, const struct moot_con
 void edge__block(struct moot_edge *edge, struct moot_connection *connection,
                  const struct moot_command *command, const struct moot_slice *args, uint32_t argc);
 void edge__client_gone(struct moot_edge *edge, struct moot_connection *connection);
+/* edge.c: closes it when it has taken its replies; it gets no more, and waits for nothing. */
+void edge__close(struct moot_edge *edge, struct moot_connection *connection);
 void edge__add_blocked(struct moot_edge *edge, const struct moot_blocked *made);
 void edge__blocked_tick(struct moot_edge *edge);
 void edge__register_waiters(struct moot_edge *edge, bool all);

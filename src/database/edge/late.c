@@ -5,15 +5,57 @@
  * known; but a removed node may never hear of it. An element that comes after its client was told
  * is given back. */
 #include "base/assert.h"
+#include "base/codec.h"
 #include "base/limits.h"
 #include "base/memory.h"
 #include "base/rule.h"
 #include "database/edge/edge.h"
+#include "database/group/entry.h"
 
 enum { ADDRESSES_TOLD = 3 };
 
 #define NOT_DONE                                                                                   \
     "-CLUSTERDOWN no leader could be reached in time; surely not done, safe to retry\r\n"
+
+/* Those of a batch's items that are elements on their way back to their lists. */
+static void collect_gifts(const struct moot_submission *batch, struct moot_buffer *gifts)
+{
+    struct moot_slice whole =
+        batch->block != NULL ? moot_block_slice(batch->block) : moot_buffer_slice(&batch->items);
+    struct moot_slice items = {whole.data + MOOT_ENTRY_HEADER_BYTES,
+                               whole.size - MOOT_ENTRY_HEADER_BYTES};
+    struct moot_reader reader = moot_reader_make(items);
+    struct moot_item item;
+    for (uint32_t i = 0; i < batch->ref_count; i++) {
+        size_t from = items.size - moot_reader_left(&reader);
+        bool good = moot_item_next(&reader, &item);
+        MOOT_ASSERT(good);
+        if (batch->refs[i].kind == MOOT_REF_GIFT) {
+            size_t to = items.size - moot_reader_left(&reader);
+            moot_buffer_append(gifts, items.data + from, to - from);
+        }
+    }
+}
+
+/* The batch never left: they go with a later one, however long that takes. But from a node that was
+ * removed nothing is taken. */
+static void give_again(struct moot_edge *edge, struct moot_stream_edge *stream,
+                       struct moot_buffer *gifts)
+{
+    struct moot_slice items = moot_buffer_slice(gifts);
+    struct moot_reader reader = moot_reader_make(items);
+    struct moot_item item;
+    for (size_t from = 0; !edge->is_removed && moot_item_next(&reader, &item);) {
+        MOOT_SOMETIMES(true, "an element on its way back waited for a leader");
+        size_t to = items.size - moot_reader_left(&reader);
+        struct moot_ref ref = {.kind = MOOT_REF_GIFT};
+        struct moot_buffer *out = moot_stream_edge_add(stream, true, ref, edge->now.instant);
+        moot_buffer_append(out, items.data + from, to - from);
+        moot_stream_edge_added(stream, to - from);
+        from = to;
+    }
+    moot_buffer_deinit(gifts);
+}
 
 /* The batch never left: a waiter's new try goes back to its place. */
 static void deliver_not_done(struct moot_edge *edge, struct moot_submission *unsent,
@@ -37,7 +79,7 @@ static void deliver_late(struct moot_edge *edge, struct moot_submission *sent,
         bool pops = told.kind == MOOT_REF_RETRY || told.kind == MOOT_REF_BLOCK;
         if (MOOT_RULE(edge_pop_resolved_before_answer, !pops)) {
             sent->refs[i].kind = MOOT_REF_NONE;
-            *count += told.kind != MOOT_REF_NONE;
+            *count += told.kind != MOOT_REF_NONE && told.kind != MOOT_REF_GIFT;
             edge__deliver(edge, &told, error);
         }
     }
@@ -48,10 +90,14 @@ static void give_up_building(struct moot_edge *edge, struct moot_stream_edge *st
                              struct moot_submission *building, struct moot_slice error)
 {
     struct moot_submission taken = *building;
+    struct moot_buffer gifts;
+    moot_buffer_init(&gifts);
+    collect_gifts(building, &gifts);
     building->refs = NULL;
     building->ref_capacity = 0;
     moot_stream_edge_drop_building(building, stream);
     deliver_not_done(edge, &taken, error);
+    give_again(edge, stream, &gifts);
     moot_free(taken.refs);
 }
 
@@ -60,9 +106,13 @@ static void give_up_unsent(struct moot_edge *edge, struct moot_stream_edge *stre
                            struct moot_submission *unsent, struct moot_slice error)
 {
     struct moot_submission taken = *unsent;
+    struct moot_buffer gifts;
+    moot_buffer_init(&gifts);
+    collect_gifts(unsent, &gifts);
     unsent->refs = NULL;
     moot_stream_edge_remove(stream, unsent);
     deliver_not_done(edge, &taken, error);
+    give_again(edge, stream, &gifts);
     moot_free(taken.refs);
 }
 

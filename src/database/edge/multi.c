@@ -62,6 +62,12 @@ static void exec(struct moot_edge *edge, struct moot_connection *connection)
     uint8_t database = connection->database;
     bool is_write = connection->multi_writes;
     moot_connection_end_multi(connection);
+    if (body.size > MOOT_QUERY_MAX) { /* Watched keys, too: it must fit one entry. */
+        moot_buffer_deinit(&body);
+        edge__error(edge, connection,
+                    "EXECABORT Transaction discarded because of: it is too large");
+        return;
+    }
     /* A SELECT inside decides the database only if the transaction runs: nothing behind it is
      * parsed before that is known. */
     connection->barrier =
@@ -162,6 +168,11 @@ static void queue(struct moot_edge *edge, struct moot_connection *connection,
         return;
     }
     if (is_named(command, "select") && !queue_select(edge, connection, args)) {
+        return;
+    }
+    if (connection->with_id != NULL) {
+        edge__error(edge, connection, "ERR a transaction has one id: WITH ID goes with EXEC");
+        connection->multi_failed = true;
         return;
     }
     size_t bytes = 0;

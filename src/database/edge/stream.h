@@ -27,6 +27,7 @@ enum moot_ref_kind {
     MOOT_REF_BLOCK, /* May come back empty: the client waits. */
     MOOT_REF_RETRY, /* Of a waiter that was woken: `slot` is the waiter's id. */
     MOOT_REF_NONE,  /* Nobody's: the node's own. */
+    MOOT_REF_GIFT,  /* Nobody's, but not to be lost: an element that goes back to its list. */
 };
 
 /* Who gets the reply of one item. */

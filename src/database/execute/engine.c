@@ -210,6 +210,10 @@ static uint64_t elements_max(const struct moot_engine_run *run)
 
 static int run_body(struct engine_pass *pass, const struct moot_item *item)
 {
+    bool is_command = (item->flags & (MOOT_ITEM_STAMP | MOOT_ITEM_EXEC)) == 0;
+    if ((item->flags & MOOT_ITEM_DEFER) != 0 && !is_command) {
+        return MOOT_CALL_WAITS; /* Of no leader of this release. */
+    }
     if ((item->flags & MOOT_ITEM_STAMP) != 0) {
         return answer_stamps(pass, item);
     }
@@ -310,7 +314,7 @@ static int run_item(struct engine_pass *pass, const struct moot_item *item)
     pass->is_left |= pass->is_chained && pass->run->leaves_chained;
     if (!MOOT_RULE(engine_left_with_all_behind, !(pass->is_chained && pass->is_left))) {
         status = ENGINE_LEFT;
-    } else if ((item->flags & MOOT_ITEM_DEFER) == 0 && is_wanted(pass) && !is_rest(pass)) {
+    } else if (is_wanted(pass) && !is_rest(pass)) {
         status = run_remembered(pass, item, start + 1);
         count_touched(pass, item);
     }

@@ -20,7 +20,7 @@ enum moot_item_flag {
     MOOT_ITEM_EXEC = 1 << 1, /* MULTI/EXEC: preconditions, then commands; all or nothing of a WATCH,
                                 not of errors (as Redis). */
     MOOT_ITEM_DEFER = 1 << 2, /* Set by the leader on a blocking command: others wait before it;
-                                 answer "waits" without a try. */
+                                 answer "waits" where it would take an element. */
     MOOT_ITEM_RETRY = 1 << 3, /* A waiter that was woken tries again, or gives back what it got for
                                  a client that is gone: not refused for want of space. */
     MOOT_ITEM_STAMP = 1 << 4, /* `WATCH key ...`: answer each key's stamp as time u64,

@@ -199,8 +199,13 @@ int engine__command(struct engine_pass *pass, uint8_t flags, uint8_t *database, 
     call.args = args;
     call.argc = argc;
     call.command = moot_command_find(args[0]);
+    call.is_retry = (flags & MOOT_ITEM_RETRY) != 0;
+    call.is_deferred = (flags & MOOT_ITEM_DEFER) != 0;
     pass->ordinal++;
     int status = admit(pass, &call, flags);
+    if (call.is_deferred && status == MOOT_OK && (call.command->flags & MOOT_FLAG_BLOCKING) == 0) {
+        return MOOT_CALL_WAITS; /* Only these know what it means. */
+    }
     if (status == MOOT_OK && call.command->place == MOOT_PLACE_EDGE) {
         status = in_exec ? engine__edge_command(&call, database)
                          : refuse(&call, "ERR this command is not for a log");
