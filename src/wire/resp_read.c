@@ -363,8 +363,9 @@ static void take_plain_bulks(struct moot_resp_parser *parser, struct moot_slice 
     uint32_t size;
     while (parser->arg_count < parser->arg_want && at < end && *at == '$') {
         const uint8_t *body = plain_number(at + 1, end, &size);
-        if (body == NULL || size + 2 > (size_t)(end - body) || body[size] != '\r' ||
-            body[size + 1] != '\n' || size + 2 + (size_t)(body - bytes.data) > MOOT_QUERY_MAX) {
+        if (body == NULL || size > MOOT_VALUE_MAX || size + 2 > (size_t)(end - body) ||
+            body[size] != '\r' || body[size + 1] != '\n' ||
+            size + 2 + (size_t)(body - bytes.data) > MOOT_QUERY_MAX) {
             break;
         }
         add_arg(parser, (size_t)(body - bytes.data), size);

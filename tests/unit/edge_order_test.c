@@ -182,6 +182,31 @@ static void watched_keys_that_fit_no_entry(void **state)
     cluster_deinit(cluster);
 }
 
+/* Goal: a key that is too long to be one harms nobody. Method: it is watched at every node, also at
+ * the leader, before a transaction. */
+static void a_key_that_is_too_long_is_not_watched(void **state)
+{
+    (void)state;
+    struct cluster *cluster = edge_cluster(3);
+    for (uint32_t id = 1; id <= 3; id++) {
+        struct moot_buffer in;
+        moot_buffer_init(&in);
+        char head[64];
+        snprintf(head, sizeof(head), "*2\r\n$5\r\nWATCH\r\n$%d\r\n", MOOT_KEY_MAX + 1);
+        moot_buffer_append_text(&in, head);
+        memset(moot_buffer_reserve(&in, MOOT_KEY_MAX + 1), 'k', MOOT_KEY_MAX + 1);
+        in.size += MOOT_KEY_MAX + 1;
+        moot_buffer_append_text(&in, "\r\nMULTI\r\nSET a 1\r\nEXEC\r\n");
+        edge_open(cluster, id, 2);
+        edge_input(cluster, id, MOOT_INPUT_CLIENT_BYTES, 2, 0, moot_buffer_slice(&in));
+        edge_wait(cluster, id, 2,
+                  "-ERR a key is longer than 32768 bytes\r\n+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n");
+        edge_expect(cluster, id, 1, "SET b 1\r\n", "+OK\r\n");
+        moot_buffer_deinit(&in);
+    }
+    cluster_deinit(cluster);
+}
+
 /* Goal: a burst of cheap reads and writes costs one entry, not one for each change from reading to
  * writing; and what is sent while a write waits is limited. Method: entries of a mixed pipeline; 1
  * MB behind a GET and a SET without a majority. */
@@ -506,6 +531,7 @@ int main(void)
         cmocka_unit_test(a_read_stays_before_the_writes_behind_it),
         cmocka_unit_test(a_read_stays_before_a_write_with_an_id),
         cmocka_unit_test(watched_keys_that_fit_no_entry),
+        cmocka_unit_test(a_key_that_is_too_long_is_not_watched),
         cmocka_unit_test(a_mixed_pipeline_is_one_entry),
         cmocka_unit_test(what_a_turn_leaves_is_done_in_the_next),
         cmocka_unit_test(a_long_pipeline_is_paused),

@@ -211,6 +211,14 @@ static void largest_values_pass_and_no_larger_request(void **state)
     assert_string_equal(parser.error, INVALID("too big request"));
     moot_resp_parser_deinit(&parser);
     moot_buffer_deinit(&buffer);
+
+    /* A larger one is refused also when all of it is there at once. */
+    all = filled(&buffer, "*2\r\n$3\r\nSET\r\n$8388609\r\n", 'v', MOOT_VALUE_MAX + 1, "\r\n");
+    moot_resp_parser_init(&parser);
+    assert_int_equal(moot_resp_parse(&parser, all, &consumed), MOOT_ELIMIT);
+    assert_string_equal(parser.error, INVALID("invalid bulk length"));
+    moot_resp_parser_deinit(&parser);
+    moot_buffer_deinit(&buffer);
 }
 
 /* Goal: a command of MOOT_ARGS_MAX arguments is read; memory follows what arrived, not what was

@@ -101,6 +101,12 @@ static void watch(struct moot_edge *edge, struct moot_connection *connection,
         edge__error(edge, connection, "ERR too many watched keys");
         return;
     }
+    for (uint32_t i = 1; i < argc; i++) {
+        if (args[i].size > MOOT_KEY_MAX) { /* An entry with such a key would be malformed. */
+            edge__error(edge, connection, "ERR a key is longer than 32768 bytes");
+            return;
+        }
+    }
     /* The commands behind it may depend on the stamps: they wait. */
     connection->barrier = edge__submit(edge, connection, MOOT_GROUP_DB0, false, MOOT_ITEM_STAMP,
                                        connection->database, args, argc, MOOT_REF_WATCH);
