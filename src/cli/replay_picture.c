@@ -13,7 +13,7 @@
 #include "picture/picture.h"
 #include "sim/record_words.h"
 
-enum { WORDS_MAX = 512, SAME_CLOCK_MS = 20, CLOCKS_MAX = 256, STRAYS = 3 };
+enum { WORDS_MAX = 512, SAME_CLOCK_MS = 20, CLOCKS_MAX = 256, AGREEING = 3, AGREEING_MS = 2 };
 
 /* The groups as the page shows them: data first. */
 static const struct {
@@ -65,8 +65,9 @@ struct replay_picture {
     /* The recording under way. */
     moot_node_id node;
     uint64_t opened_ns;
-    uint64_t ahead_ns; /* What its wall clock is ahead of its monotonic one, modulo 2^64. */
-    uint32_t strays;   /* Turns in a row that say otherwise. */
+    uint64_t ahead_ns;     /* What its wall clock is ahead of its monotonic one, modulo 2^64. */
+    uint64_t candidate_ns; /* What the last `agreeing` turns say instead. */
+    uint32_t agreeing;
 };
 
 struct replay_picture *replay_picture_make(uint64_t begin_ms)
@@ -189,30 +190,27 @@ static void look_at(struct replay_picture *replay, const struct moot_node *node,
     }
 }
 
-static bool is_near(uint64_t ahead, uint64_t other)
+static bool is_near(uint64_t ahead, uint64_t other, uint64_t within_ms)
 {
-    uint64_t near = SAME_CLOCK_MS * MOOT_MSEC_NS;
+    uint64_t near = within_ms * MOOT_MSEC_NS;
     return ahead - other + near <= 2 * near;
 }
 
 /* Recordings of one machine have the same monotonic clock, which is finer than the wall clock's
  * milliseconds, and the same steps of the wall clock: what is nearly the same is the same. Those of
  * others, and of a machine that was started again, only have the wall clock. */
-static void set_clock(struct replay_picture *replay, uint64_t ahead)
+static uint64_t known_clock(const struct replay_picture *replay, uint64_t ahead)
 {
-    replay->strays = 0;
-    replay->ahead_ns = ahead;
     for (uint32_t i = 0; i < replay->clock_count; i++) {
-        if (is_near(ahead, replay->clocks[i])) {
-            replay->ahead_ns = replay->clocks[i];
-            return;
+        if (is_near(ahead, replay->clocks[i], SAME_CLOCK_MS)) {
+            return replay->clocks[i];
         }
     }
-    if (replay->clock_count < CLOCKS_MAX) {
-        replay->clocks[replay->clock_count++] = ahead;
-    }
+    return ahead;
 }
 
+/* A process that is interrupted between its readings of the two clocks says what never was: some
+ * readings in a row must agree, but for the wall clock's milliseconds, before they say anything. */
 static void lay_over(struct replay_picture *replay, struct moot_now now, bool is_first)
 {
     uint64_t wall_ns = now.wall_ms * MOOT_MSEC_NS;
@@ -221,10 +219,19 @@ static void lay_over(struct replay_picture *replay, struct moot_now now, bool is
         replay->has_zero = true;
         replay->zero_ns = wall_ns;
     }
-    /* One reading may have been interrupted between the two clocks; a step of one stays. */
-    replay->strays = is_near(ahead, replay->ahead_ns) ? 0 : replay->strays + 1;
-    if (is_first || replay->strays >= STRAYS) {
-        set_clock(replay, ahead);
+    if (is_first || !is_near(ahead, replay->candidate_ns, AGREEING_MS)) {
+        replay->candidate_ns = ahead;
+        replay->agreeing = 0;
+    }
+    replay->agreeing++;
+    if (is_first) {
+        replay->ahead_ns = known_clock(replay, ahead);
+    }
+    if (replay->agreeing == AGREEING) {
+        replay->ahead_ns = known_clock(replay, replay->candidate_ns);
+        if (replay->ahead_ns == replay->candidate_ns && replay->clock_count < CLOCKS_MAX) {
+            replay->clocks[replay->clock_count++] = replay->candidate_ns;
+        }
     }
 }
 
