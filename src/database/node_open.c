@@ -58,9 +58,14 @@ static void on_entry(struct moot_group_restore *group, const struct moot_record 
 }
 
 /* The log starts after the snapshot; what is above it stays only if the entry at its index is the
- * snapshot's. */
+ * snapshot's. That entry may have gone with its segment: it was committed, so it was the same; or
+ * it was another, that the snapshot itself freed, and then the snapshot says so. */
 static void on_snapshot(struct moot_group_restore *group, const struct moot_record *record)
 {
+    if (record->voids) {
+        drop_entries(group, 0);
+        return;
+    }
     if (group->entry_count == 0 || record->index < group->first) {
         return;
     }

@@ -25,7 +25,14 @@ struct layout {
     uint64_t records_size, length;
 };
 
-static void plan_span(struct layout *l, const struct moot_record *record)
+/* A snapshot, too: when it is lost nobody knows what it made void. But not one that is carried
+ * forward: what it made void has gone. */
+static bool has_index(const struct moot_record *record, bool carried)
+{
+    return record->kind == MOOT_RECORD_ENTRY || (record->kind == MOOT_RECORD_SNAPSHOT && !carried);
+}
+
+static void plan_span(struct layout *l, const struct moot_record *record, bool carried)
 {
     uint32_t at = l->span_recent;
     if (at >= l->span_count || l->spans[at].group != record->group) {
@@ -41,20 +48,20 @@ static void plan_span(struct layout *l, const struct moot_record *record)
     }
     l->span_recent = at;
     struct journal_span *span = &l->spans[at];
-    if (record->kind == MOOT_RECORD_ENTRY) {
+    if (has_index(record, carried)) {
         span->first = span->first == 0 ? record->index : moot_min_u64(span->first, record->index);
         span->last = moot_max_u64(span->last, record->index);
     }
 }
 
-static void plan_record(struct layout *l, const struct moot_record *record)
+static void plan_record(struct layout *l, const struct moot_record *record, bool carried)
 {
     l->records_size += journal_record_size(record);
     l->record_count++;
     if (record->kind == MOOT_RECORD_IDENTITY) {
         l->flags |= JOURNAL_HAS_IDENTITY;
     } else {
-        plan_span(l, record);
+        plan_span(l, record, carried);
     }
 }
 
@@ -81,21 +88,21 @@ static void plan(struct layout *l, uint32_t retire, bool identity)
     l->span_count = l->span_recent = l->flags = l->record_count = 0;
     l->records_size = 0;
     if (l->identity) {
-        plan_record(l, &l->identity_record);
+        plan_record(l, &l->identity_record, false);
     }
     for (uint32_t i = 0; l->retire_end != 0 && i < journal->group_count; i++) {
         const struct journal_group *group = &journal->groups[i];
         if (carries_hard(l, group)) {
-            plan_record(l, &group->hard);
+            plan_record(l, &group->hard, true);
             l->flags |= JOURNAL_HAS_CARRIED;
         }
         if (carries_snapshot(l, group)) {
-            plan_record(l, &group->snapshot);
+            plan_record(l, &group->snapshot, true);
             l->flags |= JOURNAL_HAS_CARRIED;
         }
     }
     for (size_t i = 0; i < l->count; i++) {
-        plan_record(l, &l->records[i]);
+        plan_record(l, &l->records[i], false);
     }
     l->length = journal_align(journal_header_size(l->span_count) + l->records_size);
 }
@@ -139,6 +146,10 @@ static uint32_t retirable_with(struct moot_journal *journal, const struct layout
         } else if (record->kind == MOOT_RECORD_SNAPSHOT) {
             struct journal_group *group = journal__group(journal, record->group);
             group->frees = moot_max_u64(group->frees, record->index);
+            if (record->voids) {
+                moot_index above = record->index + 1;
+                group->cut = group->cut == 0 ? above : moot_min_u64(group->cut, above);
+            }
         }
     }
     uint32_t retirable = journal__retirable(journal);

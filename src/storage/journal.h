@@ -38,7 +38,8 @@ enum moot_record_kind {
     MOOT_RECORD_SNAPSHOT =
         4, /* Group: the log now starts after (index, term) with members: entries at or below are
               void, and those above too unless the entry at index has that term (at or below what
-              was freed it may be gone from here: then it agrees, because it was committed). */
+              was freed it may be gone from here: then it agrees, because it was committed). Or it
+              says itself that it `voids` them: the entry at index was another, and may go first. */
     MOOT_RECORD_COMMIT_HINT = 5, /* Group: everything up to index is committed (not needed for
                                     safety; bounds recovery). */
 };
@@ -51,6 +52,7 @@ struct moot_record {
     moot_term term;
     moot_node_id vote;       /* HARD_STATE */
     uint64_t batch;          /* Read back: its batch; 0: it was carried forward. */
+    bool voids;              /* SNAPSHOT: what was above it is void, too. */
     uint8_t entry_kind;      /* ENTRY: enum moot_raft_entry_kind */
     struct moot_slice bytes; /* ENTRY: the envelope. SNAPSHOT: encoded members. IDENTITY: opaque to
                                 the journal. */
@@ -78,8 +80,8 @@ struct moot_journal_write {
 enum moot_damage { MOOT_DAMAGE_NONE, MOOT_DAMAGE_TORN, MOOT_DAMAGE_ROT };
 struct moot_journal_loss {
     moot_group_id group;    /* UINT32_MAX: every group. */
-    moot_index first, last; /* Of the entries, as the header said: 0..UINT64_MAX when it is
-                               unreadable, 0..0 when only hard state or snapshot were lost. */
+    moot_index first, last; /* Of entries and snapshots, as the header said: 0..UINT64_MAX when it
+                               is unreadable, 0..0 when only hard states were lost. */
 };
 struct moot_journal_report {
     enum moot_damage damage;

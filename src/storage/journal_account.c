@@ -94,7 +94,7 @@ static void hold(struct journal_segment *segment, moot_group_id group, moot_inde
     *held = (struct journal_held){group, last};
 }
 
-/* An entry at `index` makes void whatever was written at or above it. */
+/* An entry at `index` makes void whatever was written at or above it; so may a snapshot below. */
 static void cut_held(struct moot_journal *journal, moot_group_id group, moot_index index)
 {
     for (uint32_t i = 0; i < journal->segment_count; i++) {
@@ -134,9 +134,13 @@ void journal__account(struct moot_journal *journal, struct journal_segment *segm
         moot_buffer_reset(&group->members, SIZE_MAX);
         moot_buffer_append_slice(&group->members, record->bytes);
         group->snapshot = *record;
+        group->snapshot.voids = false; /* Carried on, it is older than all that stands. */
         group->snapshot.bytes = moot_buffer_slice(&group->members);
         group->snapshot_generation = segment->generation;
         group->freed = moot_max_u64(group->freed, record->index);
+        if (record->voids) {
+            cut_held(journal, record->group, record->index + 1);
+        }
         break;
     case MOOT_RECORD_IDENTITY:
     case MOOT_RECORD_COMMIT_HINT:

@@ -231,7 +231,9 @@ uint8_t *journal_record_put(uint8_t *at, const struct moot_record *record, bool 
 {
     const struct record_form *form = form_of(record->kind);
     MOOT_ASSERT(form != NULL);
-    *at++ = (uint8_t)((uint32_t)record->kind | (carried ? JOURNAL_CARRIED : 0));
+    MOOT_ASSERT(!record->voids || record->kind == MOOT_RECORD_SNAPSHOT);
+    *at++ = (uint8_t)((uint32_t)record->kind | (carried ? JOURNAL_CARRIED : 0) |
+                      (record->voids ? JOURNAL_VOIDS : 0));
     at = varint_put(at, record->group);
     at = form->index ? varint_put(at, record->index) : at;
     at = form->term ? varint_put(at, record->term) : at;
@@ -244,16 +246,17 @@ uint8_t *journal_record_put(uint8_t *at, const struct moot_record *record, bool 
 
 bool journal_record_get(struct moot_reader *reader, struct moot_record *record, bool *carried)
 {
-    uint8_t kind = moot_get_u8(reader);
-    const struct record_form *form = form_of(kind & (uint8_t)~JOURNAL_CARRIED);
-    *carried = (kind & JOURNAL_CARRIED) != 0;
-    if (form == NULL) {
+    uint8_t first = moot_get_u8(reader);
+    uint8_t kind = first & (uint8_t) ~(JOURNAL_CARRIED | JOURNAL_VOIDS);
+    const struct record_form *form = form_of(kind);
+    bool voids = (first & JOURNAL_VOIDS) != 0;
+    *carried = (first & JOURNAL_CARRIED) != 0;
+    if (form == NULL || (voids && kind != MOOT_RECORD_SNAPSHOT)) {
         reader->failed = true;
         return false;
     }
     uint64_t group = moot_get_varint(reader);
-    *record = (struct moot_record){.kind = kind & (uint8_t)~JOURNAL_CARRIED,
-                                   .group = (moot_group_id)group};
+    *record = (struct moot_record){.kind = kind, .group = (moot_group_id)group, .voids = voids};
     record->index = form->index ? moot_get_varint(reader) : 0;
     record->term = form->term ? moot_get_varint(reader) : 0;
     uint64_t vote = form->vote ? moot_get_varint(reader) : 0;

@@ -38,6 +38,7 @@ enum {
     /* Beside a record's kind: written again when its segment was retired. Such a record is older
      * than every other in the journal, whatever its place. */
     JOURNAL_CARRIED = 0x80,
+    JOURNAL_VOIDS = 0x40, /* Beside SNAPSHOT: so are the entries above it. */
 };
 #define JOURNAL_MAGIC       UINT64_C(0x6c6e726a746f6f6d) /* "mootjrnl" */
 #define JOURNAL_EVERY_GROUP UINT32_MAX

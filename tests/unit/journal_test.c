@@ -241,6 +241,46 @@ static void a_full_disk_can_be_tried_again(void **state)
     world_deinit(&w);
 }
 
+/* Goal: what a snapshot made void holds no segment, also after a restart: nobody would ever write
+ * over it, while a group has nothing more to say. Method: entries of another history above a
+ * snapshot, with and without its word for it; rot of it names what nobody knows then. */
+static void what_a_snapshot_voids_holds_nothing(void **state)
+{
+    (void)state;
+    for (int voids = 0; voids < 2; voids++) {
+        struct world w;
+        world_init(&w, 5);
+        assert_int_equal(world_open(&w), MOOT_OK);
+        struct moot_record dead[] = {entry(1, 1, 3, "a"), entry(1, 2, 3, "b"), entry(1, 3, 3, "c")};
+        assert_int_equal(world_write(&w, dead, 3), MOOT_OK);
+        (void)moot_journal_turn_over(w.journal);
+        struct moot_record it = snapshot(1, 2, 4, "members");
+        it.voids = voids;
+        assert_int_equal(world_write(&w, &it, 1), MOOT_OK);
+        uint64_t at = w.where.offset;
+        char name[32];
+        memcpy(name, w.where.segment, sizeof(name));
+        moot_group_id group;
+        moot_index last;
+        assert_int_equal(moot_journal_oldest(w.journal, &group, &last), !voids);
+        world_close(&w);
+        assert_int_equal(world_open(&w), MOOT_OK);
+        assert_int_equal(moot_journal_oldest(w.journal, &group, &last), !voids);
+        size_t snapshots = 0;
+        for (size_t i = 0; i < w.seen_count; i++) {
+            const struct moot_record *record = &w.seen[i].record;
+            snapshots += record->kind == MOOT_RECORD_SNAPSHOT && record->voids == voids;
+        }
+        assert_int_equal(snapshots, 1);
+        world_close(&w);
+        moot_disk_sim_rot(w.sim, name, at + MOOT_JOURNAL_ALIGN - 1, 1);
+        assert_int_equal(world_open(&w), MOOT_OK);
+        assert_int_equal(w.report.damage, MOOT_DAMAGE_ROT);
+        assert_int_equal(w.report.losses[0].first, 2);
+        world_deinit(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -251,6 +291,7 @@ int main(void)
         cmocka_unit_test(limits_change_nothing),
         cmocka_unit_test(a_full_journal_can_be_started),
         cmocka_unit_test(a_full_disk_can_be_tried_again),
+        cmocka_unit_test(what_a_snapshot_voids_holds_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

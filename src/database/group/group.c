@@ -41,6 +41,19 @@ static int choose_entries(struct moot_group *group, const struct moot_group_rest
     return 0;
 }
 
+/* What was executed may be in the store before the journal has the term of it: a slow disk, and the
+ * power fails. No vote of that term had left then. The journal hears of it with the first batch of
+ * this start: or what is promised and written in that term now would be known as of no term, as
+ * soon as the store is lost. */
+static void learn_term(const struct moot_group *group, struct moot_group_restore *restore)
+{
+    if (restore->term < group->applied_term) {
+        MOOT_SOMETIMES(true, "a store knew a later term than its journal");
+        restore->term = group->applied_term;
+        restore->vote = 0;
+    }
+}
+
 /* The entries in the form that the core wants; fills the log on the way. */
 static int restore_log(struct moot_group *group, struct moot_group_restore *restore, uint64_t skip,
                        struct moot_raft_entry *entries)
@@ -104,6 +117,7 @@ static int open_raft(struct moot_group *group, const struct moot_node_options *o
                      struct moot_group_restore *restore, const char **why)
 {
     uint64_t skip;
+    learn_term(group, restore);
     int status = choose_entries(group, restore, &skip, why);
     if (status != 0) {
         return status;
@@ -123,7 +137,6 @@ static int open_raft(struct moot_group *group, const struct moot_node_options *o
                                          .entry_count = count,
                                          .impaired = restore->impaired,
                                          .impaired_until = restore->impaired_until};
-        core.term = moot_max_u64(core.term, group->applied_term);
         group->raft_memory = moot_alloc(moot_raft_size(&raft)); /* The core sets what it reads. */
         status = moot_raft_init(group->raft_memory, &raft, &core, group->context->now.instant,
                                 &group->raft);

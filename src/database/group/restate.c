@@ -33,6 +33,7 @@ void group__record_snapshot(struct moot_group *group)
                                  .group = group->id,
                                  .index = group->applied,
                                  .term = group->applied_term,
+                                 .voids = true,
                                  .bytes = moot_buffer_slice(&members)};
     moot_outbox_record(group->context->outbox, &record, NULL);
     moot_buffer_deinit(&members);

@@ -391,6 +391,7 @@ static void installed(struct moot_group *group)
                                  .group = group->id,
                                  .index = done.index,
                                  .term = done.term,
+                                 .voids = !suffix,
                                  .bytes = moot_buffer_slice(&group->scratch)};
     moot_outbox_record(group->context->outbox, &record, NULL);
     struct moot_raft_event event = {.kind = MOOT_RAFT_EVENT_SNAPSHOT_INSTALLED};
