@@ -242,8 +242,10 @@ static void keep(struct sim_machine *machine, moot_group_id group,
         kept->since = machine->journal_last;
         kept->ticket = 0;
     }
-    if (view->durable + 1 >= view->first) { /* Else it only says what was compacted. */
+    if (view->durable >= view->first) {
         kept->durable = view->durable;
+    } else if (view->durable + 1 == view->first) { /* Not more: that was compacted. */
+        kept->durable = moot_min_u64(kept->durable, view->durable);
     }
     kept->durable = moot_min_u64(kept->durable, view->last);
     kept->owed = view->impaired ? kept->owed : 0;

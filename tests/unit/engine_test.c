@@ -806,6 +806,34 @@ static void large_remains_go_by_pieces(void **state)
     }
 }
 
+/* Goal: garbage that begins where other garbage does, which lies within it, is collected with it,
+ * and nothing is counted twice. Method: a list is half collected when all is flushed; whatever
+ * number of keys is before it, one of them ends a piece of the flushed keyspace just where the list
+ * goes on. */
+static void garbage_lies_within_garbage(void **state)
+{
+    (void)state;
+    for (int before = 1; before < 4 * MOOT_COLLECT_MAX; before++) {
+        struct world world;
+        char line[32];
+        world_make(&world, (uint64_t)before + 1, 3);
+        for (int i = 0; i < before; i++) {
+            snprintf(line, sizeof(line), "SET a%03d x", i);
+            world_add(&world, 0, 0, NULL, line);
+        }
+        world.is_read = false;
+        assert_int_equal(world_run(&world), MOOT_OK);
+        add_many(&world, "RPUSH", "big", 300);
+        (void)world_write(&world, "DEL big");
+        assert_true(moot_engine_shared(world.engine)->garbage_count == 1);
+        (void)world_write(&world, "FLUSHDB");
+        collect_all(&world);
+        (void)world_write(&world, "SET again x");
+        contents_check(&world);
+        world_end(&world);
+    }
+}
+
 /* Goal: generations of a keyspace come round, and are never shared with remains. Method: 5,000
  * flushes one by one, then 4,200 in one entry, so that the next generation is not yet collected. */
 static void generations_come_round(void **state)
@@ -901,6 +929,7 @@ int main(void)
         cmocka_unit_test(ids_of_waiting_commands),
         cmocka_unit_test(ids_are_bounded),
         cmocka_unit_test(large_remains_go_by_pieces),
+        cmocka_unit_test(garbage_lies_within_garbage),
         cmocka_unit_test(generations_come_round),
         cmocka_unit_test(a_flush_overtakes),
         cmocka_unit_test(reset_reads_anew),

@@ -18,12 +18,26 @@ static struct moot_slice record_key(struct moot_call *call, struct moot_slice fr
     return moot_key_group(call->arena, call->shared->group, RECORD_GARBAGE, from);
 }
 
+/* One range may begin where another does, which lies within it (a list that was removed, in a
+ * keyspace that was flushed then): they are one from there on, as far as the longer goes. */
+static int note(struct moot_call *call, struct moot_range range)
+{
+    struct moot_slice key = record_key(call, range.from), end;
+    int status = moot_view_get(call->view, MOOT_WHEN_NOW, key, &end);
+    if (status != MOOT_OK && status != MOOT_ENOTFOUND) {
+        return status;
+    }
+    MOOT_SOMETIMES(status == MOOT_OK, "garbage begins where other garbage does");
+    call->shared->garbage_count += status == MOOT_ENOTFOUND;
+    bool is_longer = status == MOOT_OK && moot_slice_compare(end, range.to) > 0;
+    return is_longer ? MOOT_OK : moot_view_put(call->view, key, range.to);
+}
+
 int moot_garbage_add(struct moot_call *call, struct moot_range range)
 {
     MOOT_ASSERT(!call->is_read);
     MOOT_SOMETIMES(true, "a range was left to be collected");
-    call->shared->garbage_count++;
-    return moot_view_put(call->view, record_key(call, range.from), range.to);
+    return note(call, range);
 }
 
 int moot_garbage_has(struct moot_call *call, moot_keyspace keyspace, bool *has)
@@ -108,10 +122,10 @@ static int collect_range(struct moot_call *call, struct moot_range range, uint64
     }
     if (status == MOOT_OK && (walk.any || rest.size == 0)) {
         status = moot_view_delete(call->view, record_key(call, range.from));
-        if (status == MOOT_OK && rest.size > 0) {
-            return moot_view_put(call->view, record_key(call, rest), range.to);
-        }
         call->shared->garbage_count--;
+        if (status == MOOT_OK && rest.size > 0) {
+            return note(call, (struct moot_range){rest, range.to});
+        }
     }
     return status;
 }
