@@ -490,10 +490,14 @@ static void an_id_executes_once(void **state)
     edge_expect(cluster, 3, 1, "MULTI\r\nWITH ID 1700000000000:b INCR n\r\nEXEC\r\nGET n\r\n",
                 "+OK\r\n-ERR a transaction has one id: WITH ID goes with EXEC\r\n-EXECABORT "
                 "Transaction discarded because of previous errors.\r\n$1\r\n2\r\n");
-    for (int i = 0; i < 2; i++) {
-        edge_expect(cluster, 2, 1, "MULTI\r\nINCR n\r\nWITH ID 1700000000000:c EXEC\r\n",
-                    "+OK\r\n+QUEUED\r\n*1\r\n:3\r\n");
+    for (uint32_t id = 1; id <= 3; id++) {
+        edge_expect(cluster, id, 1,
+                    "WATCH n\r\nMULTI\r\nINCR n\r\nWITH ID 1700000000000:c EXEC\r\n",
+                    "+OK\r\n+OK\r\n+QUEUED\r\n*1\r\n:3\r\n");
     }
+    edge_send(cluster, 1, 1, "MULTI\r\nINCR m\r\nWITH ID 1700000000000:c EXEC\r\n");
+    edge_run_ms(cluster, 50);
+    assert_non_null(strstr(edge_text(cluster, 1, 1), "+QUEUED\r\n-IDMISMATCH "));
     cluster_deinit(cluster);
 }
 

@@ -44,6 +44,8 @@ struct moot_reader;
 bool moot_item_next(struct moot_reader *reader, struct moot_item *item);
 /* Does it leave everything as it is? An EXEC does, when all of its commands do. */
 bool moot_item_is_read(const struct moot_item *item);
+/* Of an EXEC: its commands (a varint, and their bodies), without what it watches. */
+struct moot_slice moot_item_commands(const struct moot_item *item);
 /* Appends one command item; the caller has checked the limits. */
 void moot_item_put(struct moot_buffer *out, uint8_t flags, uint8_t database, struct moot_slice id,
                    const struct moot_slice *args, uint32_t argc);

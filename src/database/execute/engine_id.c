@@ -88,11 +88,13 @@ static uint64_t cost_of(struct moot_slice id, size_t value_size)
     return ID_KEY_BYTES + 2 * id.size + value_size;
 }
 
-/* Commands are the same when they would do the same: the database and every byte. */
+/* Commands are the same when they would do the same: the database and every byte. But not what an
+ * EXEC watches: who sends it again has watched again, and has seen what it did itself. */
 static uint64_t hash_of(const struct moot_item *item)
 {
-    uint64_t what = item->database | (uint64_t)(item->flags & MOOT_ITEM_EXEC) << 8;
-    return moot_hash_mix(moot_hash64(item->body, 0), what);
+    bool is_exec = (item->flags & MOOT_ITEM_EXEC) != 0;
+    struct moot_slice body = is_exec ? moot_item_commands(item) : item->body;
+    return moot_hash_mix(moot_hash64(body, 0), item->database | (uint64_t)is_exec << 8);
 }
 
 static uint8_t protocol_of(const struct moot_item *item)

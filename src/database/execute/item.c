@@ -66,6 +66,19 @@ static bool next_is_read(struct moot_reader *reader)
     return command != NULL && command->place != MOOT_PLACE_WRITE;
 }
 
+struct moot_slice moot_item_commands(const struct moot_item *item)
+{
+    struct moot_reader reader = moot_reader_make(item->body);
+    MOOT_ASSERT((item->flags & MOOT_ITEM_EXEC) != 0);
+    for (uint64_t i = moot_get_varint(&reader); i > 0 && !reader.failed; i--) {
+        (void)moot_get_u8(&reader);
+        (void)moot_get_bytes(&reader);
+        (void)moot_get_raw(&reader, 8 + 4);
+    }
+    size_t left = moot_reader_left(&reader);
+    return moot_slice_make(item->body.data + item->body.size - left, left);
+}
+
 bool moot_item_is_read(const struct moot_item *item)
 {
     struct moot_reader reader = moot_reader_make(item->body);
@@ -75,11 +88,7 @@ bool moot_item_is_read(const struct moot_item *item)
     if ((item->flags & MOOT_ITEM_STAMP) != 0) {
         return true;
     }
-    for (uint64_t i = moot_get_varint(&reader); i > 0 && !reader.failed; i--) {
-        (void)moot_get_u8(&reader);
-        (void)moot_get_bytes(&reader);
-        (void)moot_get_raw(&reader, 8 + 4);
-    }
+    reader = moot_reader_make(moot_item_commands(item));
     bool is_read = true;
     for (uint64_t i = moot_get_varint(&reader); i > 0 && is_read && !reader.failed; i--) {
         is_read = next_is_read(&reader);

@@ -94,8 +94,8 @@ static int take_sequence(struct moot_stream *stream, const struct moot_submit *s
 
 /* A blocking command must not overtake those that wait already: it is told to wait without a try.
  * The flag is the leader's decision, so it is set or cleared on every append, also of a batch that
- * another leader has marked. */
-static void mark_blocking(struct moot_group *group, struct moot_slice items, uint8_t *bytes)
+ * another leader has marked. False: the batch is malformed. */
+static bool mark_blocking(struct moot_group *group, struct moot_slice items, uint8_t *bytes)
 {
     struct moot_reader reader = moot_reader_make(items);
     struct moot_item item;
@@ -121,10 +121,12 @@ static void mark_blocking(struct moot_group *group, struct moot_slice items, uin
         }
         at = next;
     }
+    return !reader.failed;
 }
 
 /* The block of an entry for this batch: the edge's own when it is local and nobody else holds it,
- * else a copy. */
+ * else a copy. NULL: a batch of another release, or of a broken edge, also of this node's own, must
+ * not get into the log. There it would fence every replica. */
 static struct moot_block *entry_of(struct moot_group *group, moot_node_id edge,
                                    const struct moot_submit *submit, struct moot_block *owner)
 {
@@ -151,7 +153,10 @@ static struct moot_block *entry_of(struct moot_group *group, moot_node_id edge,
                                .batch = submit->number};
     moot_entry_put_header(block->data, &entry);
     struct moot_slice items = {block->data + MOOT_ENTRY_HEADER_BYTES, submit->items.size};
-    mark_blocking(group, items, block->data + MOOT_ENTRY_HEADER_BYTES);
+    if (!mark_blocking(group, items, block->data + MOOT_ENTRY_HEADER_BYTES)) {
+        moot_block_release(block);
+        return NULL;
+    }
     return block;
 }
 
@@ -165,17 +170,6 @@ static void answer_again(struct moot_group *group, moot_node_id edge,
     group__answer(group, edge, MOOT_SUBMIT_WRITES, submit->incarnation, submit->number,
                   kept == NULL ? MOOT_EINDOUBT : 0, kept == NULL ? 0 : kept->stamp,
                   kept == NULL ? NULL : kept->replies);
-}
-
-/* A batch of another release, or of a broken edge, must not get into the log: there it would fence
- * every replica. */
-static bool is_well_formed(struct moot_slice items)
-{
-    struct moot_reader reader = moot_reader_make(items);
-    struct moot_item item;
-    while (moot_item_next(&reader, &item)) {
-    }
-    return !reader.failed;
 }
 
 /* New tries of woken waiters are in the log: those behind them may be told. */
@@ -221,13 +215,16 @@ static int submit_writes(struct moot_group *group, struct moot_stream *stream,
     if (!MOOT_RULE(stream_next_number, submit->number == stream->appended + 1)) {
         return MOOT_FAIL(MOOT_EAGAIN);
     }
-    if (submit->items.size + MOOT_ENTRY_HEADER_BYTES > MOOT_ENTRY_BYTES_MAX ||
-        (stream->edge != group->context->self && !is_well_formed(submit->items))) {
+    if (submit->items.size + MOOT_ENTRY_HEADER_BYTES > MOOT_ENTRY_BYTES_MAX) {
         return MOOT_FAIL(MOOT_EINVALID);
     }
     moot_index index;
     moot_node_id edge = stream->edge;
-    int status = group__append(group, entry_of(group, edge, submit, owner), &index);
+    struct moot_block *block = entry_of(group, edge, submit, owner);
+    if (block == NULL) {
+        return MOOT_FAIL(MOOT_EINVALID);
+    }
+    int status = group__append(group, block, &index);
     if (status == 0) {
         group__stream(group, edge)->appended = submit->number;
         note_tries(group, edge, submit);
