@@ -383,8 +383,8 @@ static const char DOC[] =
     "One node of a cluster on standard input and output, for Maelstrom "
     "(github.com/jepsen-io/maelstrom).\vWorkloads: echo, unique-ids, lin-kv. The node is the one "
     "that `moot server` runs, with its disk in memory. Example:\n\n"
-    "  maelstrom test -w lin-kv --bin moot-maelstrom --node-count 3 --concurrency 6 \\\n"
-    "    --time-limit 30 --nemesis partition\n\n"
+    "  maelstrom test -w lin-kv --bin moot-maelstrom --node-count 3 \\\n"
+    "    --concurrency 6 --time-limit 30 --nemesis partition\n\n"
     "where moot-maelstrom is a script of one line: exec moot maelstrom";
 
 int moot_cli_maelstrom(int argc, char **argv)
