@@ -276,17 +276,18 @@ static bool serve_read(struct moot_group *group)
     uint64_t seed = moot_rng_next(group->context->rng);
     group__long_reads_admit(group, read, seed, &aside);
     moot_buffer_reset(&group->scratch, 4 * 1024 * 1024);
-    struct moot_engine_run run = {.index = group->applied,
-                                  .stamp = {.time = group->applied_stamp},
-                                  .now_ms = group->context->stamp_ms,
-                                  .seed = seed,
-                                  .is_read = true,
-                                  .elements = group->context->read_elements,
-                                  .aside = &aside,
-                                  .replies_max = replies_max(group, read),
-                                  .stopped = &stopped,
-                                  .batch = read->items,
-                                  .replies = &group->scratch};
+    struct moot_engine_run run = {
+        .index = group->applied,
+        .stamp = {.time = group->applied_stamp},
+        .now_ms = moot_max_u64(group->context->stamp_ms, moot_hlc_ms(group->clock.last)),
+        .seed = seed,
+        .is_read = true,
+        .elements = group->context->read_elements,
+        .aside = &aside,
+        .replies_max = replies_max(group, read),
+        .stopped = &stopped,
+        .batch = read->items,
+        .replies = &group->scratch};
     int status = moot_engine_run(group->engine, &run);
     if (status == MOOT_OK && stopped && aside.count > 0) {
         /* What was set aside has its place here, and would be asked for again behind others. */
