@@ -199,9 +199,23 @@ static void repaired_tick(struct moot_node *node)
         return;
     }
     node->rotten = false;
-    moot_journal_repaired(node->journal, UINT32_MAX);
+    node->rotten_until = moot_journal_repaired(node->journal, UINT32_MAX);
     moot_outbox_log(&node->outbox, MOOT_LOG_INFO,
                     moot_slice_text("what the journal had lost to rot has been given back"));
+}
+
+/* As long as the journal has the rotten batch a start finds it again, and the node does not vote
+ * before it is repaired once more; a second one would leave three without a majority. So the
+ * journal is brought past it, also on a node that has little to write. */
+static void forget_rot(struct moot_node *node)
+{
+    bool wants_batch = false;
+    bool past =
+        node->rotten_until == 0 || moot_journal_is_past(node->journal, node->rotten_until,
+                                                        node->outbox.durable_batch, &wants_batch);
+    node->rotten_until = past ? 0 : node->rotten_until;
+    node->rot_mark_due = !past && wants_batch;
+    node->rot_flush_due = !past && !wants_batch;
 }
 
 /* ---- the standstill ---- */
@@ -288,7 +302,7 @@ static bool wants_flush(struct moot_node *node)
                   most >= MOOT_STORE_FLUSH_ENTRIES ||
                   moot_journal_bytes(node->journal) > node->journal_bytes_max ||
                   node->journal_is_full || node->directory_unflushed || node->reopen.flush_due ||
-                  MOOT_RARELY(&node->chance, store_flushes);
+                  node->rot_flush_due || MOOT_RARELY(&node->chance, store_flushes);
     /* A flush takes room, for what a full follower has no more of than before. */
     bool may = !node->context.disk_is_full || leads_any(node);
     return !node->flushing && anything && wanted && may;
@@ -362,6 +376,7 @@ static struct moot_instant next_deadline(const struct moot_node *node, bool agai
 
 static void end_turn(struct moot_node *node, bool again, struct moot_effects *out)
 {
+    forget_rot(node);
     bool flushes = wants_flush(node);
     bool force = flushes || node->stopped || node->fatal != 0;
     for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
@@ -375,7 +390,7 @@ static void end_turn(struct moot_node *node, bool again, struct moot_effects *ou
     if (node->stopped && node->reopen.wanted) {
         moot_edge_keep(&node->edge);
     }
-    bool mark = wants_mark(node) || node->reopen.mark_due;
+    bool mark = wants_mark(node) || node->reopen.mark_due || node->rot_mark_due;
     if (node->fatal != 0 || node->stopped) {
         struct moot_effect *effect = moot_outbox_effect(&node->outbox, MOOT_EFFECT_STOP);
         effect->status = node->fatal;

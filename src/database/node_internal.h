@@ -24,9 +24,11 @@ struct moot_node {
     uint64_t flush_bytes;
     uint64_t journal_bytes_max; /* Of segments in use, before a flush is due. */
     bool journal_is_full;
-    struct moot_record *restated; /* Of all groups, while they are laid out. */
-    uint64_t repaired_record;     /* 0, or: rot is repaired once this record is durable. */
-    bool rotten;                  /* The journal was opened with rot that is not repaired yet. */
+    struct moot_record *restated;     /* Of all groups, while they are laid out. */
+    uint64_t repaired_record;         /* 0, or: rot is repaired once this record is durable. */
+    uint64_t rotten_until;            /* 0, or: newest segment when it was. To be left behind ... */
+    bool rot_mark_due, rot_flush_due; /* ... by a batch, or a flush. */
+    bool rotten; /* The journal was opened with rot that is not repaired yet. */
     bool flushing;
     moot_ticket flush_ticket;
     struct moot_peers peers;

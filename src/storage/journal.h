@@ -149,8 +149,9 @@ uint64_t moot_journal_bytes(const struct moot_journal *journal); /* Of segments 
 uint64_t moot_journal_last(const struct moot_journal *journal);
 /* `group` (or UINT32_MAX: every group), reported lost by open, has been repaired from peers and its
  * new hard state, snapshot and entries are in the journal. Until all are, no segment is retired;
- * and until the segment with the loss is, each open reports it again. */
-void moot_journal_repaired(struct moot_journal *journal, moot_group_id group);
+ * and until the segment with the loss is, each open reports it again. Returns the generation of
+ * what was the newest segment, for moot_journal_is_past. */
+uint64_t moot_journal_repaired(struct moot_journal *journal, moot_group_id group);
 
 /* ---- a planned restart: so that the next open reads little ---- */
 

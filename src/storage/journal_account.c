@@ -219,7 +219,7 @@ void moot_journal_free(struct moot_journal *journal, moot_group_id group, moot_i
     known->freed = moot_max_u64(known->freed, index);
 }
 
-void moot_journal_repaired(struct moot_journal *journal, moot_group_id group)
+uint64_t moot_journal_repaired(struct moot_journal *journal, moot_group_id group)
 {
     struct journal_loss_set *lost = &journal->lost;
     if (group == JOURNAL_EVERY_GROUP) {
@@ -232,10 +232,12 @@ void moot_journal_repaired(struct moot_journal *journal, moot_group_id group)
         }
     }
     /* On to a new segment, so that the one with the loss can be retired before it is full. */
-    if (!lost->every && lost->count == 0 && journal->segment_count > 0) {
-        struct journal_segment *current = &journal->segments[journal->segment_count - 1];
-        current->used = current->size;
+    if (lost->every || lost->count > 0 || journal->segment_count == 0) {
+        return 0;
     }
+    struct journal_segment *current = &journal->segments[journal->segment_count - 1];
+    current->used = current->size;
+    return current->generation;
 }
 
 uint64_t moot_journal_turn_over(struct moot_journal *journal)

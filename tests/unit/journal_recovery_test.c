@@ -489,8 +489,8 @@ static void rot_holds_segments_until_repaired(void **state)
         moot_journal_free(w.journal, 0, 100);
     }
     assert_int_equal(status, MOOT_ENOSPACE);
-    moot_journal_repaired(w.journal, 0);
-    moot_journal_repaired(w.journal, 1);
+    assert_int_equal(moot_journal_repaired(w.journal, 0), 0);
+    assert_true(moot_journal_repaired(w.journal, 1) > 0);
     for (int i = 0; i < 40; i++) {
         const struct moot_record one = entry(1, index, 9, "more");
         assert_int_equal(world_write(&w, &one, 1), MOOT_OK);
