@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/assert.h"
 #include "base/rng.h"
 #include "check/causal.h"
 #include "check/sessions.h"
@@ -181,6 +182,7 @@ static bool some_order(const struct world *world, int *order, int count, unsigne
             continue;
         }
         whole = false;
+        MOOT_ASSERT(count < OPERATIONS_MAX); /* Each is placed once. */
         order[count] = i;
         if (may && some_order(world, order, count + 1, guarantees)) {
             return true;
