@@ -304,6 +304,26 @@ static void its_pipeline_goes_forward_with_the_leader(void **state)
     cluster_deinit(cluster);
 }
 
+/* Goal: nor does the second when it came later, in a batch of its own. Method: the same, the short
+ * one sent when the leader has the long one. */
+static void its_connection_goes_forward(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make_with_list(3);
+    uint32_t old = cluster_leader(cluster), edge = edge_follower(cluster);
+    edge_send(cluster, edge, 2, "LRANGE l 0 -1\r\n");
+    wait_until_kept(cluster, old, 1);
+    edge_send(cluster, edge, 2, "GET ready\r\n");
+    edge_run_ms(cluster, 20);
+    edge_expect(cluster, edge, 3, "SET ready 2\r\nRPUSH l f\r\n", "+OK\r\n:6\r\n");
+    cluster_kill(cluster, old);
+    uint32_t leader = wait_for_another_leader(cluster, old);
+    wait_until_kept(cluster, leader, 1);
+    cluster_long_reads(cluster, leader);
+    edge_wait(cluster, edge, 2, LONGER "$1\r\n2\r\n");
+    cluster_deinit(cluster);
+}
+
 /* Goal: there are only so many at a time; what is beyond is refused at once, and may be asked
  * again. Method: many connections, one after the other, and one more. */
 static void they_are_bounded(void **state)
@@ -463,6 +483,7 @@ int main(void)
         cmocka_unit_test(its_leader_dies),
         cmocka_unit_test(its_pipeline_goes_forward),
         cmocka_unit_test(its_pipeline_goes_forward_with_the_leader),
+        cmocka_unit_test(its_connection_goes_forward),
         cmocka_unit_test(they_are_bounded),
         cmocka_unit_test(the_rest_of_a_batch),
         cmocka_unit_test(it_expires_what_is_due),

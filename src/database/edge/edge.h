@@ -9,9 +9,10 @@
  * behind it, into the log. Read batches leave before write batches. So a pipelined GET sees the
  * SETs before it and none after. What is not in the log has no place there after a fail-over, so a
  * write does not follow reads that are outside it: it takes those of its own turn along into the
- * log when they are cheap, and waits for the others. What is in the log behind a read may be left
- * for later with it: nothing overtakes it. KEYS of a large database never goes into the
- * log: it waits for a write before it.
+ * log when they are cheap, and waits for the others. Nor does a read follow those that have left in
+ * an earlier batch: were that one asked again, it might be answered by the later state. What is in
+ * the log behind a read may be left for later with it: nothing overtakes it. KEYS of a large
+ * database never goes into the log: it waits for a write before it.
  *
  *   edge.c       connections, parsing, dispatch, time-outs
  *   answers.c    what comes back from groups; blocked clients

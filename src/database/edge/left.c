@@ -53,12 +53,15 @@ static size_t first_left(const struct moot_connection *connection, struct left *
 }
 
 /* May this one be asked for now? The rule of order of edge.h, again. */
-static bool is_next(const struct moot_connection *connection, bool is_read, bool is_behind)
+static bool is_next(const struct moot_stream_edge *stream, const struct moot_connection *connection,
+                    bool is_read, bool is_behind)
 {
-    if (is_behind) {
+    const struct moot_open_reads *reads = &connection->reads;
+    bool one_batch = reads->generation == stream->read_generation;
+    if (is_behind || reads->count == 0) {
         return true;
     }
-    return is_read ? connection->reads.count < MOOT_LEFT_READS_MAX : connection->reads.count == 0;
+    return is_read && one_batch && reads->count < MOOT_LEFT_READS_MAX;
 }
 
 static void ask(struct moot_edge *edge, struct moot_connection *connection, const struct left *left,
@@ -91,7 +94,7 @@ void edge__ask_again(struct moot_edge *edge, struct moot_connection *connection)
         } else {
             bool is_read = moot_item_is_read(&left.parsed);
             bool is_behind = connection->building[MOOT_GROUP_DB0] == stream->generation;
-            if (in_older || !has_room || !is_next(connection, is_read, is_behind)) {
+            if (in_older || !has_room || !is_next(stream, connection, is_read, is_behind)) {
                 return;
             }
             ask(edge, connection, &left, is_read);
