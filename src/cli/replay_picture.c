@@ -34,25 +34,18 @@ struct ends {
     size_t count, capacity;
 };
 
-/* What one recording knows of: from its first instant to its last. A ring has lost what was before
- * it, and nothing is known of the time between two lives. */
-struct span {
-    moot_node_id node;
-    uint64_t from, until;
-};
-
-/* A node's lines in the picture; MOOT_PICTURE_NOBODY: it has none yet. */
+/* A node's lines in the picture; MOOT_PICTURE_NOBODY: it has none yet. A ring has lost what was
+ * before its first instant; from then on whatever it has not got did not arrive. */
 struct lines {
     moot_node_id node;
     uint32_t own, clients;
+    uint64_t since; /* UINT64_MAX: it is not recorded. */
 };
 
 struct replay_picture {
     struct moot_picture *picture;
     struct lines *lines;
     size_t line_count, line_capacity;
-    struct span *spans; /* The last is of the recording under way. */
-    size_t span_count, span_capacity;
     struct ends sent, received;
     struct moot_buffer texts, words;
     struct moot_arena arena;
@@ -102,7 +95,7 @@ static struct lines *lines_of(struct replay_picture *replay, moot_node_id node)
         replay->lines = moot_realloc(replay->lines, replay->line_capacity * sizeof(*replay->lines));
     }
     struct lines *lines = &replay->lines[replay->line_count++];
-    *lines = (struct lines){node, MOOT_PICTURE_NOBODY, MOOT_PICTURE_NOBODY};
+    *lines = (struct lines){node, MOOT_PICTURE_NOBODY, MOOT_PICTURE_NOBODY, UINT64_MAX};
     return lines;
 }
 
@@ -137,31 +130,12 @@ static uint64_t place(struct replay_picture *replay, struct moot_instant instant
 {
     uint64_t wall = instant.ns + replay->ahead_ns;
     uint64_t at = wall > replay->zero_ns ? wall - replay->zero_ns : 0;
-    struct span *span = &replay->spans[replay->span_count - 1];
-    span->until = moot_max_u64(span->until, at);
     return at;
 }
 
-static void begin_span(struct replay_picture *replay, struct moot_instant opened)
+static bool is_recorded(struct replay_picture *replay, moot_node_id node, uint64_t at)
 {
-    if (replay->span_count == replay->span_capacity) {
-        replay->span_capacity = replay->span_capacity == 0 ? 16 : 2 * replay->span_capacity;
-        replay->spans = moot_realloc(replay->spans, replay->span_capacity * sizeof(*replay->spans));
-    }
-    struct span *span = &replay->spans[replay->span_count++];
-    *span = (struct span){.node = replay->node};
-    span->from = place(replay, opened);
-}
-
-static bool is_recorded(const struct replay_picture *replay, moot_node_id node, uint64_t at)
-{
-    for (size_t i = 0; i < replay->span_count; i++) {
-        const struct span *span = &replay->spans[i];
-        if (span->node == node && span->from <= at && at <= span->until) {
-            return true;
-        }
-    }
-    return false;
+    return lines_of(replay, node)->since <= at;
 }
 
 /* ---- roles and states ---- */
@@ -241,7 +215,8 @@ void replay_picture_opened(struct replay_picture *replay, const struct moot_repl
     replay->node = moot_node_identity(node)->node;
     replay->opened_ns = open->now.instant.ns;
     lay_over(replay, open->now, true);
-    begin_span(replay, open->now.instant);
+    struct lines *lines = lines_of(replay, replay->node);
+    lines->since = moot_min_u64(lines->since, place(replay, open->now.instant));
     if (open->now.wall_ms < replay->begin_ms) {
         return; /* Before the picture begins. */
     }
@@ -456,7 +431,6 @@ bool replay_picture_write(struct replay_picture *replay, const char *path)
     bool good = moot_cli_write_picture(replay->picture, 0, path);
     moot_picture_free(replay->picture);
     moot_free(replay->lines);
-    moot_free(replay->spans);
     moot_free(replay->sent.items);
     moot_free(replay->received.items);
     moot_buffer_deinit(&replay->texts);
