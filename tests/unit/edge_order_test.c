@@ -528,6 +528,32 @@ static void a_quick_driver_is_enough(void **state)
     cluster_deinit(cluster);
 }
 
+/* Goal: a read sees the write before it, also when the leader refuses the write and would take the
+ * read. Method: a leader that hands over to a node that is silent takes no writes for a while; the
+ * read comes some turns after the write, so that it is in a batch of its own, but before the edge
+ * hears of the refusal. */
+static void a_refused_write_is_not_overtaken(void **state)
+{
+    (void)state;
+    for (int between = 1; between <= 12; between++) {
+        struct cluster *cluster = edge_cluster(3);
+        uint32_t leader = cluster_leader(cluster), edge = leader % 3 + 1, silent = edge % 3 + 1;
+        edge_open(cluster, edge, 2);
+        edge_expect(cluster, edge, 2, "SET a 0\r\n", "+OK\r\n");
+        edge_run_ms(cluster, 500);
+        cluster->nodes[silent].cut = true;
+        char order[64];
+        snprintf(order, sizeof(order), "MOOT CLUSTER TRANSFER %u\r\n", silent);
+        edge_send(cluster, leader, 1, order);
+        edge_turns(cluster, 1);
+        edge_send(cluster, edge, 2, "SET a 1\r\n");
+        edge_turns(cluster, between);
+        edge_input(cluster, edge, MOOT_INPUT_CLIENT_BYTES, 2, 0, moot_slice_text("GET a\r\n"));
+        edge_wait(cluster, edge, 2, "+OK\r\n$1\r\n1\r\n");
+        cluster_deinit(cluster);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -546,6 +572,7 @@ int main(void)
         cmocka_unit_test(a_cut_leader_leaves_doubt),
         cmocka_unit_test(an_id_executes_once),
         cmocka_unit_test(a_quick_driver_is_enough),
+        cmocka_unit_test(a_refused_write_is_not_overtaken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

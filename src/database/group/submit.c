@@ -63,8 +63,10 @@ void group__nack(struct moot_group *group, moot_node_id edge, uint64_t incarnati
     group__post(group, edge, &message, NULL);
 }
 
-/* 0: this submission is the next of its session. MOOT_EINVALID: drop it. MOOT_EAGAIN: a gap. */
-static int take_sequence(struct moot_stream *stream, const struct moot_submit *submit)
+/* 0: this submission is the next of its session. MOOT_EINVALID: drop it. MOOT_EAGAIN: a gap. It
+ * counts as had when it is taken in: one that is refused ends its session, so that no read behind a
+ * refused write is placed without it. */
+static int check_sequence(struct moot_stream *stream, const struct moot_submit *submit)
 {
     if (submit->incarnation < stream->session_incarnation ||
         submit->incarnation < stream->incarnation) {
@@ -86,7 +88,6 @@ static int take_sequence(struct moot_stream *stream, const struct moot_submit *s
         MOOT_SOMETIMES(true, "a submission was lost between edge and leader");
         return MOOT_EAGAIN;
     }
-    stream->sequence++;
     return 0;
 }
 
@@ -364,7 +365,7 @@ void group__submit(struct moot_group *group, moot_node_id from, const struct moo
         return;
     }
     struct moot_stream *stream = group__stream(group, from);
-    int status = take_sequence(stream, submit);
+    int status = check_sequence(stream, submit);
     if (status == MOOT_EINVALID) {
         return;
     }
@@ -381,7 +382,9 @@ void group__submit(struct moot_group *group, moot_node_id from, const struct moo
     }
     if (status != 0) {
         group__nack(group, from, submit->incarnation, submit->epoch, status);
+        return;
     }
+    group__stream(group, from)->sequence++;
 }
 
 /* A term of office begins: what each edge has in the log is read from the log. */
