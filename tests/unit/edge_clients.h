@@ -45,12 +45,7 @@ static inline void edge_send(struct cluster *cluster, uint32_t id, uint64_t conn
     edge_input(cluster, id, MOOT_INPUT_CLIENT_BYTES, connection, 0, moot_slice_text(bytes));
 }
 
-static inline void edge_turns(struct cluster *cluster, int count)
-{
-    for (int i = 0; i < count; i++) {
-        cluster_step(cluster);
-    }
-}
+static inline void edge_turns(struct cluster *cluster, int count) { cluster_steps(cluster, count); }
 
 /* The bytes in pieces of 1 to `most`, a turn or two between some of them: no reader may rely on
  * where a read of a socket ends. */

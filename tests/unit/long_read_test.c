@@ -285,6 +285,18 @@ static void its_pipeline_goes_forward(void **state)
     cluster_deinit(cluster);
 }
 
+/* Others write, the leader that has the long one dies, and the next one reads for both. */
+static void answer_by_the_next(struct cluster *cluster, uint32_t old, uint32_t edge)
+{
+    edge_run_ms(cluster, 20);
+    edge_expect(cluster, edge, 3, "SET ready 2\r\nRPUSH l f\r\n", "+OK\r\n:6\r\n");
+    cluster_kill(cluster, old);
+    uint32_t leader = wait_for_another_leader(cluster, old);
+    wait_until_kept(cluster, leader, 1);
+    cluster_long_reads(cluster, leader);
+    edge_wait(cluster, edge, 2, LONGER "$1\r\n2\r\n");
+}
+
 /* Goal: the same the other way round: what the first leader said of the short one, which stands
  * behind the long one, is too old when the next leader reads for the long one. */
 static void its_pipeline_goes_forward_with_the_leader(void **state)
@@ -294,13 +306,7 @@ static void its_pipeline_goes_forward_with_the_leader(void **state)
     uint32_t old = cluster_leader(cluster), edge = edge_follower(cluster);
     edge_send(cluster, edge, 2, "LRANGE l 0 -1\r\nGET ready\r\n");
     wait_until_kept(cluster, old, 1);
-    edge_run_ms(cluster, 20);
-    edge_expect(cluster, edge, 3, "SET ready 2\r\nRPUSH l f\r\n", "+OK\r\n:6\r\n");
-    cluster_kill(cluster, old);
-    uint32_t leader = wait_for_another_leader(cluster, old);
-    wait_until_kept(cluster, leader, 1);
-    cluster_long_reads(cluster, leader);
-    edge_wait(cluster, edge, 2, LONGER "$1\r\n2\r\n");
+    answer_by_the_next(cluster, old, edge);
     cluster_deinit(cluster);
 }
 
@@ -314,13 +320,7 @@ static void its_connection_goes_forward(void **state)
     edge_send(cluster, edge, 2, "LRANGE l 0 -1\r\n");
     wait_until_kept(cluster, old, 1);
     edge_send(cluster, edge, 2, "GET ready\r\n");
-    edge_run_ms(cluster, 20);
-    edge_expect(cluster, edge, 3, "SET ready 2\r\nRPUSH l f\r\n", "+OK\r\n:6\r\n");
-    cluster_kill(cluster, old);
-    uint32_t leader = wait_for_another_leader(cluster, old);
-    wait_until_kept(cluster, leader, 1);
-    cluster_long_reads(cluster, leader);
-    edge_wait(cluster, edge, 2, LONGER "$1\r\n2\r\n");
+    answer_by_the_next(cluster, old, edge);
     cluster_deinit(cluster);
 }
 

@@ -462,6 +462,41 @@ static inline void cluster_step(struct cluster *cluster)
         1700000000000 + (cluster->now.instant.ns - 1000 * MOOT_SEC_NS) / MOOT_MSEC_NS;
 }
 
+static inline void cluster_steps(struct cluster *cluster, int count)
+{
+    for (int i = 0; i < count; i++) {
+        cluster_step(cluster);
+    }
+}
+
+static inline struct moot_group_view cluster_group(const struct cluster *cluster, uint32_t id,
+                                                   moot_group_id group)
+{
+    struct moot_group_view view;
+    moot_node_group(cluster->nodes[id].node, group, &view);
+    return view;
+}
+
+/* Behind a node's back, while it is down: a batch in its journal. */
+static inline void cluster_write_batch(struct cluster *cluster, uint32_t id,
+                                       struct moot_journal *journal,
+                                       const struct moot_record *records, size_t count)
+{
+    struct moot_journal_write where;
+    struct moot_buffer bytes;
+    moot_buffer_init(&bytes);
+    assert_int_equal(
+        moot_journal_layout(journal, records, count, moot_journal_last(journal), &bytes, &where),
+        0);
+    void *aligned = moot_alloc_aligned(MOOT_JOURNAL_ALIGN, bytes.size);
+    memcpy(aligned, bytes.data, bytes.size);
+    assert_int_equal(moot_journal_write_now(moot_disk_sim_disk(cluster->nodes[id].disk),
+                                            JOURNAL.segment_bytes, &where, aligned, bytes.size),
+                     0);
+    moot_free(aligned);
+    moot_buffer_deinit(&bytes);
+}
+
 static inline moot_node_id cluster_leader(const struct cluster *cluster)
 {
     for (uint32_t id = 1; id <= cluster->count; id++) {

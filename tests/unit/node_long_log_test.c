@@ -31,23 +31,6 @@ static int find_end(void *context, const struct moot_record *record)
     return 0;
 }
 
-static void write_batch(struct moot_journal *journal, struct moot_disk *disk,
-                        const struct moot_record *records, size_t count)
-{
-    struct moot_journal_write where;
-    struct moot_buffer bytes;
-    moot_buffer_init(&bytes);
-    assert_int_equal(
-        moot_journal_layout(journal, records, count, moot_journal_last(journal), &bytes, &where),
-        0);
-    void *aligned = moot_alloc_aligned(MOOT_JOURNAL_ALIGN, bytes.size);
-    memcpy(aligned, bytes.data, bytes.size);
-    assert_int_equal(
-        moot_journal_write_now(disk, JOURNAL.segment_bytes, &where, aligned, bytes.size), 0);
-    moot_free(aligned);
-    moot_buffer_deinit(&bytes);
-}
-
 /* `MORE` further entries of the same term, as a slow disk writes them: many in each batch. */
 static void write_more(struct cluster *cluster)
 {
@@ -72,7 +55,7 @@ static void write_more(struct cluster *cluster)
                 .bytes = moot_slice_make(bytes[i], sizeof(bytes[i])),
             };
         }
-        write_batch(journal, disk, records, moot_min_u64(BATCH, MORE - at));
+        cluster_write_batch(cluster, 1, journal, records, moot_min_u64(BATCH, MORE - at));
     }
     moot_free(bytes);
     moot_free(records);

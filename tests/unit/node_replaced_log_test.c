@@ -14,20 +14,6 @@ static struct cluster *make(uint32_t rarely_one_in)
     return cluster;
 }
 
-static void steps(struct cluster *cluster, int count)
-{
-    for (int i = 0; i < count; i++) {
-        cluster_step(cluster);
-    }
-}
-
-static struct moot_group_view view_of(struct cluster *cluster, uint32_t id, moot_group_id group)
-{
-    struct moot_group_view view;
-    moot_node_group(cluster->nodes[id].node, group, &view);
-    return view;
-}
-
 /* What the journal says of db0. */
 struct found {
     struct moot_record snapshot, hard;
@@ -54,24 +40,6 @@ static struct moot_journal *open_journal(struct cluster *cluster, uint32_t id, s
     return journal;
 }
 
-static void write_batch(struct cluster *cluster, uint32_t id, struct moot_journal *journal,
-                        const struct moot_record *records, size_t count)
-{
-    struct moot_journal_write where;
-    struct moot_buffer bytes;
-    moot_buffer_init(&bytes);
-    assert_int_equal(
-        moot_journal_layout(journal, records, count, moot_journal_last(journal), &bytes, &where),
-        0);
-    void *aligned = moot_alloc_aligned(MOOT_JOURNAL_ALIGN, bytes.size);
-    memcpy(aligned, bytes.data, bytes.size);
-    assert_int_equal(moot_journal_write_now(moot_disk_sim_disk(cluster->nodes[id].disk),
-                                            JOURNAL.segment_bytes, &where, aligned, bytes.size),
-                     0);
-    moot_free(aligned);
-    moot_buffer_deinit(&bytes);
-}
-
 /* Goal: who installs a snapshot below the end of a log that never was committed tells its journal
  * that this end is void. Method: a leader alone appends; the others go on without it, with fewer
  * entries, and compact; then it hears of them. */
@@ -79,27 +47,28 @@ static void an_install_says_what_it_voids(void **state)
 {
     (void)state;
     struct cluster *cluster = make(10);
-    steps(cluster, 2000);
+    cluster_steps(cluster, 2000);
     uint32_t old = cluster_leader(cluster), other = old % 3 + 1;
-    moot_index common = view_of(cluster, old, MOOT_GROUP_DB0).last;
+    moot_index common = cluster_group(cluster, old, MOOT_GROUP_DB0).last;
     cluster->nodes[old].cut = true;
     for (int i = 0; i < 8; i++) {
         cluster_send(cluster, old, "SET k dead\r\n");
         cluster_step(cluster);
     }
-    moot_index dead = view_of(cluster, old, MOOT_GROUP_DB0).last;
+    moot_index dead = cluster_group(cluster, old, MOOT_GROUP_DB0).last;
     assert_true(dead > common + 4);
-    for (int i = 0; i < 100000 && view_of(cluster, other, MOOT_GROUP_DB0).first <= common + 1;
+    for (int i = 0; i < 100000 && cluster_group(cluster, other, MOOT_GROUP_DB0).first <= common + 1;
          i++) {
         cluster_step(cluster);
-        assert_true(view_of(cluster, other, MOOT_GROUP_DB0).last < dead);
+        assert_true(cluster_group(cluster, other, MOOT_GROUP_DB0).last < dead);
     }
     cluster->nodes[old].cut = false;
-    for (int i = 0; i < 100000 && view_of(cluster, old, MOOT_GROUP_DB0).first <= common + 1; i++) {
+    for (int i = 0; i < 100000 && cluster_group(cluster, old, MOOT_GROUP_DB0).first <= common + 1;
+         i++) {
         cluster_step(cluster);
     }
     assert_true(cluster->installs > 0);
-    steps(cluster, 2000);
+    cluster_steps(cluster, 2000);
     struct found found = {0};
     cluster_kill(cluster, old);
     moot_journal_close(open_journal(cluster, old, &found));
@@ -107,9 +76,9 @@ static void an_install_says_what_it_voids(void **state)
     assert_true(found.snapshot.voids);
     cluster_open(cluster, old, 0);
     cluster_expect(cluster, old, "SET k w\r\n", "+OK\r\n");
-    steps(cluster, 2000);
-    struct moot_group_view one = view_of(cluster, old, MOOT_GROUP_DB0);
-    struct moot_group_view two = view_of(cluster, other, MOOT_GROUP_DB0);
+    cluster_steps(cluster, 2000);
+    struct moot_group_view one = cluster_group(cluster, old, MOOT_GROUP_DB0);
+    struct moot_group_view two = cluster_group(cluster, other, MOOT_GROUP_DB0);
     assert_true(one.applied == two.applied && one.chain == two.chain && one.digest == two.digest);
     cluster_deinit(cluster);
 }
@@ -130,7 +99,7 @@ static void append(struct cluster *cluster, struct moot_journal *journal, moot_g
                                           .entry_kind = MOOT_RAFT_ENTRY_DATA,
                                           .bytes = moot_slice_make(bytes[i], sizeof(bytes[i]))};
     }
-    write_batch(cluster, 1, journal, records, count);
+    cluster_write_batch(cluster, 1, journal, records, count);
 }
 
 /* Goal: the end of a replaced log does not come back when its beginning, with the entry at the
@@ -140,11 +109,11 @@ static void the_end_of_a_replaced_log_stays_void(void **state)
 {
     (void)state;
     struct cluster *cluster = make(0);
-    steps(cluster, 5000); /* All that was executed goes to the store. */
+    cluster_steps(cluster, 5000); /* All that was executed goes to the store. */
     struct cluster_node *at = &cluster->nodes[1];
     assert_int_equal(at->store->ops->flush(at->store), 0);
-    struct moot_group_view db0 = view_of(cluster, 1, MOOT_GROUP_DB0);
-    struct moot_group_view system = view_of(cluster, 1, MOOT_GROUP_SYSTEM);
+    struct moot_group_view db0 = cluster_group(cluster, 1, MOOT_GROUP_DB0);
+    struct moot_group_view system = cluster_group(cluster, 1, MOOT_GROUP_SYSTEM);
     assert_true(db0.applied == db0.last && system.applied == system.last);
     struct moot_members members = *db0.members;
     cluster_kill(cluster, 1);
@@ -160,7 +129,7 @@ static void the_end_of_a_replaced_log_stays_void(void **state)
     (void)moot_journal_turn_over(journal);
     append(cluster, journal, MOOT_GROUP_DB0, db0.applied + 1, 5, dead_term);
     append(cluster, journal, MOOT_GROUP_SYSTEM, system.last + 1, 1, system.term);
-    write_batch(cluster, 1, journal, hard, 2);
+    cluster_write_batch(cluster, 1, journal, hard, 2);
     (void)moot_journal_turn_over(journal);
     moot_journal_turn_back(journal);
     moot_journal_free(journal, MOOT_GROUP_SYSTEM, system.applied);
@@ -173,15 +142,15 @@ static void the_end_of_a_replaced_log_stays_void(void **state)
                              .term = snapshot_term,
                              .voids = true,
                              .bytes = moot_buffer_slice(&encoded)};
-    write_batch(cluster, 1, journal, &it, 1);
-    write_batch(cluster, 1, journal, hard, 2);
+    cluster_write_batch(cluster, 1, journal, &it, 1);
+    cluster_write_batch(cluster, 1, journal, hard, 2);
     assert_true(moot_journal_bytes(journal) == 2 * JOURNAL.segment_bytes); /* The others went. */
     moot_journal_close(journal);
     moot_buffer_deinit(&encoded);
 
     cluster_open(cluster, 1, 0);
-    assert_int_equal(view_of(cluster, 1, MOOT_GROUP_SYSTEM).last, system.last + 1);
-    assert_int_equal(view_of(cluster, 1, MOOT_GROUP_DB0).last, db0.applied);
+    assert_int_equal(cluster_group(cluster, 1, MOOT_GROUP_SYSTEM).last, system.last + 1);
+    assert_int_equal(cluster_group(cluster, 1, MOOT_GROUP_DB0).last, db0.applied);
     cluster_deinit(cluster);
 }
 
@@ -192,22 +161,22 @@ static void a_term_of_the_store_becomes_durable(void **state)
 {
     (void)state;
     struct cluster *cluster = make(0);
-    steps(cluster, 3000);
+    cluster_steps(cluster, 3000);
     uint32_t old = cluster_leader(cluster), id = old % 3 + 1;
     struct cluster_node *at = &cluster->nodes[id];
     struct moot_disk_sim *before = moot_disk_sim_copy(at->disk, 7);
-    moot_term term = view_of(cluster, id, MOOT_GROUP_DB0).term;
+    moot_term term = cluster_group(cluster, id, MOOT_GROUP_DB0).term;
     cluster_kill(cluster, old);
     cluster_expect(cluster, id, "SET k w\r\n", "+OK\r\n");
-    steps(cluster, 3000);
+    cluster_steps(cluster, 3000);
     assert_int_equal(at->store->ops->flush(at->store), 0);
-    moot_term later = view_of(cluster, id, MOOT_GROUP_DB0).term;
+    moot_term later = cluster_group(cluster, id, MOOT_GROUP_DB0).term;
     assert_true(later > term);
     cluster_kill(cluster, id);
     moot_disk_sim_free(at->disk);
     at->disk = before;
     cluster_open(cluster, id, 0);
-    assert_true(view_of(cluster, id, MOOT_GROUP_DB0).term >= later);
+    assert_true(cluster_group(cluster, id, MOOT_GROUP_DB0).term >= later);
     cluster_kill(cluster, id); /* At once: only the start's own batch is there. */
     struct found found = {0};
     moot_journal_close(open_journal(cluster, id, &found));

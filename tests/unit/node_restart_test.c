@@ -10,20 +10,6 @@ static struct cluster *make(uint32_t count, uint32_t rarely_one_in)
     return cluster;
 }
 
-static void steps(struct cluster *cluster, int count)
-{
-    for (int i = 0; i < count; i++) {
-        cluster_step(cluster);
-    }
-}
-
-static struct moot_group_view view_of(struct cluster *cluster, uint32_t id, moot_group_id group)
-{
-    struct moot_group_view view;
-    moot_node_group(cluster->nodes[id].node, group, &view);
-    return view;
-}
-
 /* Until all living nodes have executed the same; then their contents are the same. */
 static void agree(struct cluster *cluster)
 {
@@ -32,7 +18,7 @@ static void agree(struct cluster *cluster)
         struct moot_group_view first = {0};
         for (uint32_t id = 1; id <= cluster->count; id++) {
             if (!cluster->nodes[id].dead && !cluster->nodes[id].stopped) {
-                struct moot_group_view view = view_of(cluster, id, MOOT_GROUP_DB0);
+                struct moot_group_view view = cluster_group(cluster, id, MOOT_GROUP_DB0);
                 first = first.exists ? first : view;
                 same = same && view.applied == first.applied;
                 assert_false(view.fenced);
@@ -128,15 +114,15 @@ static void a_snapshot_brings_a_follower_back(void **state)
     struct cluster *cluster = make(3, 10);
     write_many(cluster, 1, 0, 10);
     uint32_t leader = cluster_leader(cluster), follower = leader % 3 + 1;
-    moot_index had = view_of(cluster, follower, MOOT_GROUP_DB0).last;
+    moot_index had = cluster_group(cluster, follower, MOOT_GROUP_DB0).last;
     cluster_kill(cluster, follower);
     write_many(cluster, leader, 10, 60);
-    steps(cluster, 3000);
-    assert_true(view_of(cluster, leader, MOOT_GROUP_DB0).first > had + 1);
+    cluster_steps(cluster, 3000);
+    assert_true(cluster_group(cluster, leader, MOOT_GROUP_DB0).first > had + 1);
     cluster_open(cluster, follower, 3);
     agree(cluster);
     assert_true(cluster->installs > 0);
-    assert_true(view_of(cluster, follower, MOOT_GROUP_DB0).first > had + 1);
+    assert_true(cluster_group(cluster, follower, MOOT_GROUP_DB0).first > had + 1);
     read_many(cluster, follower, 70);
     cluster_kill(cluster, follower);
     cluster_open(cluster, follower, 3);
@@ -162,7 +148,7 @@ static bool votes(struct cluster *cluster, uint32_t asked, uint32_t node)
 {
     bool all = true;
     for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
-        struct moot_group_view view = view_of(cluster, asked, group);
+        struct moot_group_view view = cluster_group(cluster, asked, group);
         all = all && moot_members_has_voter(view.members, node) && !view.changing;
     }
     return all;
@@ -170,8 +156,8 @@ static bool votes(struct cluster *cluster, uint32_t asked, uint32_t node)
 
 static bool is_member(struct cluster *cluster, uint32_t asked, uint32_t node)
 {
-    struct moot_group_view system = view_of(cluster, asked, MOOT_GROUP_SYSTEM);
-    struct moot_group_view db0 = view_of(cluster, asked, MOOT_GROUP_DB0);
+    struct moot_group_view system = cluster_group(cluster, asked, MOOT_GROUP_SYSTEM);
+    struct moot_group_view db0 = cluster_group(cluster, asked, MOOT_GROUP_DB0);
     return moot_members_has(system.members, node) || moot_members_has(db0.members, node);
 }
 
@@ -180,7 +166,7 @@ static void join(struct cluster *cluster)
     char reply[4096];
     uint8_t bytes[2048];
     size_t size = 0;
-    steps(cluster, 2000); /* It may still be forming. */
+    cluster_steps(cluster, 2000); /* It may still be forming. */
     cluster_join(cluster, "the secret of the cluster", reply);
     if (reply[0] != '$') {
         fail_msg("MOOT JOIN: %s", reply);
@@ -236,14 +222,14 @@ static void late_members_know_each_other(void **state)
         assert_true(votes(cluster, id, id));
     }
     agree(cluster);
-    steps(cluster, 2000);
+    cluster_steps(cluster, 2000);
     for (uint32_t id = 1; id <= 5; id++) {
         cluster_kill(cluster, id);
     }
     for (uint32_t id = 4; id <= 5; id++) {
         cluster_open(cluster, id, 3);
     }
-    steps(cluster, 500);
+    cluster_steps(cluster, 500);
     assert_int_equal(cluster->nodes[4].told_peers, 0x2e); /* 1, 2, 3 and 5. */
     assert_int_equal(cluster->nodes[5].told_peers, 0x1e);
     cluster_deinit(cluster);
@@ -274,7 +260,7 @@ static void an_address_is_as_durable_as_the_membership(void **state)
         for (uint32_t id = 2; id <= 3; id++) {
             cluster_open(cluster, id, 3);
         }
-        steps(cluster, 100); /* Far less than an election takes. */
+        cluster_steps(cluster, 100); /* Far less than an election takes. */
         assert_int_equal(cluster->nodes[2].told_peers & 0x8, 0x8); /* 3 */
         assert_int_equal(cluster->nodes[3].told_peers & 0x4, 0x4);
         cluster_deinit(cluster);
@@ -289,7 +275,7 @@ static void the_leader_is_removed(void **state)
     struct cluster *cluster = make(3, 0);
     write_many(cluster, 1, 0, 10);
     uint32_t gone = cluster_leader(cluster), other = gone % 3 + 1;
-    steps(cluster, 2000);
+    cluster_steps(cluster, 2000);
     assert_int_equal(cluster_leader(cluster), gone);
     char line[64];
     snprintf(line, sizeof(line), "MOOT CLUSTER REMOVE %u\r\n", gone);
@@ -314,12 +300,12 @@ static void an_unsafe_removal_is_refused(void **state)
     write_many(cluster, 1, 0, 3);
     uint32_t leader = cluster_leader(cluster), dead = leader % 3 + 1, living = dead % 3 + 1;
     cluster_kill(cluster, dead);
-    steps(cluster, 5000);
+    cluster_steps(cluster, 5000);
     assert_int_equal(cluster_leader(cluster), leader);
     char line[64];
     snprintf(line, sizeof(line), "MOOT CLUSTER REMOVE %u\r\n", living);
     assert_int_equal(order(cluster, line).data[0], '-');
-    steps(cluster, 2000);
+    cluster_steps(cluster, 2000);
     assert_true(is_member(cluster, leader, living));
     snprintf(line, sizeof(line), "MOOT CLUSTER REMOVE %u\r\n", dead);
     assert_int_equal(order(cluster, line).data[0], '+');
@@ -357,7 +343,7 @@ static void wrong_disks_are_refused(void **state)
     (void)state;
     struct cluster *cluster = make(1, 5);
     write_many(cluster, 1, 0, 20);
-    steps(cluster, 1000);
+    cluster_steps(cluster, 1000);
     cluster_kill(cluster, 1);
     struct cluster_node *at = &cluster->nodes[1];
     struct moot_identity own = at->identity;
@@ -398,7 +384,7 @@ static void a_graceful_stop_hands_over(void **state)
     (void)state;
     struct cluster *cluster = make(3, 0);
     write_many(cluster, 1, 0, 5);
-    steps(cluster, 3000);
+    cluster_steps(cluster, 3000);
     uint32_t leader = cluster_leader(cluster), other = leader % 3 + 1;
     struct moot_input stop = {.kind = MOOT_INPUT_STOP};
     uint64_t before = cluster->now.instant.ns;
@@ -407,9 +393,9 @@ static void a_graceful_stop_hands_over(void **state)
         cluster_step(cluster);
     }
     assert_true(cluster->nodes[leader].stopped);
-    steps(cluster, 100); /* The others hear of it: no time-out is over by then. */
+    cluster_steps(cluster, 100); /* The others hear of it: no time-out is over by then. */
     for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
-        moot_node_id now = view_of(cluster, other, group).leader;
+        moot_node_id now = cluster_group(cluster, other, group).leader;
         assert_true(now != 0 && now != leader);
     }
     /* Faster than an election would be. */

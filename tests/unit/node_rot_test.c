@@ -13,19 +13,12 @@ static struct cluster *make(void)
     return cluster;
 }
 
-static void steps(struct cluster *cluster, int count)
-{
-    for (int i = 0; i < count; i++) {
-        cluster_step(cluster);
-    }
-}
-
 static void write_some(struct cluster *cluster, uint32_t id)
 {
     for (uint32_t i = 0; i < 5; i++) {
         cluster_expect(cluster, id, "SET k v\r\n", "+OK\r\n");
     }
-    steps(cluster, 500);
+    cluster_steps(cluster, 500);
 }
 
 /* Flips a byte in the body of each batch that holds the identity, from the newest back; how many.
@@ -143,7 +136,7 @@ static void every_hard_state_is_in_two_batches(void **state)
         uint32_t leader = cluster_leader(cluster);
         uint32_t gone = leader == 2 ? 3 : leader;
         cluster_kill(cluster, gone);
-        steps(cluster, 4000);
+        cluster_steps(cluster, 4000);
         cluster_open(cluster, gone, 0);
     }
     write_some(cluster, 2);
@@ -222,11 +215,11 @@ static void repaired_rot_is_forgotten(void **state)
     struct moot_group_view view;
     moot_node_group(cluster->nodes[id].node, MOOT_GROUP_DB0, &view);
     assert_true(view.impaired);
-    steps(cluster, 20000);
+    cluster_steps(cluster, 20000);
     write_some(cluster, id);
     moot_node_group(cluster->nodes[id].node, MOOT_GROUP_DB0, &view);
     assert_false(view.impaired);
-    steps(cluster, 20000);
+    cluster_steps(cluster, 20000);
     cluster_kill(cluster, id);
     cluster_open(cluster, id, 0);
     for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
