@@ -382,9 +382,10 @@ void group__submit(struct moot_group *group, moot_node_id from, const struct moo
     }
     if (status != 0) {
         group__nack(group, from, submit->incarnation, submit->epoch, status);
-        return;
     }
-    group__stream(group, from)->sequence++;
+    if (MOOT_RULE(stream_refused_is_not_counted, status == 0)) {
+        group__stream(group, from)->sequence++;
+    }
 }
 
 /* A term of office begins: what each edge has in the log is read from the log. */
