@@ -195,14 +195,14 @@ static bool fewer_faults(struct moot_shrink *smallest, const struct failure *wan
 {
     bool any = false;
     struct moot_shrink smaller = *smallest;
-    smaller.faults = 0;
-    if (smallest->faults != 0 && try(smallest, &smaller, wanted)) {
+    smaller.faults = (sim_fault_set){0};
+    if (sim_fault_any(smallest->faults) && try(smallest, &smaller, wanted)) {
         return true;
     }
     for (uint32_t i = 0; i < SIM_FAULTS; i++) {
         smaller = *smallest;
-        smaller.faults &= ~(UINT64_C(1) << i);
-        any = (smaller.faults != smallest->faults && try(smallest, &smaller, wanted)) || any;
+        sim_fault_put(&smaller.faults, i, false);
+        any = (sim_fault_has(smallest->faults, i) && try(smallest, &smaller, wanted)) || any;
     }
     return any;
 }

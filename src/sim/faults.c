@@ -39,10 +39,10 @@ bool sim_fault_wish_parse(const char *text, struct sim_fault_wish *wish)
         } else if (!find(name, &fault)) {
             return false;
         } else if (is_not) {
-            wish->never |= UINT64_C(1) << fault;
+            sim_fault_put(&wish->never, fault, true);
         } else {
             wish->is_chosen = true;
-            wish->chosen |= UINT64_C(1) << fault;
+            sim_fault_put(&wish->chosen, fault, true);
         }
         at += name.size;
     }
@@ -54,7 +54,7 @@ void sim_fault_list(sim_fault_set set, char out[SIM_FAULT_LIST_BYTES])
     size_t size = 0;
     for (uint32_t i = 0; i < SIM_FAULTS; i++) {
         size_t length = strlen(SIM_FAULT_ROWS[i].name);
-        if ((set >> i & 1) != 0) {
+        if (sim_fault_has(set, i)) {
             MOOT_ASSERT(size + length + 2 < SIM_FAULT_LIST_BYTES);
             out[size] = ',';
             size += size > 0;
@@ -63,7 +63,7 @@ void sim_fault_list(sim_fault_set set, char out[SIM_FAULT_LIST_BYTES])
         }
     }
     out[size] = '\0';
-    if (set == 0) {
+    if (!sim_fault_any(set)) {
         memcpy(out, "none", sizeof("none"));
     }
 }
@@ -83,8 +83,9 @@ static sim_fault_set companions(uint64_t seed, sim_fault_set set)
         {SIM_FAULT_REOPEN, SIM_FAULT_STALL_DISK}, /* A planned restart waits for its disk. */
     };
     for (size_t i = 0; i < MOOT_ARRAY_LEN(pairs); i++) {
-        bool on = (set >> pairs[i][0] & 1) != 0 && hash_of(seed, "companion", i) % 2 == 0;
-        set |= (sim_fault_set)on << pairs[i][1];
+        if (sim_fault_has(set, pairs[i][0]) && hash_of(seed, "companion", i) % 2 == 0) {
+            sim_fault_put(&set, pairs[i][1], true);
+        }
     }
     return set;
 }
@@ -93,14 +94,18 @@ sim_fault_set sim_faults_of(uint64_t seed, const struct sim_fault_wish *wish)
 {
     static const uint64_t densities[] = {0, 1, 2, 3, 4, 4, 6, 6, 8, 10}; /* In sixteen. */
     uint64_t density = densities[hash_of(seed, "density", 1) % MOOT_ARRAY_LEN(densities)];
-    sim_fault_set set = 0;
+    sim_fault_set set = {0};
     for (uint32_t i = 0; i < SIM_FAULTS; i++) {
         const struct sim_fault_row *row = &SIM_FAULT_ROWS[i];
         bool on = hash_of(seed, row->name, 2) % 16 < density &&
                   hash_of(seed, row->name, 3) % row->one_in == 0;
-        set |= (sim_fault_set)on << i;
+        sim_fault_put(&set, i, on);
     }
-    return (wish->is_chosen ? wish->chosen : companions(seed, set)) & ~wish->never;
+    set = wish->is_chosen ? wish->chosen : companions(seed, set);
+    for (size_t i = 0; i < MOOT_ARRAY_LEN(set.words); i++) {
+        set.words[i] &= ~wish->never.words[i];
+    }
+    return set;
 }
 
 /* Small ones as likely as great ones: first its power of two, then the rest. */

@@ -118,7 +118,6 @@ enum sim_fault {
 #undef X
         SIM_FAULTS
 };
-_Static_assert(SIM_FAULTS <= 64, "a set of faults is one word");
 
 enum sim_fault_sort { SIM_FAULT_STRIKES, SIM_FAULT_LASTS };
 struct sim_fault_row {
@@ -129,9 +128,25 @@ struct sim_fault_row {
 };
 extern const struct sim_fault_row SIM_FAULT_ROWS[SIM_FAULTS];
 
-/* A set of faults: bit i is fault i. */
-typedef uint64_t sim_fault_set;
+/* A set of faults. */
+typedef struct {
+    uint64_t words[2];
+} sim_fault_set;
 enum { SIM_FAULT_LIST_BYTES = 1024 };
+_Static_assert(SIM_FAULTS <= 128, "a set of faults is two words");
+
+static inline bool sim_fault_has(sim_fault_set set, uint32_t fault)
+{
+    return (set.words[fault / 64] >> fault % 64 & 1) != 0;
+}
+
+static inline void sim_fault_put(sim_fault_set *set, uint32_t fault, bool on)
+{
+    uint64_t bit = UINT64_C(1) << fault % 64, *word = &set->words[fault / 64];
+    *word = on ? *word | bit : *word & ~bit;
+}
+
+static inline bool sim_fault_any(sim_fault_set set) { return (set.words[0] | set.words[1]) != 0; }
 
 /* What the command line wants of the seeds. All zeros: as each seed says. */
 struct sim_fault_wish {

@@ -16,16 +16,16 @@ static uint64_t pick(struct moot_rng *rng, const uint64_t *choices, size_t count
     pick((rng), (const uint64_t[]){__VA_ARGS__},                                                   \
          sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
 
-static sim_fault_set damages(void)
+static bool damages_disks(sim_fault_set set)
 {
     static const enum sim_fault faults[] = {
         SIM_FAULT_LOSE_JOURNAL, SIM_FAULT_LOSE_DISK,   SIM_FAULT_STORE_CHECKSUM, SIM_FAULT_ROT_OLD,
         SIM_FAULT_ROT_RECENT,   SIM_FAULT_ROT_PADDING, SIM_FAULT_MISDIRECT};
-    sim_fault_set set = 0;
+    bool any = false;
     for (size_t i = 0; i < MOOT_ARRAY_LEN(faults); i++) {
-        set |= UINT64_C(1) << faults[i];
+        any = any || sim_fault_has(set, faults[i]);
     }
-    return set;
+    return any;
 }
 
 static void draw_faults(struct sim_world *world, struct moot_rng *rng)
@@ -34,10 +34,9 @@ static void draw_faults(struct sim_world *world, struct moot_rng *rng)
     uint64_t seed = world->options->seed;
     sim_fault_set set = sim_faults_of(seed, &world->options->faults);
     for (uint32_t i = 0; i < SIM_FAULTS; i++) {
-        bool on = (set >> i & 1) != 0;
-        swarm->knobs[i] = on ? sim_fault_knob(seed, (enum sim_fault)i) : 0;
+        swarm->knobs[i] = sim_fault_has(set, i) ? sim_fault_knob(seed, (enum sim_fault)i) : 0;
     }
-    if ((set & damages()) != 0) { /* See atlas.c. */
+    if (damages_disks(set)) { /* See atlas.c. */
         swarm->knobs[SIM_FAULT_REMOVE] = swarm->knobs[SIM_FAULT_REMOVE_TWO] = 0;
         swarm->is_damaged = true;
     }
