@@ -149,12 +149,26 @@ static const char *read_timeout(struct moot_slice text, struct moot_instant now,
     return error;
 }
 
+/* The end of who sends no more and would have to wait: it looks just like who has gone. So nobody
+ * waits for an element on its behalf, as in Redis: it would be lost with the reply. It is closed
+ * when it has its earlier replies. */
+static void say_nothing(struct moot_edge *edge, struct moot_connection *connection, uint64_t slot)
+{
+    MOOT_ASSERT(connection->has_ended && connection->waits);
+    connection->is_closing = true;
+    edge__reply(edge, connection, slot, (struct moot_slice){NULL, 0});
+}
+
 /* The first try of a blocking command found nothing (or had to stand behind others). */
 static void begin_wait(struct moot_edge *edge, const struct moot_ref *ref, struct moot_slice item,
                        struct moot_stamp arrival)
 {
     struct moot_connection *connection = taker(edge, ref->connection);
     if (connection == NULL) {
+        return;
+    }
+    if (connection->has_ended) {
+        say_nothing(edge, connection, ref->slot);
         return;
     }
     struct moot_reader reader = moot_reader_make(item);
@@ -523,11 +537,6 @@ void edge__block(struct moot_edge *edge, struct moot_connection *connection,
                     "ERR a command that may wait has no id: WITH ID goes with LPOP and RPOP");
         return;
     }
-    if (connection->has_ended) { /* Nobody may be there to take the element. */
-        connection->is_closing = true;
-        edge__mark(edge, connection);
-        return;
-    }
     /* Nothing behind it is looked at before it is answered, as in Redis. */
     connection->barrier = edge__submit(edge, connection, MOOT_GROUP_DB0, true, MOOT_ITEM_BLOCKING,
                                        connection->database, args, argc, MOOT_REF_BLOCK);
@@ -542,6 +551,27 @@ void edge__client_gone(struct moot_edge *edge, struct moot_connection *connectio
             decline(edge, blocked->id);
             remove_blocked(edge, blocked);
         }
+    }
+}
+
+void edge__end_wait(struct moot_edge *edge, struct moot_connection *connection)
+{
+    MOOT_ASSERT(connection->has_ended && connection->waits);
+    struct moot_blocked *blocked = NULL;
+    for (size_t i = 0; i < edge->blocked_count && blocked == NULL; i++) {
+        blocked = edge->blocked[i].connection == connection->id ? &edge->blocked[i] : NULL;
+    }
+    if (blocked == NULL) {
+        MOOT_SOMETIMES(true, "a client ended while the first try of its pop was under way");
+        edge__leave_late(edge, connection);
+        return; /* Else its answer decides: begin_wait. */
+    }
+    say_nothing(edge, connection, blocked->slot);
+    if (blocked->retrying) {
+        blocked->connection = EDGE_NOBODY; /* What comes is given back. */
+    } else {
+        decline(edge, blocked->id);
+        remove_blocked(edge, blocked);
     }
 }
 

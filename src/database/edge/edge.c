@@ -689,9 +689,11 @@ static void pump(struct moot_edge *edge, struct moot_connection *connection)
     }
     close_if_ended(edge, connection);
     edge__count(edge, connection);
-    /* What cannot be parsed now must not pile up: the kernel's buffers hold the rest. */
+    /* What cannot be parsed now must not pile up: the kernel's buffers hold the rest. But who waits
+     * for an element is read, for else nobody would know that it has gone. */
+    bool may_hold = connection->is_held || connection->waits;
     bool full = !may_parse(edge, connection) && connection->in.size > 0 &&
-                (!connection->is_held || connection->in.size > MOOT_HELD_BYTES);
+                (!may_hold || connection->in.size > MOOT_HELD_BYTES);
     pause(edge, connection, full || connection->is_closing);
 }
 
@@ -727,8 +729,7 @@ void edge__close(struct moot_edge *edge, struct moot_connection *connection)
     }
 }
 
-/* Who has gone looks just like who only sends no more. So nobody waits for an element on its
- * behalf, as in Redis: it would be lost with the reply. */
+/* It has its replies before what it waits for; what stands behind that is not looked at. */
 void moot_edge_ended(struct moot_edge *edge, moot_connection_id id)
 {
     struct moot_connection *connection = edge__find(edge, id);
@@ -737,9 +738,7 @@ void moot_edge_ended(struct moot_edge *edge, moot_connection_id id)
     }
     connection->has_ended = true;
     if (connection->waits) {
-        edge__close(edge, connection);
-        moot_edge_closed(edge, id);
-        return;
+        edge__end_wait(edge, connection);
     }
     pump(edge, connection);
 }

@@ -217,6 +217,9 @@ static inline bool edge__is_greedy(struct moot_edge *edge, const struct moot_con
 void edge__block(struct moot_edge *edge, struct moot_connection *connection,
                  const struct moot_command *command, const struct moot_slice *args, uint32_t argc);
 void edge__client_gone(struct moot_edge *edge, struct moot_connection *connection);
+/* It sends no more, and the command that waits is its last: unless that one's first try is under
+ * way, which may find an element. */
+void edge__end_wait(struct moot_edge *edge, struct moot_connection *connection);
 /* edge.c: closes it when it has taken its replies; it gets no more, and waits for nothing. */
 void edge__close(struct moot_edge *edge, struct moot_connection *connection);
 void edge__add_blocked(struct moot_edge *edge, const struct moot_blocked *made);
@@ -231,6 +234,8 @@ void edge__end_waits(struct moot_edge *edge, struct moot_slice reply);
 bool edge__leave_try(struct moot_edge *edge, uint64_t id, struct moot_slice reply);
 /* late.c */
 void edge__time_outs(struct moot_edge *edge);
+/* It sends no more: nor does it wait for a first try that has no answer in time. */
+void edge__leave_late(struct moot_edge *edge, const struct moot_connection *connection);
 /* To be called as long as the node is no member. */
 void edge__removed_tick(struct moot_edge *edge);
 /* What its clients are told: a whole RESP error. */

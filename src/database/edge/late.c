@@ -68,9 +68,27 @@ static void deliver_not_done(struct moot_edge *edge, struct moot_submission *uns
     }
 }
 
+/* A first try that may never be answered is told so; an element that comes all the same finds
+ * nobody, and is given back. */
+static void leave_pop(struct moot_edge *edge, struct moot_ref *ref, struct moot_slice error)
+{
+    MOOT_ASSERT(ref->kind == MOOT_REF_BLOCK);
+    struct moot_ref told = *ref;
+    told.kind = MOOT_REF_REPLY;
+    ref->connection = EDGE_NOBODY;
+    edge->counts.in_doubt++;
+    edge__deliver(edge, &told, error);
+}
+
+static bool has_ended(const struct moot_edge *edge, moot_connection_id id)
+{
+    const struct moot_connection *connection = edge__find(edge, id);
+    return connection != NULL && connection->has_ended;
+}
+
 /* Tells the clients of a batch that has no answer, *count of them; but not those that may get an
  * element: who was told INDOUBT would not take it, and it would be lost when the pop runs after
- * all. They are prepared to wait, and wait until it is known. */
+ * all. They are prepared to wait, and wait until it is known, unless they send no more. */
 static void deliver_late(struct moot_edge *edge, struct moot_submission *sent,
                          struct moot_slice error, uint64_t *count)
 {
@@ -81,6 +99,8 @@ static void deliver_late(struct moot_edge *edge, struct moot_submission *sent,
             sent->refs[i].kind = MOOT_REF_NONE;
             *count += told.kind != MOOT_REF_NONE && told.kind != MOOT_REF_GIFT;
             edge__deliver(edge, &told, error);
+        } else if (told.kind == MOOT_REF_BLOCK && has_ended(edge, told.connection)) {
+            leave_pop(edge, &sent->refs[i], error);
         }
     }
 }
@@ -116,6 +136,10 @@ static void give_up_unsent(struct moot_edge *edge, struct moot_stream_edge *stre
     moot_free(taken.refs);
 }
 
+#define IN_DOUBT                                                                                   \
+    "-INDOUBT no answer from the leader in time; it may have been executed, or may yet be; read "  \
+    "before you retry\r\n"
+
 static void give_up_sent(struct moot_edge *edge, struct moot_submission *sent)
 {
     if (sent->kind == MOOT_SUBMIT_READS) {
@@ -125,12 +149,22 @@ static void give_up_sent(struct moot_edge *edge, struct moot_submission *sent)
                 "-TRYAGAIN no answer from the leader in time; surely not done, safe to retry\r\n"),
             &edge->counts.timed_out);
     } else {
-        deliver_late(
-            edge, sent,
-            MOOT_SLICE_LITERAL(
-                "-INDOUBT no answer from the leader in time; it may have been executed, or may "
-                "yet be; read before you retry\r\n"),
-            &edge->counts.in_doubt);
+        deliver_late(edge, sent, MOOT_SLICE_LITERAL(IN_DOUBT), &edge->counts.in_doubt);
+    }
+}
+
+void edge__leave_late(struct moot_edge *edge, const struct moot_connection *connection)
+{
+    struct moot_stream_edge *stream = &edge->streams[MOOT_GROUP_DB0];
+    MOOT_ASSERT(connection->has_ended);
+    for (size_t i = 0; i < stream->sent_count; i++) {
+        struct moot_submission *sent = &stream->sent[i];
+        for (uint32_t at = 0; sent->given_up && at < sent->ref_count; at++) {
+            struct moot_ref *ref = &sent->refs[at];
+            if (ref->kind == MOOT_REF_BLOCK && ref->connection == connection->id) {
+                leave_pop(edge, ref, MOOT_SLICE_LITERAL(IN_DOUBT));
+            }
+        }
     }
 }
 
@@ -221,11 +255,7 @@ static void leave_pops(struct moot_edge *edge, struct moot_submission *sent)
         if (ref->kind == MOOT_REF_RETRY) {
             edge->counts.in_doubt += edge__leave_try(edge, ref->slot, error);
         } else if (ref->kind == MOOT_REF_BLOCK && ref->connection != EDGE_NOBODY) {
-            struct moot_ref told = *ref;
-            told.kind = MOOT_REF_REPLY;
-            ref->connection = EDGE_NOBODY;
-            edge->counts.in_doubt++;
-            edge__deliver(edge, &told, error);
+            leave_pop(edge, ref, error);
         }
     }
 }
