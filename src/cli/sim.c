@@ -363,8 +363,8 @@ static void print_line(uint64_t seed, const struct moot_sim_result *result)
             printf(" %s=%" PRIu64, SIM_FAULT_ROWS[i].name, c->faults[i]);
         }
     }
-    printf("%s hash=%016" PRIx64 " verdict=%s\n", c->unknown != 0 ? " judge=gave-up" : "",
-           result->hash,
+    printf("%s%s hash=%016" PRIx64 " verdict=%s\n", c->stopped != 0 ? " stopped=safely" : "",
+           c->unknown != 0 ? " judge=gave-up" : "", result->hash,
            result->violated  ? "VIOLATION"
            : c->unknown != 0 ? "unknown"
                              : "ok");

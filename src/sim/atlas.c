@@ -13,6 +13,12 @@
  *     no journal on one disk can tell (storage/journal.h: the closing mark makes that window
  *     small; Alagappan et al., FAST 2018, section 3.3).
  *
+ * One strike (rot-all) goes further: after a power failure every voter's journal rots, but no entry
+ * on two of them, so that each that was acknowledged still stands somewhere. Where a majority has
+ * to say that it lost something nobody may lead; the group stops, and nothing wrong is ever
+ * answered (sim__has_stopped_safely). No hard state is lost for good: a batch rots only if the next
+ * one, which repeats them, stands.
+ *
  * Everything happens while the process is dead, because nothing reads the journal while it lives.
  * After the next start each group either has what it acknowledged or says that it does not: a
  * journal that takes rot for a torn tail is a violation at once (sim__check_opened). */
@@ -24,12 +30,14 @@
 #include "storage/journal_format.h"
 #include "storage/store_memory.h"
 
-enum { BATCHES_MAX = 4096, RUN_MAX = 3 };
+enum { BATCHES_MAX = 4096, RUN_MAX = 3, SPANS_MAX = 64, TRIES = 24 };
 
 /* A batch on the disk whose header stands. */
 struct batch {
     char name[JOURNAL_NAME_BYTES];
-    uint64_t offset, length, number, durable, epoch, head;
+    uint64_t offset, length, number, durable, epoch, epoch_start, first, head;
+    uint32_t span_count;
+    struct journal_span spans[MOOT_GROUPS_MAX];
 };
 struct batches {
     struct batch *items;
@@ -102,8 +110,14 @@ static void add_file(void *context, const char *name)
                                     .number = header.batch,
                                     .durable = header.durable,
                                     .epoch = header.epoch,
+                                    .epoch_start = header.epoch_start,
+                                    .first = header.first_batch,
                                     .head = header.header_size};
             journal_name_put(batch->name, generation);
+            MOOT_ASSERT(header.span_count <= MOOT_GROUPS_MAX);
+            for (uint32_t i = 0; i < header.span_count; i++) {
+                batch->spans[batch->span_count++] = journal_span_get(bytes + at, i);
+            }
         }
         journal_name_put(all->end_name, generation);
         all->end_offset = at + header.length;
@@ -206,13 +220,19 @@ static void misdirect(struct sim_world *world, struct sim_machine *machine,
                (unsigned long long)batch->number, (unsigned long long)hit->number);
 }
 
-static void damage(struct sim_world *world, struct sim_machine *machine, enum sim_fault fault)
+static struct batches load(const struct sim_machine *machine)
 {
     struct batches all = {.disk = machine->disk};
     struct moot_disk *disk = moot_disk_sim_disk(machine->disk);
     all.items = moot_alloc(BATCHES_MAX * sizeof(*all.items));
     int status = disk->ops->list(disk, add_file, &all);
     MOOT_ASSERT(status == 0);
+    return all;
+}
+
+static void damage(struct sim_world *world, struct sim_machine *machine, enum sim_fault fault)
+{
+    struct batches all = load(machine);
     keep_durable(&all);
     if (all.count > 0 && all.count < BATCHES_MAX) {
         sim__count(world, fault);
@@ -241,6 +261,154 @@ void sim__rot(struct sim_world *world, struct sim_machine *machine)
             damage(world, machine, faults[i]);
         }
     }
+}
+
+/* ---- every journal at once ---- */
+
+/* What has rotted so far, and where. */
+struct rotten {
+    struct journal_span spans[SPANS_MAX];
+    uint32_t machines[SPANS_MAX];
+    uint32_t count;
+};
+
+static bool has_index(const struct journal_span *span) { return span->last > 0; }
+
+static bool overlap(const struct journal_span *a, const struct journal_span *b)
+{
+    return a->group == b->group && a->first <= b->last && b->first <= a->last;
+}
+
+/* Each entry stands on all machines but one. */
+static bool stands_elsewhere(const struct rotten *rotten, const struct sim_machine *machine,
+                             const struct batch *batch)
+{
+    for (uint32_t i = 0; i < batch->span_count; i++) {
+        for (uint32_t k = 0; k < rotten->count && has_index(&batch->spans[i]); k++) {
+            if (rotten->machines[k] != machine->slot &&
+                overlap(&batch->spans[i], &rotten->spans[k])) {
+                return false;
+            }
+        }
+    }
+    return rotten->count + batch->span_count <= SPANS_MAX;
+}
+
+/* The next batch repeats its hard states, and stands. */
+static bool is_repeated(const struct batches *all, const struct batch *batch)
+{
+    bool next = false;
+    for (size_t i = 0; i < all->count; i++) {
+        const struct batch *other = &all->items[i];
+        if (other->number == batch->number + 1) {
+            if (other->epoch_start == other->number) {
+                return false;
+            }
+            next = true;
+        }
+    }
+    return next;
+}
+
+static bool may_rot(const struct rotten *rotten, const struct sim_machine *machine,
+                    const struct batches *all, const struct batch *witness,
+                    const struct batch *batch)
+{
+    return batch->number >= witness->first && batch->number <= witness->durable &&
+           batch->number != witness->number && is_repeated(all, batch) &&
+           stands_elsewhere(rotten, machine, batch);
+}
+
+static void rot_some(struct sim_world *world, struct sim_machine *machine, struct rotten *rotten)
+{
+    struct batches all = load(machine);
+    const struct batch *found = find_witness(&all);
+    struct batch witness = found == NULL ? (struct batch){.number = 0} : *found;
+    uint64_t wanted = 1 + sim__below(world, RUN_MAX), numbers[RUN_MAX];
+    for (uint32_t done = 0, tries = 0; all.count > 0 && done < wanted && tries < TRIES; tries++) {
+        const struct batch *batch = choose(world, &all, sim__one_in(world, 4));
+        bool apart = all.count < BATCHES_MAX;
+        for (uint32_t i = 0; i < done; i++) { /* Of two neighbours the second repeats the first. */
+            apart = apart && (batch->number + 1 < numbers[i] || batch->number > numbers[i] + 1);
+        }
+        if (!apart || !may_rot(rotten, machine, &all, &witness, batch)) {
+            continue;
+        }
+        numbers[done++] = batch->number;
+        for (uint32_t i = 0; i < batch->span_count; i++) {
+            rotten->machines[rotten->count] = machine->slot;
+            rotten->spans[rotten->count++] = batch->spans[i];
+        }
+        rot_batch(world, machine, batch);
+        machine->damaged = true;
+    }
+    moot_free(all.items);
+}
+
+static bool is_voter(const struct sim_world *world, const struct sim_machine *machine)
+{
+    bool votes = false;
+    for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
+        votes = votes || moot_members_has_voter(&world->groups[group].members, machine->id);
+    }
+    return votes;
+}
+
+bool sim__may_damage_all(const struct sim_world *world)
+{
+    bool may = world->phase == SIM_PHASE_FAULTS;
+    for (uint32_t i = 0; i < world->machine_count; i++) {
+        const struct sim_machine *machine = world->machines[i];
+        if (machine == NULL || machine->id == 0 || !is_voter(world, machine)) {
+            continue;
+        }
+        may = may && !machine->lost && !machine->damaged && !machine->store_lost;
+        for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
+            may = may && machine->kept[group].is_known && !machine->kept[group].changing;
+        }
+    }
+    for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
+        const struct moot_members *members = &world->groups[group].members;
+        may = may && members->voter_count > 1 && !moot_members_is_joint(members);
+    }
+    return may;
+}
+
+void sim__rot_all(struct sim_world *world)
+{
+    struct rotten rotten = {.count = 0};
+    uint32_t first = (uint32_t)sim__below(world, world->machine_count), damaged = 0;
+    for (uint32_t i = 0; i < world->machine_count; i++) {
+        struct sim_machine *machine = world->machines[(first + i) % world->machine_count];
+        if (machine != NULL && machine->id != 0 && is_voter(world, machine)) {
+            MOOT_ASSERT(!machine->running);
+            rot_some(world, machine, &rotten);
+            damaged += machine->damaged;
+        }
+    }
+    if (damaged > 0) {
+        sim__count(world, SIM_FAULT_ROT_ALL);
+        world->all_rotted = true;
+    }
+}
+
+bool sim__has_stopped_safely(struct sim_world *world)
+{
+    bool stopped = false;
+    for (moot_group_id group = 0; group < MOOT_GROUPS_MAX && world->all_rotted; group++) {
+        const struct moot_members *members = &world->groups[group].members;
+        uint32_t sound = 0;
+        for (uint32_t i = 0; i < members->voter_count; i++) {
+            const struct sim_machine *voter = sim__machine_of(world, members->voters[i]);
+            struct moot_group_view view = {.impaired = true};
+            if (voter != NULL && voter->running) {
+                moot_node_group(voter->node, group, &view);
+            }
+            sound += !view.impaired && !view.fenced;
+        }
+        stopped = stopped || 2 * sound <= members->voter_count;
+    }
+    return stopped;
 }
 
 void sim__lose_disk(struct sim_world *world, struct sim_machine *machine)

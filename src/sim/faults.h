@@ -110,7 +110,9 @@
       "before one turn in so many a failure detector says something untrue")                       \
     X(RARELY, "rarely", LASTS, 1, 20, 2000, "one legal but rare choice in so many is taken")       \
     X(PARTIAL, "partial", STRIKES, 2, 1, 8,                                                        \
-      "a bridge: one node alone reaches both sides; or a ring: each reaches its two neighbours")
+      "a bridge: one node alone reaches both sides; or a ring: each reaches its two neighbours")   \
+    X(ROT_ALL, "rot-all", STRIKES, 6, 1, 2,                                                        \
+      "all processes die, and every voter's journal rots, each in other entries")
 
 enum sim_fault {
 #define X(constant, name, sort, one_in, from, to, words) SIM_FAULT_##constant,

@@ -103,6 +103,8 @@ void sim__judge(struct sim_world *world)
                        sim__workload_name(world->swarm.workload), (int)verdict.words.size,
                        (const char *)verdict.words.data);
     }
-    world->result->counts.unknown += verdict.judgement == MOOT_JUDGEMENT_UNKNOWN;
+    bool is_unknown = verdict.judgement == MOOT_JUDGEMENT_UNKNOWN;
+    /* Without last reads nobody knows what is there; and that nobody could read is known. */
+    world->result->counts.unknown += is_unknown && world->result->counts.stopped == 0;
     moot_verdict_deinit(&verdict);
 }

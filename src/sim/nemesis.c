@@ -20,7 +20,7 @@ static bool damages_disks(sim_fault_set set)
 {
     static const enum sim_fault faults[] = {
         SIM_FAULT_LOSE_JOURNAL, SIM_FAULT_LOSE_DISK,   SIM_FAULT_STORE_CHECKSUM, SIM_FAULT_ROT_OLD,
-        SIM_FAULT_ROT_RECENT,   SIM_FAULT_ROT_PADDING, SIM_FAULT_MISDIRECT};
+        SIM_FAULT_ROT_RECENT,   SIM_FAULT_ROT_PADDING, SIM_FAULT_MISDIRECT,      SIM_FAULT_ROT_ALL};
     bool any = false;
     for (size_t i = 0; i < MOOT_ARRAY_LEN(faults); i++) {
         any = any || sim_fault_has(set, faults[i]);
@@ -197,7 +197,6 @@ static void crash(struct sim_world *world, enum sim_fault fault, struct sim_mach
 
 static void power(struct sim_world *world)
 {
-    sim__count(world, SIM_FAULT_POWER);
     for (uint32_t i = 0; i < world->machine_count; i++) {
         struct sim_machine *machine = world->machines[i];
         if (machine != NULL && machine->running) {
@@ -509,7 +508,14 @@ static void strike_with(struct sim_world *world, enum sim_fault fault)
         crash(world, fault, leader_of_some_group(world));
         return;
     case SIM_FAULT_POWER:
+        sim__count(world, fault);
         power(world);
+        return;
+    case SIM_FAULT_ROT_ALL:
+        if (sim__may_damage_all(world)) {
+            power(world);
+            sim__rot_all(world);
+        }
         return;
     case SIM_FAULT_PARTITION:
     case SIM_FAULT_ISOLATE_LEADER:

@@ -65,6 +65,7 @@ struct moot_sim_counts {
     uint64_t faults[SIM_FAULTS]; /* How often each has shown. */
     uint64_t swept[MOOT_SIM_SWEEPS]; /* How many there were of each. */
     uint64_t unknown;                /* 1: the judge ran out of budget. */
+    uint64_t stopped; /* 1: every majority lost something to rot, and nobody leads (atlas.c). */
 };
 
 struct moot_sim_result {

@@ -8,6 +8,7 @@
  *   - the same index and term have the same term before them in every log (log matching, also of
  *     what is not committed);
  *   - a read that a leader serves knows all that was committed anywhere when it came (6.4);
+ *   - who lost something to rot neither leads, stands for election, nor votes before that is over;
  *   - no node leads for long whose clock a majority knows to be wrong.
  *
  * Each is necessary and none is guessed: a node that does what is specified passes whatever the
@@ -15,6 +16,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "moot/raft.h"
 #include "sim/world.h"
 
 enum {
@@ -166,6 +168,23 @@ static uint32_t votes_of(struct sim_world *world, moot_node_id leader, moot_grou
         votes += voter != NULL && has_voted(voter, group, term, leader);
     }
     return votes;
+}
+
+/* Alagappan et al., "Protocol-Aware Recovery", FAST 2018, section 3.5. Before note_promise. */
+static void check_impaired(struct sim_world *world, struct sim_machine *machine,
+                           moot_group_id group, const struct moot_group_view *view)
+{
+    struct sim_log *log = log_of(machine, group);
+    const struct sim_promise *last =
+        &log->promises[(log->promise_count - 1) % MOOT_ARRAY_LEN(log->promises)];
+    bool votes = log->was_impaired && log->promise_count > 0 && view->vote != 0 &&
+                 (last->term != view->term || last->vote != view->vote);
+    if (view->impaired && (view->role != MOOT_RAFT_FOLLOWER || votes)) {
+        sim__violation(world, "group %u: node %u %s in term %llu, and has lost entries to rot",
+                       group, machine->id, votes ? "votes" : "leads or would lead",
+                       (unsigned long long)view->term);
+    }
+    log->was_impaired = view->impaired;
 }
 
 /* Where disks are damaged, what they had is not what they have. */
@@ -383,6 +402,7 @@ void sim__witness_start(struct sim_world *world, struct sim_machine *machine)
         log->reads_placed = log->reads_run = 0;
         log->floor_count = 0;
         log->off_since = log->looked_at = world->now;
+        log->was_impaired = view.impaired;
         note_log(world, machine, group, &view, SIM_SINCE_START);
         note_promise(machine, group, &view, SIM_SINCE_START);
         log->durable = view.durable;
@@ -396,6 +416,7 @@ void sim__witness(struct sim_world *world, struct sim_machine *machine, moot_gro
     struct sim_log *log = log_of(machine, group);
     bool led = seen->led && seen->led_term == view->term;
     note_log(world, machine, group, view, machine->journal_last);
+    check_impaired(world, machine, group, view);
     note_promise(machine, group, view, machine->journal_last);
     check_durable(world, machine, group, view);
     check_reads(world, machine, group, view);

@@ -15,6 +15,7 @@ enum {
     HEALED_MAX_S = 40,   /* After it all clients must have their answers, */
     CONVERGE_MAX_S = 30, /* all replicas hold the same, */
     READS_MAX_S = 30,    /* and the last reads be done. */
+    STOPPED_S = 12,      /* Then nobody is coming any more; before clients complain. */
 };
 
 /* ---- small services ---- */
@@ -236,6 +237,11 @@ static void watch(struct sim_world *world)
     uint64_t seconds = (world->now - world->phase_since) / MOOT_SEC_NS;
     const char *why = "";
     sim__at(world, world->now + WATCH_MS * MOOT_MSEC_NS, (struct sim_event){.kind = SIM_WATCH});
+    if (world->phase != SIM_PHASE_FAULTS && seconds >= STOPPED_S &&
+        sim__has_stopped_safely(world)) {
+        world->result->counts.stopped = 1; /* What clients were told is judged all the same. */
+        enter(world, SIM_PHASE_DONE);
+    }
     switch (world->phase) {
     case SIM_PHASE_FAULTS:
         if (world->result->counts.operations >= world->options->operations ||

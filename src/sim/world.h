@@ -138,6 +138,7 @@ struct sim_log {
     uint64_t off_since, looked_at; /* World times. */
     uint64_t led_at;               /* The last turn in which it led. */
     moot_term off_term;
+    bool was_impaired; /* When it was last looked at. */
 };
 
 struct sim_machine {
@@ -383,6 +384,7 @@ struct sim_world {
     struct moot_buffer unseen; /* See queue.c. */
     struct sim_key keys[SIM_KEYS_MAX];
     enum sim_fault admin_wish;  /* SIM_FAULTS: none. */
+    bool all_rotted;            /* Every majority may have lost something (sim__rot_all). */
     uint32_t partitions[64][2]; /* Masks of the partitions that are in force: from, to. */
     bool partition_in_force[64];
     struct sim_group groups[MOOT_GROUPS_MAX];
@@ -510,6 +512,13 @@ void sim__connections_break(struct sim_world *world, struct sim_machine *machine
 bool sim__may_damage(const struct sim_world *world, const struct sim_machine *machine);
 /* The process is dead: perhaps its disk rots. */
 void sim__rot(struct sim_world *world, struct sim_machine *machine);
+/* Would every acknowledged entry still stand somewhere if each voter lost others? */
+bool sim__may_damage_all(const struct sim_world *world);
+/* All processes are dead: every voter's journal rots, and no entry on two of them. */
+void sim__rot_all(struct sim_world *world);
+/* Nobody can lead a group any more, because every majority of it has to say that it lost something:
+ * only after sim__rot_all. */
+bool sim__has_stopped_safely(struct sim_world *world);
 /* The process has opened its disk: what it acknowledged is there, or it says that it is not. */
 void sim__check_opened(struct sim_world *world, struct sim_machine *machine);
 /* The machine is gone with its disk. */
