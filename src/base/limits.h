@@ -244,7 +244,11 @@ enum {
     MOOT_HISTORY_LINE_MAX = 1024 * 1024,      /* One line of a history's file. */
     MOOT_EDN_DEPTH_MAX = 32,                  /* Collections within collections of such a line. */
     MOOT_CHECK_STEPS_MAX =
-        50 * 1000 * 1000,                /* Edges looked at for a short cycle: about a second. */
+        50 * 1000 * 1000, /* Edges looked at for a short cycle: about a second. */
+    MOOT_CHECK_CLOSURE_MAX = 256 * 1024 * 1024, /* Bytes: who reaches whom among transactions. */
+    MOOT_CHECK_PAIRS_MAX = 10 * 1000 * 1000,    /* Versions of a key whose order is looked for. */
+    MOOT_CHECK_ORDER_MAX =
+        1000 * 1000 * 1000,              /* Words of that closure looked at: about a second. */
     MOOT_CHECK_SHRINK_MAX = 1000 * 1000, /* Operations judged while evidence is made smaller. */
     MOOT_CHECK_PREFIX_MAX = 20 * 1000,   /* Configurations, to find where a history goes wrong. */
 

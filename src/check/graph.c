@@ -84,11 +84,6 @@ struct walk {
     uint32_t round_now;
 };
 
-static bool is_anti(const struct moot_edge *edge)
-{
-    return edge->kind == MOOT_EDGE_RW || edge->kind == MOOT_EDGE_RW_LATER;
-}
-
 /* The vertex that edge leads to, or NOBODY when it may not be taken. */
 static uint32_t target(const struct walk *walk, uint32_t vertex, const struct moot_edge *edge)
 {
@@ -98,7 +93,7 @@ static uint32_t target(const struct walk *walk, uint32_t vertex, const struct mo
     if (!walk->states) {
         return edge->to;
     }
-    uint32_t was_rw = vertex & 1, is_rw = is_anti(edge);
+    uint32_t was_rw = vertex & 1, is_rw = moot_edge_is_anti(edge);
     if (was_rw == 1 && is_rw == 1) {
         return NOBODY;
     }
@@ -301,7 +296,7 @@ static bool one_rw_cycle(struct walk *walk, struct moot_buffer *way)
     uint32_t best = NOBODY;
     for (size_t i = 0; i < count; i++) {
         struct moot_edge edge = edges_of(graph)[i];
-        if (!is_anti(&edge) || (kinds >> edge.kind & 1) == 0 ||
+        if (!moot_edge_is_anti(&edge) || (kinds >> edge.kind & 1) == 0 ||
             walk->component[edge.from] == NOBODY ||
             walk->component[edge.from] != walk->component[edge.to] || best == 1) {
             continue;
@@ -309,7 +304,8 @@ static bool one_rw_cycle(struct walk *walk, struct moot_buffer *way)
         if (walk->budget < 2) {
             break;
         }
-        walk->kinds = kinds & ~MOOT_EDGES(MOOT_EDGE_RW) & ~MOOT_EDGES(MOOT_EDGE_RW_LATER);
+        walk->kinds = kinds & ~MOOT_EDGES(MOOT_EDGE_RW) & ~MOOT_EDGES(MOOT_EDGE_RW_LATER) &
+                      ~MOOT_EDGES(MOOT_EDGE_RW_CHOSEN);
         uint32_t length = shortest(walk, edge.to, edge.from, best);
         walk->kinds = kinds;
         if (length < best) {

@@ -33,6 +33,8 @@ enum moot_edge_kind {
     MOOT_EDGE_REALTIME,
     MOOT_EDGE_WW_LATER, /* As ww and rw, where only real time says which version is later. */
     MOOT_EDGE_RW_LATER,
+    MOOT_EDGE_WW_CHOSEN, /* Where the other order of the versions would be a cycle. */
+    MOOT_EDGE_RW_CHOSEN,
     MOOT_EDGE_KINDS,
 };
 
@@ -48,6 +50,12 @@ struct moot_edge {
     enum moot_edge_kind kind;
     uint32_t version; /* What it is about, for words: of the caller's numbering. */
 };
+
+static inline bool moot_edge_is_anti(const struct moot_edge *edge)
+{
+    return edge->kind == MOOT_EDGE_RW || edge->kind == MOOT_EDGE_RW_LATER ||
+           edge->kind == MOOT_EDGE_RW_CHOSEN;
+}
 
 struct moot_graph {
     uint32_t real;            /* read-only: the first nodes are the caller's, */

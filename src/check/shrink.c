@@ -11,17 +11,20 @@ enum { TESTS_MIN = 60, CONFIGURATIONS_MAX = 5000 };
 
 struct shrinking {
     const struct moot_history *history;
-    const struct moot_model *model;
+    const struct moot_model *model; /* Linearizability, of one key and until `cut`; */
     struct moot_slice key;
     uint64_t cut;
+    moot_shrink_check *check; /* or else all of it, by this. */
+    const void *context;
     bool *kept; /* By operation. */
     uint64_t tests_left;
 };
 
 static bool is_in_prefix(const struct shrinking *shrinking, const struct moot_operation *operation)
 {
-    return moot_slice_equal(operation->key, shrinking->key) &&
-           operation->outcome != MOOT_OUTCOME_FAIL && operation->called.ns <= shrinking->cut;
+    return operation->outcome != MOOT_OUTCOME_FAIL &&
+           (shrinking->check != NULL || (moot_slice_equal(operation->key, shrinking->key) &&
+                                         operation->called.ns <= shrinking->cut));
 }
 
 /* True when what is kept fails by itself. */
@@ -46,7 +49,11 @@ static bool fails(struct shrinking *shrinking)
         moot_history_add(&weak, &one);
     }
     struct moot_linearizability_options options = {.configurations_max = CONFIGURATIONS_MAX};
-    moot_check_linearizable(&weak, shrinking->model, &options, &verdict);
+    if (shrinking->check != NULL) {
+        shrinking->check(&weak, shrinking->context, &verdict);
+    } else {
+        moot_check_linearizable(&weak, shrinking->model, &options, &verdict);
+    }
     bool violation = verdict.judgement == MOOT_JUDGEMENT_VIOLATION;
     moot_verdict_deinit(&verdict);
     moot_history_deinit(&weak);
@@ -154,6 +161,36 @@ static size_t keep_last(struct shrinking *shrinking, uint32_t *operations, size_
     }
 }
 
+/* What was answered, the last answer last. */
+static size_t collect(struct shrinking *shrinking, uint32_t *operations)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < shrinking->history->count; i++) {
+        const struct moot_operation *one = &shrinking->history->operations[i];
+        if (is_in_prefix(shrinking, one) && one->outcome == MOOT_OUTCOME_OK &&
+            one->returned.ns <= shrinking->cut) {
+            shrinking->kept[i] = true;
+            operations[count++] = (uint32_t)i;
+        }
+    }
+    MOOT_ASSERT(count > 0);
+    qsort_r(operations, count, sizeof(*operations), compare_by_return,
+            shrinking->history->operations);
+    shrinking->tests_left = moot_max_u64(TESTS_MIN, MOOT_CHECK_SHRINK_MAX / (count + 1));
+    return count;
+}
+
+/* Halves, quarters and so on, until no single one can be done without. */
+static size_t minimise(struct shrinking *shrinking, uint32_t *operations, size_t count)
+{
+    for (size_t size = (count + 1) / 2, before; size > 0 && shrinking->tests_left > 0;) {
+        before = count;
+        count = pass(shrinking, operations, count, size);
+        size = size == 1 && count == before ? 0 : (size + 1) / 2;
+    }
+    return count;
+}
+
 void moot_shrink(const struct moot_history *history, const struct moot_model *model,
                  struct moot_verdict *verdict, size_t *needed)
 {
@@ -168,25 +205,10 @@ void moot_shrink(const struct moot_history *history, const struct moot_model *mo
         .kept = moot_alloc_zero(history->count),
     };
     uint32_t *operations = moot_alloc(history->count * sizeof(*operations));
-    size_t count = 0;
-    for (size_t i = 0; i < history->count; i++) {
-        const struct moot_operation *one = &history->operations[i];
-        if (is_in_prefix(&shrinking, one) && one->outcome == MOOT_OUTCOME_OK &&
-            one->returned.ns <= shrinking.cut) {
-            shrinking.kept[i] = true;
-            operations[count++] = (uint32_t)i;
-        }
-    }
-    MOOT_ASSERT(count > 0);
-    qsort_r(operations, count, sizeof(*operations), compare_by_return, history->operations);
+    size_t count = collect(&shrinking, operations);
     sources_last(&shrinking, operations, count, culprit);
-    shrinking.tests_left = moot_max_u64(TESTS_MIN, MOOT_CHECK_SHRINK_MAX / (count + 1));
     count = keep_last(&shrinking, operations, count);
-    for (size_t size = (count + 1) / 2, before; size > 0 && shrinking.tests_left > 0;) {
-        before = count;
-        count = pass(&shrinking, operations, count, size);
-        size = size == 1 && count == before ? 0 : (size + 1) / 2;
-    }
+    count = minimise(&shrinking, operations, count);
     *needed = count;
     if (count == 0) {
         operations[count++] = (uint32_t)verdict->operation;
@@ -194,6 +216,24 @@ void moot_shrink(const struct moot_history *history, const struct moot_model *mo
     moot_buffer_reset(&verdict->evidence, 0);
     moot_buffer_append(&verdict->evidence, operations, count * sizeof(*operations));
     add_sources(&shrinking, &verdict->evidence);
+    moot_free(operations);
+    moot_free(shrinking.kept);
+}
+
+void moot_shrink_whole(const struct moot_history *history, moot_shrink_check *check,
+                       const void *context, struct moot_buffer *evidence)
+{
+    struct shrinking shrinking = {
+        .history = history,
+        .cut = UINT64_MAX,
+        .check = check,
+        .context = context,
+        .kept = moot_alloc_zero(history->count),
+    };
+    uint32_t *operations = moot_alloc(history->count * sizeof(*operations));
+    size_t count = collect(&shrinking, operations);
+    count = minimise(&shrinking, operations, count);
+    moot_buffer_append(evidence, operations, count * sizeof(*operations));
     moot_free(operations);
     moot_free(shrinking.kept);
 }

@@ -19,6 +19,13 @@
 void moot_shrink(const struct moot_history *history, const struct moot_model *model,
                  struct moot_verdict *verdict, size_t *needed);
 
+/* The same for any other checker that takes what was weakened for less, with the whole history:
+ * appends to `evidence` the operations that cannot be weakened too. */
+typedef void moot_shrink_check(const struct moot_history *weak, const void *context,
+                               struct moot_verdict *verdict);
+void moot_shrink_whole(const struct moot_history *history, moot_shrink_check *check,
+                       const void *context, struct moot_buffer *evidence);
+
 /* A lane for each process, time from left to right, not to scale:
  *
  *     process 1  |-write "a"-|

@@ -6,14 +6,15 @@
  * cycle names the anomaly (Adya 1999; Elle, Kingsbury and Alvaro 2020).
  *
  * - Lists (`append`): a list of what was appended tells the whole order of the versions before it
- *   (section 4.2 of Elle: traceability), so nothing has to be guessed and the verdict is exact.
- * Only at snapshot isolation it can depend on the order of appends that nobody read: then one is
- * looked for, and the verdict is `unknown` when none is found. (Read every list at the end.)
+ *   (section 4.2 of Elle: traceability), so nothing has to be guessed. Only at snapshot isolation
+ *   it can depend on the order of appends that nobody read.
  * - Registers (`write`): the order of versions is known only in part: nil comes first; who read one
  *   version and wrote another put them in this order; with real time, so did everybody whose
- *   transactions did not overlap. A cycle is proof of a violation. No cycle is no proof of the
- *   contrary: then an order of all transactions is looked for, and the verdict is `unknown` when
- *   none is found.
+ *   transactions did not overlap. A cycle is proof of a violation. Where there is none, an order of
+ *   all transactions is looked for (transaction_order.c).
+ *
+ * What is left open by that is decided by choices (transaction_chains.c): the verdict is exact, and
+ * `unknown` only beyond the limits MOOT_CHECK_CLOSURE_MAX, _PAIRS_MAX and _ORDER_MAX.
  *
  * An in-doubt transaction happened if a committed one saw what it wrote; else it is left out. A
  * read, write or push alone is a transaction of one step, so register histories can be judged for

@@ -169,8 +169,8 @@ static void append_read(const struct moot_txns *txns, uint32_t txn, uint32_t key
     moot_buffer_append_text(words, "?");
 }
 
-static void describe_edge(const struct moot_txns *txns, const struct moot_edge *edge, uint32_t from,
-                          uint32_t to, struct moot_buffer *words)
+void moot_txns_describe_edge(const struct moot_txns *txns, const struct moot_edge *edge,
+                             uint32_t from, uint32_t to, struct moot_buffer *words)
 {
     const char *wrote = txns->lists ? " appended " : " wrote ";
     uint32_t key =
@@ -183,6 +183,7 @@ static void describe_edge(const struct moot_txns *txns, const struct moot_edge *
         MOOT_UNREACHABLE();
     case MOOT_EDGE_WW:
     case MOOT_EDGE_WW_LATER:
+    case MOOT_EDGE_WW_CHOSEN:
     case MOOT_EDGE_WR:
         moot_buffer_append_text(words, wrote);
         append_written(txns, edge->from, key, words);
@@ -200,6 +201,7 @@ static void describe_edge(const struct moot_txns *txns, const struct moot_edge *
         break;
     case MOOT_EDGE_RW:
     case MOOT_EDGE_RW_LATER:
+    case MOOT_EDGE_RW_CHOSEN:
         moot_buffer_append_text(words, " read ");
         append_bytes(txns->keys.texts[key], words);
         moot_buffer_append_text(words, " = ");
@@ -230,6 +232,8 @@ static void describe_edge(const struct moot_txns *txns, const struct moot_edge *
                                " last met",
         [MOOT_EDGE_RW_LATER] = "rw, for whoever met the first value was over before the second was"
                                " last met",
+        [MOOT_EDGE_WW_CHOSEN] = "ww",
+        [MOOT_EDGE_RW_CHOSEN] = "rw",
     };
     moot_buffer_append_text(words, ": ");
     append_name(from, words);
@@ -261,7 +265,7 @@ void moot_txns_describe_cycle(const struct moot_txns *txns, const char *name,
         moot_buffer_append_text(words, "\n");
     }
     for (uint32_t i = 0; i < count; i++) {
-        describe_edge(txns, &edges[i], i + 1, (i + 1) % count + 1, words);
+        moot_txns_describe_edge(txns, &edges[i], i + 1, (i + 1) % count + 1, words);
     }
     moot_buffer_append_text(words, "  so each is before itself: a cycle, and no order exists\n");
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "check/shrink.h"
 #include "check/transactions.h"
 
 /* What is known of one committed version. Instants + 1, as in zones.c: nil ended at 0. */
@@ -231,6 +232,121 @@ static void build(struct moot_txns *txns)
     moot_free(registers.start);
 }
 
+/* ---- the order of what is left ---- */
+
+/* By version: what follows it at once, whether it follows another, and who left its key at it. */
+struct links {
+    uint32_t *successor;
+    bool *follows;
+    uint32_t *readers_start; /* And one more. */
+};
+
+/* The steps of committed transactions that found a version which others wrote. */
+static const struct moot_txn_step *next_find(const struct moot_txns *txns, uint32_t *txn,
+                                             uint32_t *at)
+{
+    for (; *txn < txns->count; ++*txn, *at = 0) {
+        while (*at < txns->txns[*txn].count && txns->txns[*txn].committed) {
+            const struct moot_txn_step *step =
+                moot_txn_step_at(txns, txns->txns[*txn].first + (*at)++);
+            if (step->is_read && is_outside(step) && found_by(txns, step) != MOOT_TXN_NONE) {
+                return step;
+            }
+        }
+    }
+    return NULL;
+}
+
+static void link_versions(const struct moot_txns *txns, struct links *links,
+                          struct moot_txn_chains *chains)
+{
+    const struct moot_txn_step *find;
+    uint32_t *start = links->readers_start, own;
+    for (uint32_t txn = 0, at = 0; (find = next_find(txns, &txn, &at)) != NULL;) {
+        uint32_t found = found_by(txns, find);
+        if ((own = moot_txns_write_of(txns, txn, find->key)) == MOOT_TXN_NONE) {
+            start[found + 2]++;
+        } else {
+            own = moot_txn_step_at(txns, own)->version;
+            links->successor[found] = own;
+            links->follows[own] = true;
+        }
+    }
+    for (uint32_t i = 0; i <= txns->versions_count; i++) {
+        start[i + 1] += start[i];
+    }
+    size_t bytes = start[txns->versions_count + 1] * sizeof(uint32_t);
+    uint32_t *readers = (void *)moot_buffer_reserve(&chains->readers, bytes + 1);
+    chains->readers.size = bytes;
+    for (uint32_t txn = 0, at = 0; (find = next_find(txns, &txn, &at)) != NULL;) {
+        if (moot_txns_write_of(txns, txn, find->key) == MOOT_TXN_NONE) {
+            readers[start[found_by(txns, find) + 1]++] = txn;
+        }
+    }
+}
+
+static void add_chain(const struct moot_txns *txns, const struct links *links, uint32_t head,
+                      struct moot_txn_chains *chains)
+{
+    uint32_t tail = head;
+    while (links->successor[tail] != MOOT_TXN_NONE) { /* Round and round it is a G1c. */
+        tail = links->successor[tail];
+    }
+    struct moot_txn_chain chain = {
+        .key = txns->versions[head].key,
+        .head = txns->versions[head].writer,
+        .tail = txns->versions[tail].writer,
+        .head_version = head,
+        .tail_version = tail,
+        .readers_count = links->readers_start[tail + 1] - links->readers_start[tail],
+        .readers = links->readers_start[tail],
+    };
+    moot_buffer_append(&chains->chains, &chain, sizeof(chain));
+}
+
+static void collect_chains(const struct moot_txns *txns, struct moot_txn_chains *chains)
+{
+    size_t versions = txns->versions_count;
+    struct links links = {
+        .successor = moot_alloc((versions + 1) * sizeof(uint32_t)),
+        .follows = moot_alloc_zero(versions + 1),
+        .readers_start = moot_alloc_zero((versions + 3) * sizeof(uint32_t)),
+    };
+    memset(links.successor, 0xff, (versions + 1) * sizeof(uint32_t));
+    link_versions(txns, &links, chains);
+    uint32_t *heads = moot_alloc_zero((txns->keys.count + (size_t)3) * sizeof(*heads));
+    uint32_t *by_key = moot_alloc((versions + 1) * sizeof(*by_key)), count = 0;
+    for (uint32_t i = 0; i < versions; i++) {
+        heads[txns->versions[i].key + 2] += is_live(txns, i) && !links.follows[i];
+    }
+    for (uint32_t key = 0; key <= txns->keys.count; key++) {
+        heads[key + 1] += heads[key];
+    }
+    for (uint32_t i = 0; i < versions; i++) {
+        if (is_live(txns, i) && !links.follows[i]) {
+            by_key[heads[txns->versions[i].key + 1]++] = i;
+            count++;
+        }
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        add_chain(txns, &links, by_key[i], chains);
+    }
+    moot_free(heads);
+    moot_free(by_key);
+    moot_free(links.successor);
+    moot_free(links.follows);
+    moot_free(links.readers_start);
+}
+
+static void order_versions(struct moot_txns *txns)
+{
+    struct moot_txn_chains chains;
+    moot_txn_chains_init(&chains);
+    collect_chains(txns, &chains);
+    moot_txns_judge_order(txns, &chains);
+    moot_txn_chains_deinit(&chains);
+}
+
 static void check_at(const struct moot_history *history, enum moot_isolation level,
                      struct moot_verdict *verdict)
 {
@@ -243,13 +359,31 @@ static void check_at(const struct moot_history *history, enum moot_isolation lev
         /* Up to read-committed, each edge is needed and any order that agrees with them will do. */
         if (moot_txns_judge_cycles(&txns) && level >= MOOT_ISOLATION_SNAPSHOT &&
             !moot_txns_find_order(&txns)) {
-            moot_txns_conclude(&txns, MOOT_JUDGEMENT_UNKNOWN,
-                               "no anomaly was found, and no order of the transactions either: the"
-                               " order in which values were written is not known",
-                               MOOT_TXN_NONE, MOOT_TXN_NONE);
+            order_versions(&txns);
         }
     }
     moot_txns_deinit(&txns);
+}
+
+static void check_weak(const struct moot_history *weak, const void *level,
+                       struct moot_verdict *verdict)
+{
+    check_at(weak, *(const enum moot_isolation *)level, verdict);
+}
+
+/* A violation that only trying has shown names nobody: those who cannot be done without. */
+static void name_some(const struct moot_history *history, enum moot_isolation level,
+                      struct moot_verdict *verdict)
+{
+    moot_shrink_whole(history, check_weak, &level, &verdict->evidence);
+    const uint32_t *operations = (const void *)verdict->evidence.data;
+    MOOT_ASSERT(verdict->evidence.size > 0); /* What nobody saw is right. */
+    verdict->operation = operations[0];
+    for (size_t i = 0; i < verdict->evidence.size / sizeof(*operations); i++) {
+        moot_buffer_append_text(&verdict->words, "    ");
+        moot_operation_describe(&history->operations[operations[i]], &verdict->words);
+        moot_buffer_append_text(&verdict->words, "\n");
+    }
 }
 
 /* What is strict is also serializable: real time shows an order where the rest does not. */
@@ -257,17 +391,19 @@ void moot_check_register_txns(const struct moot_history *history, enum moot_isol
                               struct moot_verdict *verdict)
 {
     check_at(history, level, verdict);
-    if (verdict->judgement != MOOT_JUDGEMENT_UNKNOWN ||
-        level == MOOT_ISOLATION_STRICT_SERIALIZABLE) {
-        return;
+    if (verdict->judgement == MOOT_JUDGEMENT_UNKNOWN &&
+        level != MOOT_ISOLATION_STRICT_SERIALIZABLE) {
+        struct moot_verdict strict;
+        moot_verdict_init(&strict);
+        check_at(history, MOOT_ISOLATION_STRICT_SERIALIZABLE, &strict);
+        if (strict.judgement == MOOT_JUDGEMENT_VALID) {
+            moot_verdict_deinit(verdict);
+            *verdict = strict;
+        } else {
+            moot_verdict_deinit(&strict);
+        }
     }
-    struct moot_verdict strict;
-    moot_verdict_init(&strict);
-    check_at(history, MOOT_ISOLATION_STRICT_SERIALIZABLE, &strict);
-    if (strict.judgement == MOOT_JUDGEMENT_VALID) {
-        moot_verdict_deinit(verdict);
-        *verdict = strict;
-    } else {
-        moot_verdict_deinit(&strict);
+    if (verdict->judgement == MOOT_JUDGEMENT_VIOLATION && verdict->evidence.size == 0) {
+        name_some(history, level, verdict);
     }
 }

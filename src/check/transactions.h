@@ -105,13 +105,45 @@ bool moot_txns_judge_cycles(struct moot_txns *txns);
 void moot_txns_describe_cycle(const struct moot_txns *txns, const char *name,
                               const struct moot_buffer *cycle);
 
+/* "T<from> wrote .. and later T<to> ..": why one is before the other. */
+void moot_txns_describe_edge(const struct moot_txns *txns, const struct moot_edge *edge,
+                             uint32_t from, uint32_t to, struct moot_buffer *words);
+
 /* A violation or what is unknown, with one or two transactions, or NONE. */
 void moot_txns_conclude(struct moot_txns *txns, enum moot_judgement judgement, const char *what,
                         uint32_t first, uint32_t second);
 
-/* Lists at snapshot isolation, when nothing was found: unknown if it depends on the order of
- * appends that nobody read. */
-void moot_txns_order_unread(struct moot_txns *txns);
+/* Versions of one key in a row, each but the first written by who read the one before. */
+struct moot_txn_chain {
+    uint32_t key;
+    uint32_t head, tail; /* Who wrote the first and the last, */
+    uint32_t head_version, tail_version;
+    uint32_t readers_count; /* and who read the last, and did not write the key: */
+    size_t readers;         /* index in `readers` of all chains. */
+};
+struct moot_txn_chains {
+    struct moot_buffer chains;  /* struct moot_txn_chain, those of one key together. */
+    struct moot_buffer readers; /* uint32_t: transactions */
+};
+/* Of two chains of a key, which came first. */
+struct moot_txn_choice {
+    uint32_t first, second;
+};
+
+void moot_txn_chains_init(struct moot_txn_chains *chains);
+void moot_txn_chains_deinit(struct moot_txn_chains *chains);
+
+/* From snapshot isolation on, with the graph sealed and no cycle in it: a violation if the chains
+ * of no key's versions can be ordered so that there is none, or unknown if that is too much to
+ * decide. */
+void moot_txns_judge_order(struct moot_txns *txns, const struct moot_txn_chains *chains);
+
+/* The same without words. Appends to `made`, after a violation, the choices (struct
+ * moot_txn_choice) of which each was forced by those before it, the last of them a pair that goes
+ * neither way; nothing where it took more to find it out. */
+enum moot_judgement moot_txns_order_chains(const struct moot_txns *txns,
+                                           const struct moot_txn_chains *chains,
+                                           struct moot_buffer *made);
 
 /* Registers: true when an order of all committed transactions was found that agrees with the
  * sealed graph and gives every read. */
