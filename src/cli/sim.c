@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,8 +20,8 @@
 #include "sim/scarcity.h"
 #include "sim/sim.h"
 
-enum { EXIT_FINE = 0, EXIT_VIOLATION = 1, EXIT_USAGE = 2 };
-enum { SEED_SECONDS_MAX = 60 };
+enum { EXIT_FINE = 0, EXIT_VIOLATION = 1, EXIT_UNKNOWN = 2, EXIT_USAGE = 2 };
+enum { SEED_SECONDS_MAX = 60, JOBS_MAX = 64 };
 enum {
     OPTION_SEEDS = 0x100,
     OPTION_TRACE,
@@ -41,7 +40,8 @@ enum {
     OPTION_PLANT,
     OPTION_SWEEP,
     OPTION_SWEEP_AT,
-    OPTION_SWEEP_EVERY
+    OPTION_SWEEP_EVERY,
+    OPTION_JOBS
 };
 
 struct settings {
@@ -57,6 +57,7 @@ struct settings {
     enum moot_sim_sweep sweep;
     uint64_t sweep_at;
     struct moot_cli_sweep_part sweep_part;
+    uint64_t jobs;
     bool sweep_persists;
     bool has_seed, twice, marks, lists_faults, shrinks;
 };
@@ -87,12 +88,15 @@ static const struct argp_option options[] = {
      "Run each seed twice; where they part, if they do, is a violation", 0},
     {"sweep", OPTION_SWEEP, "KIND", 0,
      "One world again and again, in each another one of these fails: write, sync (of journals), "
-     "store (a write of it), alloc (memory; only the program moot_scarce can); crash: after each "
-     "effect. Without other faults, unless --faults says",
+     "store (a write of it), open (a start, at a change of its disk), alloc (memory; only the "
+     "program moot_scarce can); crash: after each effect; power: all processes, after each. "
+     "Without "
+     "other faults, unless --faults says",
      0},
     {"sweep-at", OPTION_SWEEP_AT, "N[+]|A..B", 0,
      "Only the world of the N-th; + for good; or only those from A to B, of both sorts", 0},
     {"sweep-every", OPTION_SWEEP_EVERY, "N", 0, "Of these only every N-th", 0},
+    {"jobs", OPTION_JOBS, "N", 0, "So many processes share a sweep (1)", 0},
     {"plant", OPTION_PLANT, "N", OPTION_HIDDEN, "For tests of --shrink: a bug that is known", 0},
     {"upset", OPTION_UPSET, "TIME", OPTION_HIDDEN,
      "For tests of --twice: chance that no seed decides", 0},
@@ -162,7 +166,15 @@ static error_t parse_sweep(int key, const char *text, struct argp_state *state)
             argp_error(state, "--sweep alloc: this program's allocator does not fail; "
                               "build/moot_scarce is moot with one that does");
         } else if (settings->sweep == MOOT_SIM_SWEEP_NONE) {
-            argp_error(state, "--sweep needs write, sync, store, alloc or crash, not %s", text);
+            argp_error(state,
+                       "--sweep needs write, sync, store, open, alloc, crash or power, not %s",
+                       text);
+        }
+        return 0;
+    }
+    if (key == OPTION_JOBS) {
+        if (!number(text, &settings->jobs) || settings->jobs == 0 || settings->jobs > JOBS_MAX) {
+            argp_error(state, "--jobs needs 1 to 64, not %s", text);
         }
         return 0;
     }
@@ -245,6 +257,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
     case OPTION_SWEEP:
     case OPTION_SWEEP_AT:
     case OPTION_SWEEP_EVERY:
+    case OPTION_JOBS:
         return parse_sweep(key, text, state);
     case OPTION_PLANT:
         if (!number(text, &settings->planted)) {
@@ -312,8 +325,9 @@ static void command_line(const struct settings *settings, uint64_t seed, uint64_
         snprintf(sweep, sizeof(sweep), " --sweep %s --sweep-at %" PRIu64 "%s",
                  moot_cli_sweep_name(settings->sweep), sweep_at, persists ? "+" : "");
     }
-    snprintf(running, sizeof(running), "moot sim --seed %" PRIu64 "%s --ops %" PRIu64 "%s%s%s%s%s",
-             seed, nodes, settings->operations, workload, mutant, faults, end, sweep);
+    const char *program = settings->sweep == MOOT_SIM_SWEEP_ALLOC ? "moot_scarce" : "moot";
+    snprintf(running, sizeof(running), "%s sim --seed %" PRIu64 "%s --ops %" PRIu64 "%s%s%s%s%s",
+             program, seed, nodes, settings->operations, workload, mutant, faults, end, sweep);
 }
 
 /* What it calls for the trace and the picture is not promised to work in a handler; it mostly does,
@@ -371,6 +385,8 @@ static void print_line(uint64_t seed, const struct moot_sim_result *result)
     if (result->violated) {
         printf("VIOLATION: %.*s\n%s\n", (int)result->words.size, (const char *)result->words.data,
                running);
+    } else if (c->unknown != 0) {
+        printf("not known to be right: %s\n", running);
     }
     fflush(stdout);
 }
@@ -426,16 +442,21 @@ struct batch {
     struct timespec began;
 };
 
+static void gave_up_on(struct batch *batch, uint64_t seed)
+{
+    if (batch->gave_up < GAVE_UP_SHOWN_MAX) {
+        batch->gave_up_seeds[batch->gave_up] = seed;
+    }
+    batch->gave_up++;
+}
+
 static void add_world(struct batch *batch, uint64_t seed, const struct moot_sim_result *result)
 {
     batch->worlds++;
     batch->virtual_ns += result->virtual_ns;
     batch->operations += result->counts.operations;
     if (result->counts.unknown != 0) {
-        if (batch->gave_up < GAVE_UP_SHOWN_MAX) {
-            batch->gave_up_seeds[batch->gave_up] = seed;
-        }
-        batch->gave_up++;
+        gave_up_on(batch, seed);
     }
 }
 
@@ -465,63 +486,48 @@ static void print_batch(const struct batch *batch)
     fprintf(stderr, "%s\n", batch->gave_up > GAVE_UP_SHOWN_MAX ? " ..." : "");
 }
 
-struct swept {
-    const struct settings *settings;
-    struct batch *batch;
-};
-
-/* Only a violation is worth a line. */
-static bool run_swept(const struct moot_sim_options *how, struct moot_sim_counts *counts,
-                      void *context)
+static enum moot_cli_world worth(const struct moot_sim_result *result)
 {
-    struct swept *swept = context;
-    struct moot_sim_result result;
-    command_line(swept->settings, how->seed, how->sweep_at, how->sweep_persists);
+    return result->violated              ? MOOT_WORLD_WRONG
+           : result->counts.unknown != 0 ? MOOT_WORLD_UNKNOWN
+                                         : MOOT_WORLD_FINE;
+}
+
+/* Only what is not fine is worth a line. */
+static enum moot_cli_world run_swept(const struct moot_sim_options *how,
+                                     struct moot_sim_result *result, void *context)
+{
+    const struct settings *settings = context;
+    command_line(settings, how->seed, how->sweep_at, how->sweep_persists);
     alarm(SEED_SECONDS_MAX);
-    moot_sim_result_init(&result);
-    moot_sim_run(how, &result);
-    add_world(swept->batch, how->seed, &result);
-    *counts = result.counts;
-    if (result.violated) {
-        print_line(how->seed, &result);
+    moot_sim_run(how, result);
+    if (worth(result) != MOOT_WORLD_FINE) {
+        print_line(how->seed, result);
     }
-    bool good = !result.violated;
-    moot_sim_result_deinit(&result);
-    return good;
+    return worth(result);
 }
 
-/* Each world in a process of its own: who runs out of memory leaves it behind. */
-static bool run_apart(const struct moot_sim_options *how, struct moot_sim_counts *counts,
-                      void *context)
+static enum moot_cli_world run_sweep(const struct settings *settings,
+                                     const struct moot_sim_options *how, struct batch *batch)
 {
-    struct swept *swept = context;
-    int status = 0;
-    if (how->sweep != MOOT_SIM_SWEEP_ALLOC || how->sweep_at == 0) {
-        return run_swept(how, counts, context);
+    struct moot_cli_sweep sweep = {.options = *how,
+                                   .part = settings->sweep_part,
+                                   .jobs = (uint32_t)moot_max_u64(settings->jobs, 1),
+                                   .run = run_swept,
+                                   .context = (void *)settings};
+    struct moot_cli_swept swept;
+    enum moot_cli_world worst = moot_cli_sweep(&sweep, &swept);
+    batch->worlds += swept.worlds;
+    batch->operations += swept.operations;
+    batch->virtual_ns += swept.virtual_ns;
+    if (swept.unknown > 0) {
+        gave_up_on(batch, how->seed);
     }
-    fflush(stdout);
-    alarm(0); /* Each has one of its own. */
-    pid_t child = fork();
-    if (child == 0) {
-        bool good = run_swept(how, counts, context);
-        fflush(stdout);
-        _exit(good ? EXIT_FINE : EXIT_VIOLATION);
-    }
-    swept->batch->worlds++;
-    return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) &&
-           WEXITSTATUS(status) == EXIT_FINE;
+    return worst;
 }
 
-static bool run_sweep(const struct settings *settings, const struct moot_sim_options *how,
-                      struct batch *batch)
-{
-    struct moot_sim_counts counts;
-    struct swept swept = {settings, batch};
-    return moot_cli_sweep(how, &settings->sweep_part, &counts, run_apart, &swept);
-}
-
-static bool run_seed(const struct settings *settings, uint64_t seed, FILE *trace,
-                     struct batch *batch)
+static enum moot_cli_world run_seed(const struct settings *settings, uint64_t seed, FILE *trace,
+                                    struct batch *batch)
 {
     struct moot_sim_options how = {.seed = seed,
                                    .nodes = (uint32_t)settings->nodes,
@@ -548,14 +554,14 @@ static bool run_seed(const struct settings *settings, uint64_t seed, FILE *trace
     moot_sim_run(&how, &result);
     print_line(seed, &result);
     add_world(batch, seed, &result);
-    bool good = keep_picture(&result) && !result.violated;
+    enum moot_cli_world world = keep_picture(&result) ? worth(&result) : MOOT_WORLD_WRONG;
     how.trace = NULL;
     how.picture = NULL;
-    if (good && settings->twice) {
-        good = run_again(&how, &result);
+    if (world != MOOT_WORLD_WRONG && settings->twice && !run_again(&how, &result)) {
+        world = MOOT_WORLD_WRONG;
     }
     moot_sim_result_deinit(&result);
-    return good;
+    return world;
 }
 
 /* Linked into this binary, but nothing that a simulated node does comes there. */
@@ -650,7 +656,8 @@ int moot_cli_sim(int argc, char **argv)
         .parser = parse,
         .doc = "Runs clusters of this very code in virtual time, under faults; one seed decides "
                "everything. One line of result for each seed. Exits with 0 when all is well, 1 on "
-               "a violation, 2 when the command line is wrong.",
+               "a violation, 2 when there is none but some history could not be judged in time "
+               "(verdict=unknown), or the command line is wrong.",
     };
     struct settings settings = {.operations = 300};
     argp_err_exit_status = EXIT_USAGE;
@@ -685,11 +692,13 @@ int moot_cli_sim(int argc, char **argv)
     if (settings.break_ns != 0) {
         signal(SIGTRAP, SIG_DFL);
     }
-    bool good = true;
+    enum moot_cli_world worst = MOOT_WORLD_FINE;
     struct batch batch = {0};
     clock_gettime(CLOCK_MONOTONIC, &batch.began);
-    for (uint64_t seed = settings.first; good && seed <= settings.last; seed++) {
-        good = run_seed(&settings, seed, running_trace, &batch);
+    for (uint64_t seed = settings.first; worst != MOOT_WORLD_WRONG && seed <= settings.last;
+         seed++) {
+        enum moot_cli_world world = run_seed(&settings, seed, running_trace, &batch);
+        worst = world > worst ? world : worst;
     }
     if (settings.first != settings.last || batch.worlds > 1) {
         print_batch(&batch);
@@ -701,5 +710,8 @@ int moot_cli_sim(int argc, char **argv)
         print_marks();
         print_met();
     }
-    return good ? EXIT_FINE : EXIT_VIOLATION;
+    static const int statuses[] = {[MOOT_WORLD_FINE] = EXIT_FINE,
+                                   [MOOT_WORLD_UNKNOWN] = EXIT_UNKNOWN,
+                                   [MOOT_WORLD_WRONG] = EXIT_VIOLATION};
+    return statuses[worst];
 }

@@ -28,6 +28,19 @@ void sim__process_ends(struct sim_world *world, struct sim_machine *machine)
     sim__machine_start_later(world, machine);
 }
 
+/* In a sweep this may be the moment, for it or for all. */
+static bool dies_here(struct sim_world *world, struct sim_machine *machine)
+{
+    uint64_t epoch = machine->epoch;
+    if (sim__sweep(world, MOOT_SIM_SWEEP_CRASH)) {
+        sim__process_ends(world, machine);
+    } else if (sim__sweep(world, MOOT_SIM_SWEEP_POWER)) {
+        sim__count(world, SIM_FAULT_POWER);
+        sim__power(world);
+    }
+    return machine->epoch != epoch;
+}
+
 /* ---- the journal ---- */
 
 static void *aligned_copy(struct sim_world *world, struct moot_slice bytes)
@@ -141,6 +154,9 @@ void sim__durable(struct sim_world *world, struct sim_machine *machine, moot_tic
     }
     moot_disk_sim_complete(machine->disk, machine->flights[0].flight);
     machine->journal_durable = ticket;
+    if (dies_here(world, machine)) {
+        return;
+    }
     machine->flight_count--;
     memmove(machine->flights, machine->flights + 1,
             sizeof(machine->flights[0]) * machine->flight_count);
@@ -254,6 +270,9 @@ void sim__job_done(struct sim_world *world, struct sim_machine *machine, uint64_
     MOOT_ASSERT(job != NULL);
     if (!job->is_done) {
         do_job(world, machine, job);
+    }
+    if (dies_here(world, machine)) {
+        return;
     }
     if (moot_work_is_commit(&job->work) &&
         sim__one_in(world, sim__level(world, SIM_FAULT_CRASH_INSTALL))) {
@@ -430,8 +449,8 @@ void sim__perform(struct sim_world *world, struct sim_machine *machine,
         sim__trace(world, "m%u -> %s ticket %llu", machine->slot, names[effect->kind],
                    (unsigned long long)effect->ticket);
         PERFORMERS[effect->kind](world, machine, effect);
-        if (machine->epoch == epoch && sim__sweep(world, MOOT_SIM_SWEEP_CRASH)) {
-            sim__process_ends(world, machine);
+        if (machine->epoch == epoch) {
+            (void)dies_here(world, machine);
         }
     }
 }

@@ -135,7 +135,9 @@ static void did_not_start(struct sim_world *world, struct sim_machine *machine, 
                           const char *why)
 {
     sim__trace(world, "m%u does not start: %s: %s", machine->slot, moot_status_text(status), why);
-    if (status == MOOT_EIO && sim__level(world, SIM_FAULT_CRASH_OPEN) != 0) {
+    bool is_swept = machine->died_opening;
+    machine->died_opening = false;
+    if (status == MOOT_EIO && (is_swept || sim__level(world, SIM_FAULT_CRASH_OPEN) != 0)) {
         sim__count(world, SIM_FAULT_CRASH_OPEN);
         moot_store_memory_crash(machine->store);
         disk_crash(world, machine);
@@ -254,13 +256,20 @@ void sim__machine_start(struct sim_world *world, struct sim_machine *machine)
     struct moot_node_options options = options_of(world, machine);
     char why[256] = "";
     bool dies = sim__one_in(world, sim__level(world, SIM_FAULT_CRASH_OPEN));
-    if (dies) {
-        moot_disk_sim_crash_at(machine->disk, 1 + sim__below(world, OPEN_WRITES));
+    uint64_t swept = sim__sweep_open(world), changes = moot_disk_sim_changes(machine->disk);
+    if (dies || swept != 0) {
+        moot_disk_sim_crash_at(machine->disk,
+                               swept != 0 ? swept : 1 + sim__below(world, OPEN_WRITES));
     }
     if (machine->disk_dead_until > world->now) {
         moot_disk_sim_fail_at(machine->disk, 1, true);
     }
     int status = moot_node_open(&options, &machine->node, why);
+    changes = moot_disk_sim_changes(machine->disk) - changes;
+    machine->died_opening = swept != 0 && changes >= swept;
+    machine->disk_dead_until =
+        machine->died_opening ? sim__sweep_until(world) : machine->disk_dead_until;
+    sim__swept_open(world, changes);
     moot_disk_sim_crash_at(machine->disk, 0);
     if (status != 0) {
         did_not_start(world, machine, status, why);

@@ -195,7 +195,7 @@ static void crash(struct sim_world *world, enum sim_fault fault, struct sim_mach
     sim__at(world, back, (struct sim_event){.kind = SIM_START, .machine = machine->slot});
 }
 
-static void power(struct sim_world *world)
+void sim__power(struct sim_world *world)
 {
     for (uint32_t i = 0; i < world->machine_count; i++) {
         struct sim_machine *machine = world->machines[i];
@@ -509,11 +509,11 @@ static void strike_with(struct sim_world *world, enum sim_fault fault)
         return;
     case SIM_FAULT_POWER:
         sim__count(world, fault);
-        power(world);
+        sim__power(world);
         return;
     case SIM_FAULT_ROT_ALL:
         if (sim__may_damage_all(world)) {
-            power(world);
+            sim__power(world);
             sim__rot_all(world);
         }
         return;

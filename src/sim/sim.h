@@ -31,7 +31,10 @@ enum moot_sim_sweep {
     MOOT_SIM_SWEEP_WRITE, /* A write of a journal: the process ends. */
     MOOT_SIM_SWEEP_SYNC,  /* The same of its sync. */
     MOOT_SIM_SWEEP_STORE, /* A write of a store. */
-    MOOT_SIM_SWEEP_CRASH, /* The process dies after this effect. */
+    MOOT_SIM_SWEEP_CRASH, /* The process dies after this effect, or when work beside turns is done,
+                             which it does not hear of any more. */
+    MOOT_SIM_SWEEP_POWER, /* All processes die then. */
+    MOOT_SIM_SWEEP_OPEN,  /* A change of a disk while a process starts: it dies there. */
     MOOT_SIM_SWEEP_ALLOC, /* An allocation within a turn: the process ends then and there. */
     MOOT_SIM_SWEEPS
 };

@@ -16,6 +16,19 @@ uint64_t sim__sweep_until(const struct sim_world *world)
     return world->options->sweep_persists ? world->now + DEAD_S * MOOT_SEC_NS : 0;
 }
 
+uint64_t sim__sweep_open(const struct sim_world *world)
+{
+    const struct moot_sim_options *options = world->options;
+    uint64_t so_far = world->result->counts.swept[MOOT_SIM_SWEEP_OPEN];
+    bool wanted = options->sweep == MOOT_SIM_SWEEP_OPEN && options->sweep_at > so_far;
+    return wanted ? options->sweep_at - so_far : 0;
+}
+
+void sim__swept_open(struct sim_world *world, uint64_t changes)
+{
+    world->result->counts.swept[MOOT_SIM_SWEEP_OPEN] += changes;
+}
+
 /* ---- memory ---- */
 
 struct way_out {

@@ -174,6 +174,7 @@ struct sim_machine {
     bool upgrade;        /* It said that it is too old, and gets a newer program. */
     bool sync_fails, store_fails, store_rots;   /* The next time. */
     bool write_fails;                           /* The same, of the journal. */
+    bool died_opening;                          /* This start, in a sweep. */
     uint64_t disk_dead_until, store_dead_until; /* No write succeeds. */
     uint64_t full_until;                        /* Its disk has no room. */
     uint64_t short_until;                       /* No allocation succeeds. */
@@ -613,6 +614,8 @@ void sim__strike(struct sim_world *world);
 void sim__mend(struct sim_world *world, uint64_t number);
 void sim__flap(struct sim_world *world, const struct sim_event *event);
 void sim__heal(struct sim_world *world);
+/* All processes die, and start again one by one. */
+void sim__power(struct sim_world *world);
 moot_node_id sim__leader(struct sim_world *world, moot_group_id group); /* 0: none */
 
 /* rehearsal.c */
@@ -627,6 +630,10 @@ void sim__rehearse_strike(struct sim_world *world);
 /* sweep.c */
 /* Counts one of `kind`; true when this is the one that shall fail. */
 bool sim__sweep(struct sim_world *world, enum moot_sim_sweep kind);
+/* A disk changes while its process starts: which of these changes from now on the process dies at
+ * (0: none), and then, how many there were. */
+uint64_t sim__sweep_open(const struct sim_world *world);
+void sim__swept_open(struct sim_world *world, uint64_t changes);
 /* Until when that disk or store is dead; 0: it failed once. */
 uint64_t sim__sweep_until(const struct sim_world *world);
 /* moot_node_turn; false: memory ran out in the middle of it, and there is no node any more. */
