@@ -1,5 +1,5 @@
 # A thin door to Meson; every target says what it is doing.
-.PHONY: all build run test live sweep bench asan tsan mutants fuzz install lint format packages clean
+.PHONY: all build run test live sweep exhaustive bench asan tsan mutants fuzz install lint format packages clean
 BUILD ?= build
 JOBS ?= 2
 
@@ -29,6 +29,10 @@ live: build
 MINUTES ?= 10
 sweep: build
 	@MOOT=$(BUILD)/moot tools/sweep $(MINUTES) $(OPS)
+
+# The worst moment by trying all: each write, sync, allocation ... fails in turn, in a dozen short worlds. FOR names worlds or kinds.
+exhaustive: build
+	@tools/exhaustive --build $(BUILD) --jobs $(JOBS) $(FOR)
 
 # moot beside others on this machine, about two hours: make bench ARGS=--quick takes minutes.
 bench: build

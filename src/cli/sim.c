@@ -296,7 +296,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
 
 /* The command line of the world under way, for the signal handler: a failed assertion ends the
  * process, and must say which seed it was. */
-static char running[256 + SIM_FAULT_LIST_BYTES];
+static char running[320 + SIM_FAULT_LIST_BYTES];
 static FILE *running_trace;
 static struct moot_picture *running_picture;
 static const char *running_picture_path;
@@ -304,8 +304,8 @@ static const char *running_picture_path;
 static void command_line(const struct settings *settings, uint64_t seed, uint64_t sweep_at,
                          bool persists)
 {
-    char sweep[64] = "", nodes[32] = "", end[40] = "", mutant[64] = "", workload[32] = "",
-         faults[SIM_FAULT_LIST_BYTES] = "";
+    char sweep[64] = "", nodes[32] = "", planted[32] = "", end[40] = "", mutant[64] = "",
+         workload[32] = "", faults[SIM_FAULT_LIST_BYTES] = "";
     if (settings->nodes != 0) {
         snprintf(nodes, sizeof(nodes), " --nodes %" PRIu64, settings->nodes);
     }
@@ -325,9 +325,13 @@ static void command_line(const struct settings *settings, uint64_t seed, uint64_
         snprintf(sweep, sizeof(sweep), " --sweep %s --sweep-at %" PRIu64 "%s",
                  moot_cli_sweep_name(settings->sweep), sweep_at, persists ? "+" : "");
     }
+    if (settings->planted != 0) {
+        snprintf(planted, sizeof(planted), " --plant %" PRIu64, settings->planted);
+    }
     const char *program = settings->sweep == MOOT_SIM_SWEEP_ALLOC ? "moot_scarce" : "moot";
-    snprintf(running, sizeof(running), "%s sim --seed %" PRIu64 "%s --ops %" PRIu64 "%s%s%s%s%s",
-             program, seed, nodes, settings->operations, workload, mutant, faults, end, sweep);
+    snprintf(running, sizeof(running), "%s sim --seed %" PRIu64 "%s --ops %" PRIu64 "%s%s%s%s%s%s",
+             program, seed, nodes, settings->operations, workload, mutant, faults, end, planted,
+             sweep);
 }
 
 /* What it calls for the trace and the picture is not promised to work in a handler; it mostly does,

@@ -33,6 +33,7 @@ static bool dies_here(struct sim_world *world, struct sim_machine *machine)
 {
     uint64_t epoch = machine->epoch;
     if (sim__sweep(world, MOOT_SIM_SWEEP_CRASH)) {
+        sim__count(world, SIM_FAULT_CRASH);
         sim__process_ends(world, machine);
     } else if (sim__sweep(world, MOOT_SIM_SWEEP_POWER)) {
         sim__count(world, SIM_FAULT_POWER);
