@@ -71,7 +71,7 @@ static const struct argp_option options[] = {
      0},
     {"workload", OPTION_WORKLOAD, "NAME", 0,
      "What clients do: register, counter, list, set, queue, bank, ids, once, expiry, large, txn, "
-     "register-txn; without it the seed says",
+     "register-txn, any; without it the seed says",
      0},
     {"list-faults", OPTION_LIST_FAULTS, NULL, 0, "What faults there are, and what they do", 0},
     {"trace", OPTION_TRACE, "FILE", 0,

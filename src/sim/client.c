@@ -29,6 +29,7 @@ void sim__client_init(struct sim_world *world, uint32_t number, bool is_admin)
 
 void sim__client_deinit(struct sim_client *client)
 {
+    sim__any_free(client);
     moot_buffer_deinit(&client->in);
     moot_buffer_deinit(&client->out);
 }

@@ -4,7 +4,7 @@
 #include "sim/world.h"
 
 enum { PARTITIONS_MAX = 64, LENGTHS = 4, FLAP_US = 50 * 1000, DAYS_MS = 20 * 24 * 3600 * 1000 };
-enum { REOPEN_STALL_S = 8, RING_MIN = 4, TXNS_EVERY = 11 };
+enum { REOPEN_STALL_S = 8, RING_MIN = 4, TXNS_EVERY = 11, ANY_AT = 2 };
 
 /* ---- swarm: the first random stream (Groce et al., "Swarm Testing", ISSTA 2012) ---- */
 
@@ -104,6 +104,8 @@ void sim__swarm(struct sim_world *world)
         swarm->workload = SIM_WORKLOAD_TXN;
     } else if (world->options->seed % TXNS_EVERY == TXNS_EVERY / 2) {
         swarm->workload = SIM_WORKLOAD_REGISTER_TXN;
+    } else if (world->options->seed % TXNS_EVERY == ANY_AT) {
+        swarm->workload = SIM_WORKLOAD_ANY;
     }
     if (world->options->workload != 0) {
         swarm->workload = world->options->workload - 1;
@@ -118,6 +120,9 @@ void sim__swarm(struct sim_world *world)
         swarm->keys = SIM_KEYS_MAX; /* Snapshots of more than one chunk. */
         swarm->log_memory_bytes = 64 * 1024;
         swarm->knobs[SIM_FAULT_NARROW] = 0; /* One value may be more than that. */
+    }
+    if (swarm->workload == SIM_WORKLOAD_ANY) { /* Each has two databases of its own, or more. */
+        swarm->clients = (uint32_t)moot_min_u64(swarm->clients, 1 + MOOT_DATABASES / 2);
     }
     if (swarm->knobs[SIM_FAULT_TINY_JOURNAL] != 0 && swarm->workload != SIM_WORKLOAD_LARGE) {
         swarm->segment_bytes = swarm->knobs[SIM_FAULT_TINY_JOURNAL] / 4 * 4096;

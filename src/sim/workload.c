@@ -10,9 +10,9 @@
 #include "storage/journal_format.h"
 #include "wire/resp.h"
 
-static const char *const NAMES[SIM_WORKLOADS] = {"register", "counter", "list", "set",
-                                                 "queue",    "bank",    "ids",  "once",
-                                                 "expiry",   "large",   "txn",  "register-txn"};
+static const char *const NAMES[SIM_WORKLOADS] = {
+    "register", "counter", "list",  "set", "queue",        "bank", "ids",
+    "once",     "expiry",  "large", "txn", "register-txn", "any"};
 enum { FAILS_MAX = 2, HEALED_S = 10, ASK_WORDS = 6 };
 enum { OPEN_MAX = 4, DOUBTS_MAX = 6 };
 
@@ -276,6 +276,7 @@ static const struct {
     {REGISTER_TXN_CHOICES,
      MOOT_ARRAY_LEN(REGISTER_TXN_CHOICES),
      {MOOT_OPERATION_READ, {"GET", "$key"}, false, 0}},
+    {NULL, 0, {MOOT_OPERATION_READ, {NULL}, false, 0}}, /* any.c */
 };
 
 static void ask_some(struct sim_world *world, struct sim_client *client)
@@ -580,6 +581,9 @@ bool sim__ask(struct sim_world *world, struct sim_client *client)
         sim__client_break(world, client);
         return false;
     }
+    if (world->swarm.workload == SIM_WORKLOAD_ANY) {
+        return sim__ask_any(world, client, is_more_wanted(world));
+    }
     if (world->phase == SIM_PHASE_LAST_READS) {
         ask_last(world, client);
         return client->expected_count > 0;
@@ -857,6 +861,8 @@ void sim__answer(struct sim_world *world, struct sim_client *client,
     } else if (expected->step == SIM_STEP_SKIM ||
                sim__probe_answer(world, client, expected, &head)) {
         return;
+    } else if (expected->step == SIM_STEP_ANY) {
+        sim__on_any(world, client, reply);
     } else if (head.type == MOOT_RESP_ERROR) {
         on_error(world, client, expected, head.text);
     } else if (expected->step == SIM_STEP_TXN_READ) {
@@ -881,6 +887,7 @@ void sim__unanswered(struct sim_world *world, struct sim_client *client)
         client->txn.is_watching = false;
         sim__settle(world, client, client->txn.operation, MOOT_OUTCOME_FAIL, moot_history_none());
     }
+    sim__any_unanswered(world, client);
     client->expected_count = 0;
     client->watched_known = false;
     client->watch_failed = true;
@@ -889,9 +896,14 @@ void sim__unanswered(struct sim_world *world, struct sim_client *client)
 
 bool sim__has_finished(const struct sim_world *world, const struct sim_client *client)
 {
+    bool is_any = world->swarm.workload == SIM_WORKLOAD_ANY && !client->is_admin;
+    if (is_any && !sim__any_has_finished(world, client)) {
+        return false;
+    }
     if (world->phase == SIM_PHASE_LAST_READS) {
         uint32_t key, generation;
-        return client->is_admin || !key_ever_used(world, client->last_reads, &key, &generation);
+        return client->is_admin || is_any ||
+               !key_ever_used(world, client->last_reads, &key, &generation);
     }
     return client->expected_count == 0 && !client->once.active && !client->txn.is_watching &&
            (client->is_admin || !is_more_wanted(world));

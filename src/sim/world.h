@@ -8,6 +8,7 @@
  *   workload.c    what clients ask, and what the answers mean
  *   queue.c       the same of queues, and of pops that wait in pipelines
  *   txn.c         the same of transactions on lists, and on registers
+ *   any.c         the same of all commands there are; see any.h
  *   probe.c       what clients try beside their workload
  *   atlas.c       damage to disks that the cluster must survive
  *   judge.c       what the history is worth
@@ -236,6 +237,7 @@ enum sim_workload {
     SIM_WORKLOAD_LARGE,
     SIM_WORKLOAD_TXN,          /* MULTI ... EXEC of RPUSH and LRANGE. */
     SIM_WORKLOAD_REGISTER_TXN, /* The same of SET and GET. */
+    SIM_WORKLOAD_ANY,          /* Every command of the table, each client on keys of its own. */
     SIM_WORKLOADS
 };
 
@@ -258,6 +260,7 @@ enum sim_step {
     SIM_STEP_REMOVE,
     SIM_STEP_REFUSED,  /* An order that nobody may take. */
     SIM_STEP_MISMATCH, /* An id that another command had. */
+    SIM_STEP_ANY,      /* See any.c. */
 };
 struct sim_expected {
     enum sim_step step;
@@ -318,6 +321,7 @@ struct sim_client {
     uint64_t ordered_at; /* The administrator's last removal. */
     struct sim_once once;
     struct sim_txn txn;
+    struct sim_any *any; /* NULL: it has asked for nothing of that workload. */
 };
 
 /* ---- the world ---- */
@@ -604,6 +608,14 @@ enum moot_outcome sim__read_txn(struct sim_world *world, struct sim_client *clie
                                 struct moot_history_step steps[SIM_TXN_STEPS_MAX]);
 /* Once the history is whole: what came of transactions in doubt, for the marks. */
 void sim__note_txns(const struct sim_world *world);
+
+/* any.c */
+/* As sim__ask; `more`: not only what was begun. */
+bool sim__ask_any(struct sim_world *world, struct sim_client *client, bool more);
+void sim__on_any(struct sim_world *world, struct sim_client *client, struct moot_slice reply);
+void sim__any_unanswered(struct sim_world *world, struct sim_client *client);
+bool sim__any_has_finished(const struct sim_world *world, const struct sim_client *client);
+void sim__any_free(struct sim_client *client);
 
 /* judge.c */
 void sim__judge(struct sim_world *world);
