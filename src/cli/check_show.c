@@ -6,41 +6,18 @@
 #include <string.h>
 
 #include "base/slice.h"
+#include "check/explain.h"
 #include "check/intern.h"
-#include "check/shrink.h"
 #include "picture/picture.h"
 
-enum { LANES_MAX = 24 /* Operations; more fill no terminal. */, PAGE_MAX = 5000, LINES_MAX = 60 };
-
-static const uint32_t *evidence_of(const struct moot_verdict *verdict, size_t *count)
-{
-    *count = verdict->evidence.size / sizeof(uint32_t);
-    return (const uint32_t *)(const void *)verdict->evidence.data;
-}
+enum { PAGE_MAX = 5000, LINES_MAX = 60 };
 
 void moot_check_show_evidence(const struct moot_history *history, const struct moot_model *model,
                               struct moot_verdict *verdict)
 {
     struct moot_buffer text;
-    size_t count, needed;
-    if (model != NULL) {
-        moot_shrink(history, model, verdict, &needed);
-        evidence_of(verdict, &count);
-        if (needed == 0) {
-            return; /* It was not made smaller within its budget. */
-        }
-        printf("  the smallest part found that fails by itself: %zu operation%s\n", needed,
-               needed == 1 ? "" : "s");
-        printf("  (every other write of the key may have happened or not, at any time after its "
-               "call; %zu shown)\n",
-               count - needed);
-    }
-    const uint32_t *operations = evidence_of(verdict, &count);
-    if (count == 0 || count > LANES_MAX) {
-        return;
-    }
     moot_buffer_init(&text);
-    moot_draw_lanes(history, operations, count, &text);
+    moot_explain_evidence(history, model, verdict, &text);
     fwrite(text.data, 1, text.size, stdout);
     moot_buffer_deinit(&text);
 }
@@ -59,7 +36,7 @@ struct page {
 static bool is_evidence(const struct page *page, size_t operation)
 {
     size_t count;
-    const uint32_t *operations = evidence_of(page->verdict, &count);
+    const uint32_t *operations = moot_evidence_of(page->verdict, &count);
     for (size_t i = 0; i < count; i++) {
         if (operations[i] == operation) {
             return true;
@@ -72,7 +49,7 @@ static bool is_evidence(const struct page *page, size_t operation)
 static void find_window(struct page *page)
 {
     size_t count;
-    const uint32_t *operations = evidence_of(page->verdict, &count);
+    const uint32_t *operations = moot_evidence_of(page->verdict, &count);
     page->from = count > 0 ? UINT64_MAX : 0;
     page->until = count > 0 ? 0 : UINT64_MAX - 1;
     page->one_key = count > 0;
@@ -133,7 +110,7 @@ static void add_operation(struct page *page, size_t number)
 static void add_operations(struct page *page)
 {
     size_t count, shown = 0;
-    const uint32_t *operations = evidence_of(page->verdict, &count);
+    const uint32_t *operations = moot_evidence_of(page->verdict, &count);
     for (size_t i = 0; i < count; i++) {
         line_of(page, page->history->operations[operations[i]].process);
     }

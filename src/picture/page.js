@@ -355,6 +355,16 @@ new ResizeObserver(redraw).observe(stage);
 
 /* ---- the beginning ---- */
 
+/* From the first call to the last return of what shows that something is wrong, and a little around. */
+function openOnWrong() {
+  const shown = model.operations.filter((o) => o.wrong), item = shown.find((o) => o.wrong === 2);
+  if (!item) return;
+  const from = Math.min(...shown.map((o) => o.called)), until = Math.max(...shown.map((o) => o.outcome === "ok" || o.outcome === "fail" ? o.returned : o.called));
+  const around = Math.max((until - from) / 8, model.usual * 4);
+  show(from - around, until + around);
+  choose({ what: "operation", item });
+}
+
 document.title = model.title;
 element("title").textContent = model.title;
 element("subtitle").textContent = model.subtitle;
@@ -365,6 +375,7 @@ element("words").textContent = model.wrong;
 chips();
 legend();
 view.cursor = (model.operations.find((o) => o.wrong === 2) || { called: (model.begin + model.end) / 2 }).called;
+openOnWrong();
 readPlace();
 moveCursor(view.cursor);
 paint();

@@ -32,7 +32,7 @@ static size_t call(struct sim_world *world, struct sim_client *client,
     size_t operation =
         moot_history_call(&world->history, client->process, kind, sim__key_name(world, key),
                           argument, (struct moot_instant){world->now});
-    sim__record_call(world, client, operation);
+    sim__note_call(world, client, operation);
     world->result->counts.operations++;
     return operation;
 }
@@ -369,11 +369,17 @@ void sim__check_unseen(struct sim_world *world)
         const struct moot_slice *elements = elements_of(&history->operations[unseen.push], &count);
         for (size_t j = 0; j < count; j++) {
             if (!is_in(&read->result, elements[j]) && !may_be_popped(history, read, elements[j])) {
+                const uint32_t shown[2] = {(uint32_t)unseen.push, (uint32_t)unseen.read};
+                struct moot_buffer words;
+                moot_buffer_init(&words);
                 sim__record_wrong(world, unseen.read);
+                sim__show_evidence(world, shown, 2, &words);
                 sim__violation(world,
                                "a read does not show %.*s, pushed before it on the same"
-                               " connection, and nobody had popped that",
-                               (int)elements[j].size, (const char *)elements[j].data);
+                               " connection, and nobody had popped that\n%.*s",
+                               (int)elements[j].size, (const char *)elements[j].data,
+                               (int)words.size, (const char *)words.data);
+                moot_buffer_deinit(&words);
                 return;
             }
         }

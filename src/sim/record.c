@@ -21,9 +21,8 @@ struct sim_record {
         size_t fault;
     } in_force[IN_FORCE_MAX];
     size_t in_force_count;
-    uint32_t *asked; /* By operation: the slot that was asked, or UINT32_MAX. */
-    size_t asked_capacity;
-    size_t wrong; /* SIZE_MAX: no operation is. */
+    size_t wrong;                /* SIZE_MAX: no operation is. */
+    struct moot_buffer evidence; /* uint32_t: operations. */
     struct moot_buffer words;
     struct moot_arena arena;
 };
@@ -66,6 +65,7 @@ void sim__record_begin(struct sim_world *world)
     record->picture = world->options->picture;
     record->wrong = SIZE_MAX;
     moot_buffer_init(&record->words);
+    moot_buffer_init(&record->evidence);
     moot_arena_init(&record->arena);
     memset(record->machines, 0xff, sizeof(record->machines));
     for (uint32_t track = 0; track < MOOT_GROUPS_MAX; track++) {
@@ -84,17 +84,33 @@ void sim__record_begin(struct sim_world *world)
     describe_world(world);
 }
 
+static bool is_evidence(const struct sim_world *world, size_t number)
+{
+    const struct sim_record *record = world->record;
+    const struct moot_operation *operations = world->history.operations;
+    const uint32_t *shown = (const uint32_t *)(const void *)record->evidence.data;
+    size_t count = record->evidence.size / sizeof(*shown);
+    if (count == 0) {
+        return record->wrong != SIZE_MAX &&
+               sim_record_is_evidence(&operations[number], &operations[record->wrong]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (shown[i] == number) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void add_operation(struct sim_world *world, size_t number)
 {
     struct sim_record *record = world->record;
     const struct moot_operation *operation = &world->history.operations[number];
-    const struct moot_operation *wrong =
-        record->wrong == SIZE_MAX ? NULL : &world->history.operations[record->wrong];
     static const enum moot_picture_outcome outcomes[] = {[MOOT_OUTCOME_INDOUBT] =
                                                              MOOT_PICTURE_INDOUBT,
                                                          [MOOT_OUTCOME_OK] = MOOT_PICTURE_OK,
                                                          [MOOT_OUTCOME_FAIL] = MOOT_PICTURE_FAIL};
-    uint32_t slot = number < record->asked_capacity ? record->asked[number] : UINT32_MAX;
+    uint32_t slot = sim__asked(world, number).machine;
     bool open = operation->returned.ns < operation->called.ns || operation->returned.ns == 0;
     moot_buffer_reset(&record->words, WORDS_MAX);
     sim_record_asked(operation, &record->words);
@@ -112,7 +128,7 @@ static void add_operation(struct sim_world *world, size_t number)
             .asked = {words.data, asked},
             .answer = {words.data + asked, words.size - asked},
             .is_wrong = number == record->wrong,
-            .is_evidence = wrong != NULL && sim_record_is_evidence(operation, wrong)});
+            .is_evidence = is_evidence(world, number)});
 }
 
 void sim__record_end(struct sim_world *world)
@@ -126,7 +142,7 @@ void sim__record_end(struct sim_world *world)
     }
     moot_buffer_deinit(&record->words);
     moot_arena_deinit(&record->arena);
-    moot_free(record->asked);
+    moot_buffer_deinit(&record->evidence);
     moot_free(record);
     world->record = NULL;
 }
@@ -279,12 +295,12 @@ void sim__record_phase(struct sim_world *world, const char *name)
     }
 }
 
-void sim__record_violation(struct sim_world *world, const char *words)
+void sim__record_violation(struct sim_world *world, struct moot_slice words)
 {
     if (world->record != NULL) {
         moot_picture_moment(world->record->picture, MOOT_PICTURE_NOBODY, world->now,
-                            MOOT_PICTURE_WRONG, moot_slice_text(words));
-        moot_picture_verdict(world->record->picture, moot_slice_text(words));
+                            MOOT_PICTURE_WRONG, words);
+        moot_picture_verdict(world->record->picture, words);
     }
 }
 
@@ -292,6 +308,13 @@ void sim__record_wrong(struct sim_world *world, size_t operation)
 {
     if (world->record != NULL && operation < world->history.count) {
         world->record->wrong = operation;
+    }
+}
+
+void sim__record_evidence(struct sim_world *world, const uint32_t *operations, size_t count)
+{
+    if (world->record != NULL) {
+        moot_buffer_append(&world->record->evidence, operations, count * sizeof(*operations));
     }
 }
 
@@ -350,23 +373,6 @@ void sim__record_bytes(struct sim_world *world, const struct sim_client *client,
                                        .sent = world->now,
                                        .text = moot_buffer_slice(&record->words)});
     moot_picture_arrived(record->picture, number, at);
-}
-
-void sim__record_call(struct sim_world *world, const struct sim_client *client, size_t operation)
-{
-    struct sim_record *record = world->record;
-    if (record == NULL) {
-        return;
-    }
-    if (operation >= record->asked_capacity) {
-        size_t before = record->asked_capacity;
-        record->asked_capacity = 2 * operation + 64;
-        record->asked =
-            moot_realloc(record->asked, record->asked_capacity * sizeof(*record->asked));
-        memset(record->asked + before, 0xff,
-               (record->asked_capacity - before) * sizeof(*record->asked));
-    }
-    record->asked[operation] = client->machine;
 }
 
 /* ---- faults ---- */

@@ -31,9 +31,11 @@ void sim__record_says(struct sim_world *world, const struct sim_machine *machine
 void sim__record_strike(struct sim_world *world, const struct sim_machine *machine,
                         const char *words);
 void sim__record_phase(struct sim_world *world, const char *name);
-void sim__record_violation(struct sim_world *world, const char *words);
-/* The operation of the history that is wrong. */
+void sim__record_violation(struct sim_world *world, struct moot_slice words);
+/* The operation of the history that is wrong; and those that show it, which are marked instead of
+ * those that might: the page opens on them. */
 void sim__record_wrong(struct sim_world *world, size_t operation);
+void sim__record_evidence(struct sim_world *world, const uint32_t *operations, size_t count);
 
 /* A message: its number, for the two below. `to` may be NULL. */
 uint64_t sim__record_send(struct sim_world *world, const struct sim_machine *from,
@@ -43,7 +45,6 @@ void sim__record_lost(struct sim_world *world, uint64_t message, const char *why
 /* Bytes between a client and a machine, which arrive at `at`. */
 void sim__record_bytes(struct sim_world *world, const struct sim_client *client, bool to_node,
                        struct moot_slice bytes, uint64_t at);
-void sim__record_call(struct sim_world *world, const struct sim_client *client, size_t operation);
 
 /* `lines` and `others`: sets of slots; `others` is the other side of a partition. `until` may be
  * UINT64_MAX. `number` names it among faults of its name that are in force. */

@@ -78,7 +78,7 @@ static size_t call(struct sim_world *world, struct sim_client *client,
 {
     size_t operation = moot_history_call_txn(&world->history, client->process, steps, count,
                                              (struct moot_instant){world->now});
-    sim__record_call(world, client, operation);
+    sim__note_call(world, client, operation);
     world->result->counts.operations++;
     sim__trace(world, "c%u asks m%u: a transaction of %u", client->number, client->machine, count);
     return operation;

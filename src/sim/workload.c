@@ -179,7 +179,7 @@ static void ask_named(struct sim_world *world, struct sim_client *client, const 
     if (lives_ms != 0) {
         moot_history_lives(&world->history, operation, lives_ms);
     }
-    sim__record_call(world, client, operation);
+    sim__note_call(world, client, operation);
     key_is_open(world, operation);
     world->result->counts.operations++;
     sim__trace(world, "c%u asks m%u: %s %s %.*s", client->number, client->machine, ask->words[0],
@@ -348,7 +348,7 @@ static void ask_transfer(struct sim_world *world, struct sim_client *client)
     size_t operation =
         moot_history_call(&world->history, client->process, MOOT_OPERATION_WRITE,
                           sim__key_name(world, from), moot_history_none(), now_of(world));
-    sim__record_call(world, client, operation);
+    sim__note_call(world, client, operation);
     world->result->counts.operations++;
     struct sim_expected ready = {SIM_STEP_READY, SIZE_MAX, from};
     sim__command(client, &multi, 1, ready);
@@ -372,7 +372,7 @@ static void ask_once(struct sim_world *world, struct sim_client *client)
         once->operation = moot_history_call(
             &world->history, client->process, MOOT_OPERATION_INCREMENT,
             sim__key_name(world, once->key), moot_history_integer(once->by), now_of(world));
-        sim__record_call(world, client, once->operation);
+        sim__note_call(world, client, once->operation);
         world->result->counts.operations++;
     }
     once->tries++;
@@ -397,7 +397,7 @@ static void ask_exec(struct sim_world *world, struct sim_client *client)
         moot_history_call_cas(&world->history, client->process, sim__key_name(world, key),
                               was.size == 0 ? moot_history_nil() : moot_history_bytes(was),
                               moot_history_bytes(value), now_of(world));
-    sim__record_call(world, client, operation);
+    sim__note_call(world, client, operation);
     world->result->counts.operations++;
     sim__command(client, &multi, 1, (struct sim_expected){SIM_STEP_READY, SIZE_MAX, key});
     sim__command(client, set, 3, (struct sim_expected){SIM_STEP_READY, SIZE_MAX, key});

@@ -40,14 +40,18 @@ void sim__violation(struct sim_world *world, const char *format, ...)
         return;
     }
     result->violated = true;
-    char text[4096];
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
+    int size = vsnprintf(NULL, 0, format, args);
     va_end(args);
-    moot_buffer_append_text(&result->words, text);
+    MOOT_ASSERT(size >= 0);
+    char *text = (char *)moot_buffer_reserve(&result->words, (size_t)size + 1);
+    va_start(args, format);
+    vsnprintf(text, (size_t)size + 1, format, args);
+    va_end(args);
+    result->words.size = (size_t)size;
     sim__trace(world, "VIOLATION %s", text);
-    sim__record_violation(world, text);
+    sim__record_violation(world, moot_buffer_slice(&result->words));
 }
 
 void sim__note(struct sim_world *world, uint64_t word)
@@ -163,6 +167,7 @@ static void depopulate(struct sim_world *world)
     moot_history_deinit(&world->history);
     moot_buffer_deinit(&world->large);
     moot_buffer_deinit(&world->unseen);
+    moot_buffer_deinit(&world->asked);
     moot_free(world->aligned);
 }
 
@@ -410,6 +415,7 @@ struct sim_world *sim__open(const struct moot_sim_options *options, struct moot_
     moot_history_init(&world->history);
     moot_buffer_init(&world->large);
     moot_buffer_init(&world->unseen);
+    moot_buffer_init(&world->asked);
     moot_rng_init(&world->rng, moot_hash_mix(options->seed, 0xe7e27));
     sim__swarm(world);
     if (tune != NULL) {

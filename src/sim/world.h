@@ -364,6 +364,12 @@ struct sim_group {
     size_t leaders_capacity;
 };
 
+/* Who an operation was asked of, first. */
+struct sim_asked {
+    uint32_t machine; /* A slot, or UINT32_MAX: nobody yet. */
+    uint32_t node;    /* Its id then; 0: none. */
+};
+
 struct sim_world {
     const struct moot_sim_options *options;
     struct moot_sim_result *result;
@@ -387,6 +393,7 @@ struct sim_world {
     uint64_t nudged_ms; /* The most that one has jumped within it. */
     uint64_t values;    /* Unique ones made. */
     struct moot_buffer unseen; /* See queue.c. */
+    struct moot_buffer asked;  /* struct sim_asked, by operation of the history. */
     struct sim_key keys[SIM_KEYS_MAX];
     enum sim_fault admin_wish;  /* SIM_FAULTS: none. */
     bool all_rotted;            /* Every majority may have lost something (sim__rot_all). */
@@ -411,6 +418,12 @@ void sim__violation(struct sim_world *world, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void sim__trace(struct sim_world *world, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* After each operation that joins the history: where it went. */
+void sim__note_call(struct sim_world *world, const struct sim_client *client, size_t operation);
+struct sim_asked sim__asked(const struct sim_world *world, size_t operation);
+/* Operations that show what is wrong: marked in the picture, and in words, a line each. */
+void sim__show_evidence(struct sim_world *world, const uint32_t *operations, size_t count,
+                        struct moot_buffer *words);
 /* Into the trace hash. */
 void sim__note(struct sim_world *world, uint64_t word);
 void sim__note_bytes(struct sim_world *world, struct moot_slice bytes);

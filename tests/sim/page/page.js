@@ -135,11 +135,14 @@ async function simulated(browser) {
   await again.close();
 }
 
-async function scene(browser) {
-  const made = path.join(folder, "scene.html");
-  const data = JSON.stringify(SCENE).replace(/</g, "\\u003c");
+function make(scene, name) {
+  const made = path.join(folder, name), data = JSON.stringify(scene).replace(/</g, "\\u003c");
   fs.writeFileSync(made, fs.readFileSync(file, "utf8").replace(DATA, (all, before, after) => before + data + after));
-  const page = await open(browser, made);
+  return made;
+}
+
+async function scene(browser) {
+  const page = await open(browser, make(SCENE, "scene.html"));
   await check("a scene with roles and kinds of its own is shown", async () => {
     const all = await drawn(page);
     assert.deepEqual(page.errors, []);
@@ -169,7 +172,20 @@ async function scene(browser) {
   await page.close();
 }
 
+async function long(browser) {
+  const page = await open(browser, make({ ...SCENE, end: 1000000 }, "long.html"));
+  await check("a long page opens on the operations that show what is wrong", async () => {
+    await drawn(page);
+    const view = await page.evaluate(() => [picture.view.t0, picture.view.t1, picture.view.cursor]);
+    assert.ok(view[0] <= 50 && view[1] >= 980 && view[1] < 5000 && view[2] === 960, String(view));
+    assert.match(await page.textContent("#chosen-title"), /king: read k/);
+    assert.deepEqual(page.errors, []);
+  });
+  await page.close();
+}
+
 drive(async (browser) => {
   await simulated(browser);
   await scene(browser);
+  await long(browser);
 });
