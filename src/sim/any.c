@@ -16,6 +16,7 @@ enum {
     GLOBAL_ONE_IN = 12, /* Of the commands on whole databases that are drawn. */
     LEAVE_ONE_IN = 4,   /* Of the times that something is in doubt. */
     QUESTIONS = 4,      /* That tell all of a key. */
+    WAITED_S = 5,       /* So long one who waited may still seem to. */
     SHOWN_MAX = 300,
 };
 
@@ -583,6 +584,20 @@ static void judge(struct sim_world *world, struct sim_client *client, const stru
     }
 }
 
+/* Who waits for a list has its place behind those who do so already, and a pop whose time is over,
+ * or whose client is gone, is one of them until the leader has heard of it. */
+static bool came_too_late(const struct sim_world *world, struct sim_any *any,
+                          const struct moot_resp_value *head)
+{
+    bool nothing =
+        any->meaning.kind == ANY_COMMAND && any->meaning.may_wait && head->type == MOOT_RESP_NULL;
+    bool behind = nothing && world->now < any->waited_until;
+    if (nothing) {
+        any->waited_until = world->now + WAITED_S * MOOT_SEC_NS;
+    }
+    return behind;
+}
+
 /* The transaction watched something, or nothing: only that it did nothing is clear. */
 static bool was_refused_for_watch(struct sim_any *any, const struct moot_resp_value *head)
 {
@@ -661,7 +676,7 @@ void sim__on_any(struct sim_world *world, struct sim_client *client, struct moot
     if (!of_group) {
         check_said(world, client, &any->meaning, reply);
         any->again.active = any->again.active && any->meaning.id.size == 0;
-    } else if (was_refused_for_watch(any, &head)) {
+    } else if (was_refused_for_watch(any, &head) || came_too_late(world, any, &head)) {
         any->again.active = any->again.active && any->meaning.id.size == 0;
     } else {
         on_outcome(world, client, &unit, outcome_of(&any->meaning, &head), reply);
@@ -685,6 +700,9 @@ void sim__any_unanswered(struct sim_world *world, struct sim_client *client)
             any->meaning.may_wait |= is_somewhere;
             any_doubt(unit.generation, &any->meaning, client->connection);
             world->result->counts.in_doubt += any->meaning.writes;
+        }
+        if (any->meaning.may_wait) {
+            any->waited_until = world->now + WAITED_S * MOOT_SEC_NS;
         }
         is_somewhere = is_somewhere || (any->meaning.kind == ANY_EXEC &&
                                         any->meaning.database_then != any->meaning.database);

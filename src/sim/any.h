@@ -133,7 +133,8 @@ struct sim_any {
     uint32_t unit_count;
     uint8_t database, database_count;
     uint64_t expiries, values, cursor;
-    struct { /* Asked again and again under an id. */
+    uint64_t waited_until; /* A pop of its own that waited may be taken to wait still. */
+    struct {               /* Asked again and again under an id. */
         bool active;
         uint32_t tries;
         uint8_t database;

@@ -151,6 +151,19 @@ static bool is_chained_read(const struct engine_pass *pass, const struct moot_ca
     return pass->is_chained && !in_exec && call->command->place == MOOT_PLACE_READ;
 }
 
+/* Whatever a handler made of it, when something was missing nothing is decided: a pop from several
+ * lists that met one of another type behind the missing one would else fail here, and take an
+ * element where all was in memory. */
+static int handle(struct moot_call *call)
+{
+    const struct moot_view *view = call->view;
+    uint64_t missed = moot_view_missed(view);
+    int status = call->command->run(call);
+    bool is_answer = status >= 0 || status == MOOT_EBUDGET || status == MOOT_ELIMIT;
+    bool is_decided = !is_answer || moot_view_missed(view) == missed;
+    return MOOT_RULE(engine_missing_decides_nothing, is_decided) ? status : MOOT_EWOULDBLOCK;
+}
+
 /* Runs the handler in a layer of its own. */
 static int run_handler(struct engine_pass *pass, struct moot_call *call, bool in_exec)
 {
@@ -163,7 +176,7 @@ static int run_handler(struct engine_pass *pass, struct moot_call *call, bool in
     if (is_chained_read(pass, call, in_exec)) {
         moot_view_budget(engine->view, MOOT_READ_ELEMENTS_MAX);
     }
-    int status = call->command->run(call);
+    int status = handle(call);
     bool fits = status != MOOT_OK || in_exec || engine__reply_fits(pass);
     if (status == MOOT_OK && fits) {
         moot_view_keep(engine->view, mark);

@@ -298,6 +298,8 @@ const struct moot_view_misses *moot_view_misses(const struct moot_view *view)
     return &view->misses;
 }
 
+uint64_t moot_view_missed(const struct moot_view *view) { return view->missed; }
+
 void moot_view_forget_misses(struct moot_view *view)
 {
     view->misses.key_count = view->misses.range_count = 0;
@@ -308,6 +310,7 @@ void moot_view_forget_misses(struct moot_view *view)
 static void miss_key(struct moot_view *view, struct view_entry *entry)
 {
     struct moot_view_misses *misses = &view->misses;
+    view->missed++;
     if (entry->missed == view->miss_round || misses->key_count == MOOT_MISSES_MAX) {
         return;
     }
@@ -323,6 +326,7 @@ static void miss_key(struct moot_view *view, struct view_entry *entry)
 void view__miss_range(struct moot_view *view, struct moot_range range, bool reverse)
 {
     struct moot_view_misses *misses = &view->misses;
+    view->missed++;
     for (uint32_t i = 0; i < misses->range_count; i++) {
         if (misses->range_reverse[i] == reverse &&
             moot_slice_equal(misses->ranges[i].from, range.from) &&

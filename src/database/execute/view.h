@@ -99,6 +99,8 @@ struct moot_view_misses {
  */
 const struct moot_view_misses *moot_view_misses(const struct moot_view *view);
 void moot_view_forget_misses(struct moot_view *view);
+/* How often something did, ever. */
+uint64_t moot_view_missed(const struct moot_view *view);
 
 /* ---- the end of an entry and of a turn ---- */
 /* Hash of the changes kept since the last call, in the order they were made: the entry's link of

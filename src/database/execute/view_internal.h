@@ -100,6 +100,7 @@ struct moot_view {
     uint64_t budget;
     struct moot_view_misses misses;
     uint32_t miss_key_capacity, miss_range_capacity, miss_round;
+    uint64_t missed; /* So often, in all. */
     struct moot_arena miss_arena;
 
     struct view_cursor *free_cursors;
