@@ -75,12 +75,19 @@ enum {
     MOOT_APPEND_BYTES_MAX =
         1024 * 1024, /* Entries of one append message, unless one entry is larger. */
     MOOT_APPEND_ENTRIES_MAX = 1024,
-    MOOT_APPEND_WINDOW = 16,    /* Append messages in flight to one follower. */
-    MOOT_EDGE_BATCHES_MAX = 8,  /* Unanswered write batches of one edge stream. */
-    MOOT_EDGE_READS_MAX = 64,   /* And unanswered read batches. */
-    MOOT_EDGE_SILENCE_MS = 400, /* Nothing answered for so long: an edge begins a new session. */
-    MOOT_EDGE_COMPANY_MS = 2,   /* After an answer a small batch waits so long for its clients. */
-    MOOT_EDGE_COMPANY = 64,     /* A batch of so many is not small: each costs little more. */
+    MOOT_APPEND_WINDOW = 16,   /* Append messages in flight to one follower. */
+    MOOT_EDGE_BATCHES_MAX = 8, /* Unanswered write batches of one edge stream. */
+    MOOT_EDGE_READS_MAX = 64,  /* And unanswered read batches. */
+    /* Nothing answered for so long: an edge begins a new session. Twice and four times that, when
+     * the one before was silent, too: a leader that is only slow is not given more to do. */
+    MOOT_EDGE_SILENCE_MS = 400,
+    MOOT_EDGE_SILENCES = 2,
+    /* What a slow link carries of the questions meanwhile, for which it gets more time. */
+    MOOT_EDGE_SLOW_BYTES_A_MS = 2 * 1024,
+    /* An answer of which some bytes have come is waited for until no more came for so long. */
+    MOOT_EDGE_STALL_MS = 2000,
+    MOOT_EDGE_COMPANY_MS = 2, /* After an answer a small batch waits so long for its clients. */
+    MOOT_EDGE_COMPANY = 64,   /* A batch of so many is not small: each costs little more. */
     MOOT_EDGE_QUEUE_BYTES_MAX =
         64 * 1024 * 1024, /* Commands waiting at an edge; then -OVERLOADED. */
     MOOT_EDGE_QUEUE_COMMANDS_MAX = 100000,
@@ -154,9 +161,11 @@ enum {
     MOOT_MESSAGE_PARTS_MAX = 2048 + 16,       /* Blocks that one queued message may refer to. */
 
     /* Handshake of a link */
-    MOOT_HANDSHAKE_MS = 3000,        /* From dialing or accepting to proven. */
-    MOOT_REDIAL_MIN_MS = 20,         /* First cap of the back-off between dials; it doubles, */
-    MOOT_REDIAL_MAX_MS = 1000,       /* up to this. */
+    MOOT_HANDSHAKE_MS = 3000,  /* From dialing or accepting to proven. */
+    MOOT_REDIAL_MIN_MS = 20,   /* First cap of the back-off between dials; it doubles, */
+    MOOT_REDIAL_MAX_MS = 1000, /* up to this. */
+    MOOT_PART_MS = 100,        /* So often the brain is told what has come of a large message, */
+    MOOT_PART_BYTES = 64,      /* by its first bytes, which say what it is. */
     MOOT_REDIAL_SILENCE_MS = 2000,   /* Then the node dials that should have been dialed. */
     MOOT_REDIAL_REMOVED_MS = 30000,  /* The same cap for one that only is to hear of its removal, */
     MOOT_TELL_REMOVED_MS = 600000,   /* which it is dialed for so long to hear. */

@@ -164,6 +164,7 @@ static const char *const INPUTS[MOOT_INPUT_KINDS] = {
     [MOOT_INPUT_STOP] = "stop",
     [MOOT_INPUT_REOPEN] = "reopen",
     [MOOT_INPUT_CLIENT_KEPT] = "client kept",
+    [MOOT_INPUT_PEER_PART] = "peer part",
 };
 
 static const char *const EFFECTS[MOOT_EFFECT_KINDS] = {

@@ -69,6 +69,10 @@ void replay_input_words(const struct moot_input *input, struct moot_buffer *out)
         say(out, "n%u: ", input->node);
         say_message(input->bytes, out);
         break;
+    case MOOT_INPUT_PEER_PART:
+        say(out, "n%u, %llu bytes of a message so far", input->node,
+            (unsigned long long)input->amount);
+        break;
     case MOOT_INPUT_SPACE:
         say(out, "%llu bytes", (unsigned long long)input->amount);
         break;

@@ -43,6 +43,17 @@ static void on_peer_message(struct moot_node *node, const struct moot_input *inp
     on_message(node, input->node, &message, NULL);
 }
 
+/* What an answer begins with can be read as one; a part of anything else makes no message. */
+static void on_peer_part(struct moot_node *node, const struct moot_input *input)
+{
+    struct moot_message message;
+    moot_arena_reset(&node->arena);
+    if (moot_message_decode(input->bytes, &node->arena, &message) == 0 &&
+        message.kind == MOOT_MESSAGE_ANSWER) {
+        moot_edge_part(&node->edge, input->node, &message);
+    }
+}
+
 static void on_peer(struct moot_node *node, const struct moot_input *input)
 {
     bool up = input->kind == MOOT_INPUT_PEER_UP;
@@ -147,6 +158,9 @@ static void on_input(struct moot_node *node, const struct moot_input *input)
         return;
     case MOOT_INPUT_PEER_MESSAGE:
         on_peer_message(node, input);
+        return;
+    case MOOT_INPUT_PEER_PART:
+        on_peer_part(node, input);
         return;
     case MOOT_INPUT_DURABLE:
         on_durable(node, input);

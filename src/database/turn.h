@@ -63,6 +63,8 @@ enum moot_input_kind {
                           and STOP. Until then it goes on as ever. */
     MOOT_INPUT_CLIENT_KEPT, /* connection, bytes: of its CLIENT_KEEP, by the brain before: in place
                                of CLIENT_OPENED */
+    MOOT_INPUT_PEER_PART,   /* node, bytes: the first of a message, of which more have come now;
+                               amount: how many. Now and then, while a large one is on its way. */
     MOOT_INPUT_KINDS,
 };
 

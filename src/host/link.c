@@ -244,6 +244,29 @@ static void receive_frames(struct link *link, struct moot_slice bytes)
     }
 }
 
+/* Of a message that takes its time the brain hears now and then: whoever waits for it waits on. */
+static void tell_part(struct link *link)
+{
+    struct moot_slice part = moot_frame_receiver_part(&link->receiver);
+    uint64_t now = loop__now_ns();
+    if (link->state == LINK_CLOSED || part.size == 0) {
+        link->part_ns = now;
+        return;
+    }
+    if (now - link->part_ns < MOOT_PART_MS * MOOT_MSEC_NS) {
+        return;
+    }
+    link->part_ns = now;
+    struct moot_slice first = {part.data, moot_min_u64(part.size, MOOT_PART_BYTES)};
+    struct moot_block *kept =
+        moot_block_copy(first); /* The message may be whole before the turn. */
+    loop__keep_block(link->loop, kept);
+    struct moot_input *input = loop__input(link->loop, MOOT_INPUT_PEER_PART);
+    input->node = link->identity.node;
+    input->amount = part.size;
+    input->bytes = moot_block_slice(kept);
+}
+
 static void opened(struct link *link)
 {
     link->loop->peers.unproven--;
@@ -271,6 +294,7 @@ static void receive_handshake(struct link *link, struct moot_slice bytes)
     }
     opened(link);
     if (link->state == LINK_UP) {
+        link->part_ns = loop__now_ns();
         receive_frames(link, bytes);
     }
 }
@@ -291,6 +315,7 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
         receive_handshake(link, bytes);
     } else {
         receive_frames(link, bytes);
+        tell_part(link);
     }
 }
 

@@ -29,6 +29,7 @@ struct link {
     bool dialed, write_active, dirty;
     uint32_t holds;      /* libuv's requests and handles that still refer to this memory. */
     uint64_t give_up_ns; /* For the handshake. */
+    uint64_t part_ns;    /* No message was being put together, or the brain was told of it. */
     struct moot_handshake *handshake;
     struct moot_peer_identity identity; /* When UP. */
     struct moot_frame_sender sender;    /* When UP. */

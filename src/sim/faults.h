@@ -43,7 +43,8 @@
     X(LONG_PAUSE, "long-pause", STRIKES, 2, 1, 4, "a process stands still for many seconds")       \
     X(DROP_CLIENTS, "drop-clients", STRIKES, 1, 1, 4, "an edge loses all its connections")         \
     X(FLAP, "flap", STRIKES, 2, 1, 4, "a partition comes and goes several times")                  \
-    X(SLOW_LINK, "slow-link", STRIKES, 1, 1, 8, "one way of a link takes a hundred times as long") \
+    X(SLOW_LINK, "slow-link", STRIKES, 1, 1, 8,                                                    \
+      "one way of a link takes a hundred times as long, and carries 50 KB a second")               \
     X(CLOG, "clog", STRIKES, 1, 1, 8, "one way of a link delivers nothing, then all of it")        \
     X(CLOCK_FAR, "clock-far", STRIKES, 3, 1, 4, "a wall clock jumps by days either way")           \
     X(STALL_DISK, "stall-disk", STRIKES, 1, 1, 8, "a disk makes nothing durable for a while")      \

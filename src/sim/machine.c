@@ -420,7 +420,7 @@ static void note_inputs(struct sim_world *world, const struct sim_machine *machi
     static const char *const names[MOOT_INPUT_KINDS] = {
         "tick",      "opened",  "bytes",   "ended",   "sent",    "closed", "peer-up",
         "peer-down", "message", "durable", "fetched", "flushed", "chunk",  "ingested",
-        "long-read", "space",   "health",  "stop",    "reopen",  "kept"};
+        "long-read", "space",   "health",  "stop",    "reopen",  "kept",   "part"};
     sim__note(world, world->now);
     sim__note(world, machine->slot);
     for (size_t i = 0; i < machine->input_count; i++) {

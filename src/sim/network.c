@@ -6,7 +6,11 @@
 #include "sim/world.h"
 #include "wire/frame.h"
 
-enum { SLOW_LINK_TIMES = 100 };
+enum {
+    SLOW_LINK_TIMES = 100,
+    SLOW_LINK_BYTE_NS = 20 * 1000, /* 50 KB a second, */
+    SLOW_LINK_QUEUE_S = 8,         /* and so much that waits for them; then it drops. */
+};
 
 /* The pair's own fields stand at [lower][higher]. */
 static struct sim_link *pair_of(struct sim_world *world, uint32_t a, uint32_t b)
@@ -284,17 +288,41 @@ static bool happens(struct sim_world *world, enum sim_fault fault)
     return yes;
 }
 
+/* Of a message that takes so long the receiver is told now and then that more has come. */
+static void come_in_parts(struct sim_world *world, struct sim_machine *machine,
+                          struct sim_machine *to, const struct moot_block *block, uint64_t from,
+                          uint64_t until)
+{
+    const struct sim_link *way = &world->links[machine->slot][to->slot];
+    uint64_t step = MOOT_PART_MS * MOOT_MSEC_NS;
+    struct moot_slice first = {block->data, moot_min_u64(block->size, MOOT_PART_BYTES)};
+    for (uint64_t at = from + step; at < until; at += step) {
+        sim__at(world, at,
+                (struct sim_event){.kind = SIM_PART,
+                                   .machine = to->slot,
+                                   .other = machine->slot,
+                                   .epoch = way->told,
+                                   .number = (at - from) / SLOW_LINK_BYTE_NS,
+                                   .block = moot_block_copy(first)});
+    }
+}
+
 static void arrive(struct sim_world *world, struct sim_machine *machine, struct sim_machine *to,
                    bool urgent, struct moot_block *block)
 {
     struct sim_link *way = &world->links[machine->slot][to->slot];
     uint64_t delay = delay_ns(world), *last = &way->last_at[urgent];
+    uint64_t carry = 0;
     if (world->now < way->slow_until) {
         delay *= SLOW_LINK_TIMES;
+        carry = block->size * SLOW_LINK_BYTE_NS;
     }
     uint64_t at = moot_max_u64(world->now + delay, way->clogged_until);
-    if (sim__level(world, SIM_FAULT_REORDER) == 0) {
-        at = *last = moot_max_u64(at, *last);
+    bool in_order = sim__level(world, SIM_FAULT_REORDER) == 0;
+    at = (in_order ? moot_max_u64(at, *last) : at) + carry;
+    come_in_parts(world, machine, to, block, at - carry, at);
+    if (in_order) {
+        *last = at;
     } else if (at < *last) {
         sim__count(world, SIM_FAULT_REORDER);
     } else {
@@ -393,11 +421,14 @@ void sim__send(struct sim_world *world, struct sim_machine *machine,
         const struct sim_link *pair = pair_of(world, machine->slot, to->slot);
         is_lost = !pair->up || pair->link != way->told;
     }
-    is_lost = is_lost || happens(world, SIM_FAULT_LOSE);
+    bool is_full = way != NULL && world->now < way->slow_until &&
+                   way->last_at[effect->send.urgent] > world->now + SLOW_LINK_QUEUE_S * MOOT_SEC_NS;
+    is_lost = is_lost || is_full || happens(world, SIM_FAULT_LOSE);
     if (is_lost) {
         const char *why = way == NULL      ? "nobody knows it"
                           : way->told == 0 ? "no link"
                           : way->cuts > 0  ? "partition"
+                          : is_full        ? "the queue is full"
                                            : "by chance";
         sim__trace(world, "m%u: lost on the way to node %u: %s", machine->slot, effect->send.node,
                    why);
@@ -441,6 +472,17 @@ void sim__message(struct sim_world *world, const struct sim_event *event)
         sim__record_arrive(world, event->number);
     } else {
         sim__record_lost(world, event->number, "its link has ended");
+    }
+}
+
+void sim__part(struct sim_world *world, const struct sim_event *event)
+{
+    if (is_running(world, event->machine) &&
+        world->links[event->machine][event->other].told == event->epoch) {
+        struct moot_input *input = sim__input_block(world, world->machines[event->machine],
+                                                    MOOT_INPUT_PEER_PART, event->block);
+        input->node = world->machines[event->other]->id;
+        input->amount = event->number;
     }
 }
 

@@ -360,6 +360,9 @@ static void on_event(struct sim_world *world, const struct sim_event *event)
     case SIM_MESSAGE:
         sim__message(world, event);
         return;
+    case SIM_PART:
+        sim__part(world, event);
+        return;
     case SIM_TO_CLIENT:
     case SIM_CLIENT:
     case SIM_CLIENT_GIVEUP:

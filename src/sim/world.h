@@ -484,6 +484,7 @@ void sim__dial(struct sim_world *world, const struct sim_event *event);
 void sim__link_up(struct sim_world *world, const struct sim_event *event);
 void sim__link_down(struct sim_world *world, const struct sim_event *event);
 void sim__message(struct sim_world *world, const struct sim_event *event);
+void sim__part(struct sim_world *world, const struct sim_event *event);
 /* The link between two, if there is one, ends; both are told within `delay_us`. */
 void sim__link_break(struct sim_world *world, uint32_t a, uint32_t b, int status,
                      uint64_t delay_us);

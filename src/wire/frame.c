@@ -360,3 +360,11 @@ int moot_frame_receive(struct moot_frame_receiver *receiver, struct moot_slice *
     }
     return receiver->failure;
 }
+
+struct moot_slice moot_frame_receiver_part(const struct moot_frame_receiver *receiver)
+{
+    const struct moot_block *block = receiver->lanes[MOOT_LANE_BULK].block;
+    uint32_t filled = receiver->lanes[MOOT_LANE_BULK].filled;
+    MOOT_ASSERT(block == NULL || filled < block->size);
+    return block == NULL ? (struct moot_slice){NULL, 0} : (struct moot_slice){block->data, filled};
+}

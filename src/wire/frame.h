@@ -91,4 +91,8 @@ void moot_frame_receiver_deinit(struct moot_frame_receiver *receiver);
 int moot_frame_receive(struct moot_frame_receiver *receiver, struct moot_slice *bytes,
                        struct moot_frame_message *message) MOOT_MUST_USE;
 
+/* What has come of the bulk message that is being put together; empty: none is. Valid until the
+ * next call. */
+struct moot_slice moot_frame_receiver_part(const struct moot_frame_receiver *receiver);
+
 #endif

@@ -328,6 +328,52 @@ static void message_size_is_bounded(void **state)
     moot_frame_sender_deinit(&sender);
 }
 
+/* Goal: what has come of a large message can be looked at, and nothing else. Method: an urgent and
+ * a short message, then a large one, a frame at a time. */
+static void a_part_can_be_looked_at(void **state)
+{
+    (void)state;
+    enum { SIZE = 3 * MOOT_FRAME_BYTES_MAX };
+    struct moot_frame_sender sender;
+    struct moot_frame_receiver receiver;
+    struct moot_frame_message message;
+    struct moot_buffer link;
+    moot_frame_sender_init(&sender, KEY);
+    moot_frame_receiver_init(&receiver, KEY);
+    moot_buffer_init(&link);
+    assert_int_equal(moot_frame_receiver_part(&receiver).size, 0);
+    send_text(&sender, MOOT_LANE_BULK, "short");
+    send_block(&sender, MOOT_LANE_BULK, SIZE, 1);
+    struct moot_block *whole = pattern_block(SIZE, 1);
+    size_t seen = 0, parts = 0;
+    int status = MOOT_EAGAIN;
+    while (status == MOOT_EAGAIN) {
+        moot_buffer_reset(&link, SIZE_MAX);
+        moot_frame_take(&sender, &link, MOOT_FRAME_BYTES_MAX);
+        struct moot_slice bytes = moot_buffer_slice(&link);
+        status = moot_frame_receive(&receiver, &bytes, &message);
+        struct moot_slice part = moot_frame_receiver_part(&receiver);
+        if (status == MOOT_OK && message.block->size == 5) {
+            assert_int_equal(part.size, 0);
+            moot_block_release(message.block);
+            status = moot_frame_receive(&receiver, &bytes, &message);
+        } else if (status == MOOT_EAGAIN) {
+            assert_true(part.size > seen && part.size < SIZE);
+            assert_memory_equal(part.data, whole->data, part.size);
+            seen = part.size;
+            parts++;
+        }
+    }
+    assert_int_equal(status, MOOT_OK);
+    assert_true(parts >= 2);
+    assert_int_equal(moot_frame_receiver_part(&receiver).size, 0);
+    moot_block_release(message.block);
+    moot_block_release(whole);
+    moot_buffer_deinit(&link);
+    moot_frame_receiver_deinit(&receiver);
+    moot_frame_sender_deinit(&sender);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -338,6 +384,7 @@ int main(void)
         cmocka_unit_test(misplaced_frames_are_caught),
         cmocka_unit_test(full_queue_refuses),
         cmocka_unit_test(message_size_is_bounded),
+        cmocka_unit_test(a_part_can_be_looked_at),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -184,6 +184,56 @@ static struct moot_node *exchange(void *context, uint64_t *incarnation)
     return &server->node;
 }
 
+/* Bytes from one socket to another, at most so many at a time; false: there was nothing. */
+static bool relay(int from, int to, size_t most)
+{
+    char bytes[65536];
+    ssize_t got = recv(from, bytes, most < sizeof(bytes) ? most : sizeof(bytes), MSG_DONTWAIT);
+    for (ssize_t sent = 0; sent < got;) {
+        ssize_t taken = send(to, bytes + sent, (size_t)(got - sent), MSG_NOSIGNAL);
+        assert_true(taken > 0);
+        sent += taken;
+    }
+    return got > 0;
+}
+
+/* Goal: of a large message that takes its time the brain hears now and then, and then gets it
+ * whole. Method: the link leads over a relay that carries little at a time. */
+static void parts_of_a_large_message_are_told(void **state)
+{
+    (void)state;
+    struct pair pair = pair_make();
+    int relay_port = 0, listener = listen_any(&relay_port);
+    snprintf(pair.one->node.peer.peer, MOOT_ADDRESS_MAX, "127.0.0.1:%d", relay_port);
+    server_start(pair.one);
+    server_start(pair.two);
+    int fd_one = dial(pair.one), fd_two = dial(pair.two);
+    struct server target = {.port = pair.port_two};
+    int left = accept(listener, NULL, NULL), right = dial(&target);
+    unsigned long long parts = 0, bytes = 0;
+    while (strcmp(ask(fd_one, "peer\n"), "1 0 0") != 0 ||
+           strcmp(ask(fd_two, "peer\n"), "1 0 0") != 0) {
+        relay(left, right, SIZE_MAX);
+        relay(right, left, SIZE_MAX);
+    }
+    put(fd_two, "send 5000000\n");
+    while (parts < 3) {
+        relay(left, right, SIZE_MAX);
+        relay(right, left, 64);
+        assert_int_equal(sscanf(ask(fd_one, "parts\n"), "%llu %llu", &parts, &bytes), 2);
+        assert_true(bytes < 5000000);
+    }
+    while (strcmp(ask(fd_one, "inbox\n"), "5000002 <>") != 0) {
+        relay(left, right, SIZE_MAX);
+        relay(right, left, SIZE_MAX);
+    }
+    int const fds[] = {fd_one, fd_two, listener, left, right};
+    for (size_t i = 0; i < MOOT_ARRAY_LEN(fds); i++) {
+        close(fds[i]);
+    }
+    pair_end(&pair);
+}
+
 /* Goal: when a brain is exchanged, clients keep their connections, what they send meanwhile comes
  * to the next brain, also of new ones; links are made anew. Method: a client before, during and
  * after; a reply of a megabyte that is not taken yet; a second node. */
@@ -238,6 +288,7 @@ int main(void)
         cmocka_unit_test(a_removed_node_is_told),
         cmocka_unit_test(a_removed_node_is_dialed),
         cmocka_unit_test(the_removed_take_no_room),
+        cmocka_unit_test(parts_of_a_large_message_are_told),
         cmocka_unit_test(the_brain_is_exchanged_beneath_its_clients),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -110,6 +110,7 @@ struct moot_node {
     uint64_t offset, turns, sent_inputs, sent_max, peer_ups, peer_downs, down_status;
     struct moot_block *block;
     struct moot_buffer inbox;
+    uint64_t parts, part_bytes; /* How often it was told of a part, and of how much last. */
     struct moot_address peer;
     bool peer_told;
     uint32_t crowd;
@@ -225,6 +226,9 @@ static inline void command(struct moot_node *node, moot_connection_id connection
         say(node, connection, "%zu %.1s%.1s\n", node->inbox.size,
             node->inbox.size == 0 ? "" : (const char *)node->inbox.data,
             node->inbox.size == 0 ? "" : (const char *)node->inbox.data + node->inbox.size - 1);
+    } else if (strcmp(line, "parts") == 0) {
+        say(node, connection, "%llu %llu\n", (unsigned long long)node->parts,
+            (unsigned long long)node->part_bytes);
     } else if (strcmp(line, "peer") == 0) {
         say(node, connection, "%llu %llu %llu\n", (unsigned long long)node->peer_ups,
             (unsigned long long)node->peer_downs, (unsigned long long)node->down_status);
@@ -346,6 +350,12 @@ static inline void one_input(struct moot_node *node, const struct moot_input *in
     case MOOT_INPUT_PEER_MESSAGE:
         moot_buffer_reset(&node->inbox, 0);
         moot_buffer_append_slice(&node->inbox, input->bytes);
+        break;
+    case MOOT_INPUT_PEER_PART:
+        MOOT_ASSERT(input->bytes.size > 0 && input->bytes.data[0] == '<');
+        MOOT_ASSERT(input->bytes.size <= MOOT_PART_BYTES && input->bytes.size <= input->amount);
+        node->parts++;
+        node->part_bytes = input->amount;
         break;
     case MOOT_INPUT_STOP:
         effect(node, MOOT_EFFECT_STOP);

@@ -393,7 +393,7 @@ static void on_part(struct moot_edge *edge, struct moot_stream_edge *stream,
 static void on_answer(struct moot_edge *edge, struct moot_stream_edge *stream,
                       const struct moot_message *message)
 {
-    stream->heard = edge->now.instant;
+    moot_stream_edge_heard(stream, edge->now.instant);
     if (message->answer.kind == MOOT_SUBMIT_WAITERS) {
         moot_stream_edge_waiters_answered(stream, message->answer.number);
         return;
@@ -508,6 +508,15 @@ void moot_edge_receive(struct moot_edge *edge, moot_node_id from,
         on_nack(edge, stream, from, message);
     } else if (message->group == MOOT_GROUP_DB0) {
         on_wake(edge, from, message->wake.waiter);
+    }
+}
+
+void moot_edge_part(struct moot_edge *edge, moot_node_id from, const struct moot_message *message)
+{
+    struct moot_stream_edge *stream = &edge->streams[message->group];
+    MOOT_ASSERT(message->kind == MOOT_MESSAGE_ANSWER);
+    if (message->answer.incarnation == edge->incarnation && from == stream->leader) {
+        moot_stream_edge_moved(stream, edge->now.instant);
     }
 }
 

@@ -143,6 +143,8 @@ void moot_edge_kept(struct moot_edge *edge, moot_connection_id id, struct moot_s
 /* ANSWER, NACK, WAKE, ASK from a group's leader. */
 void moot_edge_receive(struct moot_edge *edge, moot_node_id from,
                        const struct moot_message *message);
+/* Some bytes of this ANSWER have come; it is not whole. */
+void moot_edge_part(struct moot_edge *edge, moot_node_id from, const struct moot_message *message);
 void moot_edge_peer_changed(struct moot_edge *edge, moot_node_id node);
 /* Parses what waits, sends batches, and tells time-outs. Call again after local messages were
  * handled. */

@@ -140,17 +140,24 @@ static void give_up_unsent(struct moot_edge *edge, struct moot_stream_edge *stre
     "-INDOUBT no answer from the leader in time; it may have been executed, or may yet be; read "  \
     "before you retry\r\n"
 
-static void give_up_sent(struct moot_edge *edge, struct moot_submission *sent)
+static void give_up_writes(struct moot_edge *edge, struct moot_submission *sent)
 {
-    if (sent->kind == MOOT_SUBMIT_READS) {
-        deliver_late(
-            edge, sent,
-            MOOT_SLICE_LITERAL(
-                "-TRYAGAIN no answer from the leader in time; surely not done, safe to retry\r\n"),
-            &edge->counts.timed_out);
-    } else {
-        deliver_late(edge, sent, MOOT_SLICE_LITERAL(IN_DOUBT), &edge->counts.in_doubt);
-    }
+    deliver_late(edge, sent, MOOT_SLICE_LITERAL(IN_DOUBT), &edge->counts.in_doubt);
+}
+
+/* Nobody waits for them any more: they are not asked for again, and an answer finds nothing. */
+static void give_up_reads(struct moot_edge *edge, struct moot_stream_edge *stream,
+                          struct moot_submission *sent)
+{
+    struct moot_submission taken = *sent;
+    sent->refs = NULL;
+    moot_stream_edge_remove(stream, sent);
+    deliver_late(
+        edge, &taken,
+        MOOT_SLICE_LITERAL(
+            "-TRYAGAIN no answer from the leader in time; surely not done, safe to retry\r\n"),
+        &edge->counts.timed_out);
+    moot_free(taken.refs);
 }
 
 void edge__leave_late(struct moot_edge *edge, const struct moot_connection *connection)
@@ -186,7 +193,8 @@ void edge__time_outs(struct moot_edge *edge)
         }
         for (size_t i = 0; i < stream->sent_count; i++) {
             struct moot_submission *sent = &stream->sent[i];
-            bool over = !moot_instant_before(edge->now.instant, moot_submission_over(sent));
+            bool over =
+                !moot_instant_before(edge->now.instant, moot_stream_edge_over(stream, sent));
             if (!over || sent->given_up) {
                 continue;
             }
@@ -195,11 +203,16 @@ void edge__time_outs(struct moot_edge *edge)
                 i--;
                 continue;
             }
+            if (sent->kind == MOOT_SUBMIT_READS) {
+                give_up_reads(edge, stream, sent);
+                i--;
+                continue;
+            }
             /* The numbers of a stream have no holes: the batch stays, and is executed once, or
              * never if this edge dies. */
             sent->given_up = true;
             struct moot_submission told = *sent;
-            give_up_sent(edge, &told);
+            give_up_writes(edge, &told);
         }
     }
 }
@@ -278,9 +291,14 @@ void edge__removed_tick(struct moot_edge *edge)
             if (sent->number == 0 || moot_instant_before(edge->now.instant, over)) {
                 continue;
             }
+            if (sent->kind == MOOT_SUBMIT_READS) {
+                give_up_reads(edge, stream, sent);
+                i--;
+                continue;
+            }
             if (!sent->given_up) {
                 sent->given_up = true;
-                give_up_sent(edge, sent);
+                give_up_writes(edge, sent);
             }
             leave_pops(edge, sent);
         }

@@ -155,7 +155,20 @@ void moot_stream_edge_leader(struct moot_stream_edge *stream, moot_node_id leade
         stream->term = term;
         stream->broken = true;
         stream->not_before = (struct moot_instant){0};
+        stream->silences = 0;
     }
+}
+
+void moot_stream_edge_heard(struct moot_stream_edge *stream, struct moot_instant now)
+{
+    stream->heard = now;
+    stream->silences = 0;
+}
+
+void moot_stream_edge_moved(struct moot_stream_edge *stream, struct moot_instant now)
+{
+    MOOT_SOMETIMES(true, "an answer came in parts");
+    stream->moved = stream->broken ? stream->moved : now;
 }
 
 void moot_stream_edge_break(struct moot_stream_edge *stream, struct moot_instant not_before)
@@ -197,6 +210,7 @@ static bool begin_session(struct moot_stream_edge *stream, struct moot_instant n
     stream->epoch++;
     stream->sequence = 0;
     stream->heard = now;
+    stream->moved = (struct moot_instant){0};        /* What comes now was asked for before. */
     stream->waiters_answered = stream->waiters_sent; /* They will be registered anew. */
     stream->sessions++;
     return true;
@@ -281,6 +295,29 @@ static bool awaits_answer(const struct moot_stream_edge *stream)
     return stream->sent_count > 0 || stream->waiters_answered < stream->waiters_sent;
 }
 
+static struct moot_instant later(struct moot_instant a, struct moot_instant b)
+{
+    return moot_instant_before(a, b) ? b : a;
+}
+
+/* What a slow link needs for it, beside the time that everything gets. */
+static uint64_t carry_ms(uint64_t bytes) { return bytes / MOOT_EDGE_SLOW_BYTES_A_MS; }
+
+/* When a leader that has answered nothing is silent, and is asked everything again. That puts the
+ * same load on it and on the link once more: so it is not done while what was asked, or what is
+ * answered, is still on its way. */
+static struct moot_instant patience_ends(const struct moot_stream_edge *stream)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < stream->numbered; i++) {
+        bytes += stream->sent[i].block->size;
+    }
+    uint64_t silence = MOOT_EDGE_SILENCE_MS << moot_min_u64(stream->silences, MOOT_EDGE_SILENCES);
+    uint64_t limit = moot_min_u64(silence + carry_ms(bytes), MOOT_REQUEST_TIMEOUT_MS);
+    return later(moot_instant_add(stream->heard, moot_ms(limit)),
+                 moot_instant_add(stream->moved, moot_ms(MOOT_EDGE_STALL_MS)));
+}
+
 bool moot_stream_edge_flush(struct moot_stream_edge *stream, struct moot_outbox *outbox,
                             struct moot_instant now)
 {
@@ -288,10 +325,10 @@ bool moot_stream_edge_flush(struct moot_stream_edge *stream, struct moot_outbox 
     if (stream->leader == 0 || moot_instant_before(now, stream->not_before)) {
         return false;
     }
-    struct moot_instant patience = moot_instant_add(stream->heard, moot_ms(MOOT_EDGE_SILENCE_MS));
-    if (awaits_answer(stream) && !moot_instant_before(now, patience)) {
+    if (awaits_answer(stream) && !moot_instant_before(now, patience_ends(stream))) {
         MOOT_SOMETIMES(true, "a silent leader was sent everything again");
         stream->broken = true;
+        stream->silences++;
     }
     bool renewed = begin_session(stream, now);
     if (!awaits_answer(stream)) {
@@ -404,15 +441,16 @@ void moot_stream_edge_drop_building(struct moot_submission *building,
     begin_building(building, building->kind);
 }
 
-static struct moot_instant later(struct moot_instant a, struct moot_instant b)
+struct moot_instant moot_stream_edge_over(const struct moot_stream_edge *stream,
+                                          const struct moot_submission *submission)
 {
-    return moot_instant_before(a, b) ? b : a;
-}
-
-struct moot_instant moot_submission_over(const struct moot_submission *submission)
-{
-    uint64_t limit_ms = submission->is_long ? MOOT_LONG_READ_MS : MOOT_REQUEST_TIMEOUT_MS;
-    return moot_instant_add(submission->since, moot_ms(limit_ms));
+    uint64_t size = submission->block->size;
+    uint64_t limit_ms =
+        submission->is_long ? MOOT_LONG_READ_MS : MOOT_REQUEST_TIMEOUT_MS + carry_ms(size);
+    struct moot_instant over = moot_instant_add(submission->since, moot_ms(limit_ms));
+    struct moot_instant most = moot_instant_add(submission->since, moot_ms(MOOT_LONG_READ_MS));
+    struct moot_instant stalls = moot_instant_add(stream->moved, moot_ms(MOOT_EDGE_STALL_MS));
+    return submission->number == 0 ? over : later(over, moot_instant_min(stalls, most));
 }
 
 struct moot_instant moot_stream_edge_deadline(const struct moot_stream_edge *stream)
@@ -428,15 +466,13 @@ struct moot_instant moot_stream_edge_deadline(const struct moot_stream_edge *str
     }
     for (size_t i = 0; i < stream->sent_count; i++) {
         if (!stream->sent[i].given_up) {
-            deadline = moot_instant_min(deadline, moot_submission_over(&stream->sent[i]));
+            deadline = moot_instant_min(deadline, moot_stream_edge_over(stream, &stream->sent[i]));
         }
     }
     bool waits =
         awaits_answer(stream) || stream->writes.ref_count > 0 || stream->reads.ref_count > 0;
     if (stream->leader != 0 && waits) {
-        struct moot_instant again =
-            stream->broken ? stream->not_before
-                           : moot_instant_add(stream->heard, moot_ms(MOOT_EDGE_SILENCE_MS));
+        struct moot_instant again = stream->broken ? stream->not_before : patience_ends(stream);
         deadline = moot_instant_min(deadline, later(again, stream->not_before));
     }
     return deadline;

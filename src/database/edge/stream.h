@@ -65,9 +65,11 @@ struct moot_stream_edge {
     moot_node_id leader; /* 0: none is known */
     moot_term term;      /* Its term of office: what it held in an earlier one is lost. */
     uint64_t epoch, sequence;
-    bool broken;                             /* Begin a new session at the next flush. */
-    struct moot_instant not_before;          /* After a NACK: wait a little. */
-    struct moot_instant heard;               /* Last answer, or the session's start. */
+    bool broken;                    /* Begin a new session at the next flush. */
+    struct moot_instant not_before; /* After a NACK: wait a little. */
+    struct moot_instant heard;      /* Last answer, or the session's start. */
+    struct moot_instant moved;      /* Some bytes of an answer came, that was not whole then. */
+    uint32_t silences;              /* Sessions in a row that ended without an answer. */
     uint64_t waiters_sent, waiters_answered; /* Registrations, by number. */
     /* batches */
     uint64_t next_write, next_read;
@@ -112,6 +114,9 @@ bool moot_stream_edge_flush(struct moot_stream_edge *stream, struct moot_outbox 
 bool moot_stream_edge_send_waiters(struct moot_stream_edge *stream, struct moot_outbox *outbox,
                                    struct moot_slice wishes);
 void moot_stream_edge_waiters_answered(struct moot_stream_edge *stream, uint64_t number);
+/* The leader has answered something; or some bytes of an answer have come. */
+void moot_stream_edge_heard(struct moot_stream_edge *stream, struct moot_instant now);
+void moot_stream_edge_moved(struct moot_stream_edge *stream, struct moot_instant now);
 /* So many writes are answered now: their clients may soon ask again. */
 void moot_stream_edge_answered(struct moot_stream_edge *stream, uint32_t writes,
                                struct moot_instant now);
@@ -126,8 +131,10 @@ void moot_stream_edge_shorten(struct moot_stream_edge *stream, struct moot_submi
 /* Drops the batch under construction after its refs were answered. */
 void moot_stream_edge_drop_building(struct moot_submission *building,
                                     struct moot_stream_edge *stream);
-/* When its clients are told that there is no answer. */
-struct moot_instant moot_submission_over(const struct moot_submission *submission);
+/* When its clients are told that there is no answer. Not while answers are on their way: links keep
+ * the order, so what has come in part is its own, or what its own stands behind. */
+struct moot_instant moot_stream_edge_over(const struct moot_stream_edge *stream,
+                                          const struct moot_submission *submission);
 struct moot_instant moot_stream_edge_deadline(const struct moot_stream_edge *stream);
 
 #endif
