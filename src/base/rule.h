@@ -6,7 +6,8 @@
  * path that the tests should reach. Counted; a mark never hit over a batch of seeds is listed.
  * MOOT_RARELY(chance, name)  a legal but rare choice (a tiny batch, an early time-out), taken now
  * and then in the simulator, never in production. Decided by hash(seed, name, node, turn), so that
- * a new one, or a line added above one, changes nothing for the old seeds. */
+ * a new one, or a line added above one, changes nothing for the old seeds.
+ * MOOT_FORCED(chance, name)  one that shows too much for that: only a fault of its own takes it. */
 #ifndef MOOT_BASE_RULE_H
 #define MOOT_BASE_RULE_H
 
@@ -43,14 +44,25 @@ struct moot_mark {
 /* All marks linked into this program: *count of them. */
 struct moot_mark *moot_marks(size_t *count);
 
+/* One choice that is taken more often than the others, by a fault of its own. */
+struct moot_chance_knob {
+    const char *name;
+    uint32_t one_in; /* 0: no more often than the others. */
+    uint64_t taken;  /* How often that was because of it. */
+};
 /* The seed of rare choices; all zeros is "never". */
 struct moot_chance {
     uint64_t seed;
     uint32_t node;
     uint32_t one_in; /* 0: never. */
     uint64_t turn;   /* Raised by the owner once a turn. */
+    struct moot_chance_knob *knobs;
+    size_t knob_count;
 };
 bool moot_chance_take(const struct moot_chance *chance, const char *name);
 #define MOOT_RARELY(chance, name) moot_chance_take((chance), #name)
+/* Because of a knob alone. */
+bool moot_chance_force(const struct moot_chance *chance, const char *name);
+#define MOOT_FORCED(chance, name) moot_chance_force((chance), #name)
 
 #endif

@@ -285,7 +285,8 @@ void recorder__turn(void *context, struct moot_node *node, const struct moot_inp
 int recorder__open_node(struct recorder *recorder, const struct moot_node_options *options,
                         struct moot_node **out, char why[256])
 {
-    MOOT_ASSERT(options->chance.one_in == 0); /* No field for it: a server never has any. */
+    MOOT_ASSERT(options->chance.one_in == 0 &&
+                options->chance.knob_count == 0); /* No field for it: a server never has any. */
     struct moot_node_options mine = *options;
     struct moot_buffer format;
     answers__init(recorder, options);

@@ -65,6 +65,9 @@ static bool write_batch(struct sim_world *world, struct sim_machine *machine,
         machine->write_fails = true;
         machine->disk_dead_until = sim__sweep_until(world);
         moot_disk_sim_fail_at(machine->disk, 1, machine->disk_dead_until > 0);
+    } else if (machine->write_fails) {
+        sim__count(world, SIM_FAULT_FAIL_WRITE);
+        moot_disk_sim_fail_at(machine->disk, 1, false);
     }
     uint64_t flight = moot_disk_sim_begin(machine->disk);
     int status = moot_journal_write_now(moot_disk_sim_disk(machine->disk), swarm->segment_bytes,
@@ -200,6 +203,8 @@ static void do_job(struct sim_world *world, struct sim_machine *machine, struct 
         sim__count(world, SIM_FAULT_WOULDBLOCK);
     } else if (moot_work_is_commit(work)) {
         world->result->counts.installs++;
+        world->result->counts.faults[SIM_FAULT_SNAPSHOT] +=
+            world->swarm.knobs[SIM_FAULT_SNAPSHOT] != 0;
     } else if (work->kind == MOOT_EFFECT_LONG_READ) {
         world->result->counts.long_reads += work->long_read.item_count;
     }

@@ -27,6 +27,7 @@ enum sim_event_kind {
     SIM_FLAP,          /* machine: how often still; number: from; other: to */
     SIM_ROOM,          /* machine: its disk has room again */
     SIM_PART,          /* As MESSAGE; number: so many bytes of it have come, block: the first. */
+    SIM_FELL,          /* machine: it loses its office; epoch */
     SIM_WATCH,         /* phases are looked at */
 };
 

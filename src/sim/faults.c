@@ -81,6 +81,7 @@ static sim_fault_set companions(uint64_t seed, sim_fault_set set)
         {SIM_FAULT_TINY_JOURNAL,
          SIM_FAULT_SLOW_STORE},                   /* The journal is full until a flush ends. */
         {SIM_FAULT_REOPEN, SIM_FAULT_STALL_DISK}, /* A planned restart waits for its disk. */
+        {SIM_FAULT_UPGRADE, SIM_FAULT_LEVEL},     /* Some know the newer rules, and some do not. */
     };
     for (size_t i = 0; i < MOOT_ARRAY_LEN(pairs); i++) {
         if (sim_fault_has(set, pairs[i][0]) && hash_of(seed, "companion", i) % 2 == 0) {

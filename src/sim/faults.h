@@ -113,7 +113,20 @@
     X(PARTIAL, "partial", STRIKES, 2, 1, 8,                                                        \
       "a bridge: one node alone reaches both sides; or a ring: each reaches its two neighbours")   \
     X(ROT_ALL, "rot-all", STRIKES, 6, 1, 2,                                                        \
-      "all processes die, and every voter's journal rots, each in other entries")
+      "all processes die, and every voter's journal rots, each in other entries")                  \
+    X(BEHIND, "behind", STRIKES, 2, 1, 8,                                                          \
+      "a leader's clock is ahead, within the bound; it is felled, and those left are behind it")   \
+    X(COMPACT, "compact", LASTS, 2, 2, 50,                                                         \
+      "in one turn in so many a log forgets what was executed, though it has room")                \
+    X(SNAPSHOT, "snapshot", LASTS, 3, 2, 50,                                                       \
+      "in one turn in so many also what followers still want: they get a snapshot")                \
+    X(FLUSH, "flush", LASTS, 2, 2, 50, "in one turn in so many the store flushes for no reason")   \
+    X(UPGRADE, "upgrade", STRIKES, 4, 1, 8,                                                        \
+      "all run the last release; one gets this one, which takes up what the journal has")          \
+    X(LEVEL, "level", LASTS, 4, 5, 200,                                                            \
+      "in one turn in so many a leader has the cluster go over to the newest rules it knows")      \
+    X(FAIL_WRITE, "fail-write", STRIKES, 2, 1, 4,                                                  \
+      "a write of a journal fails, and the process ends")
 
 enum sim_fault {
 #define X(constant, name, sort, one_in, from, to, words) SIM_FAULT_##constant,

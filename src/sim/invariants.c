@@ -39,6 +39,7 @@ static void check_leader(struct sim_world *world, struct sim_machine *machine, m
     seen->led = true;
     seen->led_term = view->term;
     world->result->counts.elections++;
+    sim__note_behind(world, machine, view);
     sim__trace(world, "m%u leads group %u in term %llu", machine->slot, group,
                (unsigned long long)view->term);
     if (view->term > 1000 * 1000) {
@@ -254,17 +255,28 @@ static void keep(struct sim_machine *machine, moot_group_id group,
     kept->is_known = true;
 }
 
+/* From nothing to the first is no change. */
+static void note_level(struct sim_world *world, moot_group_id group, uint32_t level)
+{
+    struct sim_group *all = &world->groups[group];
+    if (level > all->level && all->level != 0 && sim__level(world, SIM_FAULT_LEVEL) != 0) {
+        sim__count(world, SIM_FAULT_LEVEL);
+    }
+    all->level = level > all->level ? level : all->level;
+}
+
 static void check_group(struct sim_world *world, struct sim_machine *machine, moot_group_id group)
 {
     struct moot_group_view view;
     struct sim_seen *seen = &machine->seen[group];
     moot_node_group(machine->node, group, &view);
-    if (view.feature_level > MOOT_FEATURE_LEVEL && machine->is_older && !view.fenced) {
+    if (view.feature_level > sim__level_of(world, machine) && machine->is_older && !view.fenced) {
         sim__violation(world, "group %u of node %u runs by rules that its program does not know",
                        group, machine->id);
     }
+    note_level(world, group, view.feature_level);
     if (view.fenced && machine->is_older) { /* It says so itself: it needs a newer program. */
-        sim__count(world, SIM_FAULT_OLDER);
+        sim__count_older(world);
         machine->upgrade = true;
         return;
     }

@@ -59,8 +59,9 @@ struct sim_machine *sim__machine_make(struct sim_world *world, uint32_t slot)
 {
     struct sim_machine *machine = moot_alloc_zero(sizeof(*machine));
     machine->slot = slot;
-    machine->is_older = world->swarm.knobs[SIM_FAULT_OLDER] != 0 &&
-                        slot == world->options->seed / 3 % world->swarm.nodes;
+    machine->is_older = world->swarm.knobs[SIM_FAULT_UPGRADE] != 0 ||
+                        (world->swarm.knobs[SIM_FAULT_OLDER] != 0 &&
+                         slot == world->options->seed / 3 % world->swarm.nodes);
     machine->disk = moot_disk_sim_make(moot_rng_next(&world->rng));
     moot_disk_sim_sector(machine->disk, world->swarm.sector);
     machine->store = new_store(world);
@@ -147,8 +148,9 @@ static void did_not_start(struct sim_world *world, struct sim_machine *machine, 
         moot_store_memory_crash(machine->store);
         disk_crash(world, machine);
     } else if (status == MOOT_EVERSION && machine->is_older) { /* As the text says. */
-        sim__count(world, SIM_FAULT_OLDER);
+        sim__count_older(world);
         machine->is_older = false;
+        machine->upgraded = true;
     } else if (status == MOOT_ECORRUPT && machine->damaged) { /* As the text says: a new replica. */
         sim__lose_disk(world, machine);
         return;
@@ -171,10 +173,21 @@ void sim__machine_start_later(struct sim_world *world, const struct sim_machine 
         (struct sim_event){.kind = SIM_START, .machine = machine->slot, .epoch = machine->epoch});
 }
 
-/* 0: the program's own. */
-static uint32_t level_of(const struct sim_world *world, const struct sim_machine *machine)
+void sim__count_older(struct sim_world *world)
 {
-    return world->swarm.knobs[SIM_FAULT_OLDER] == 0 ? 0 : MOOT_FEATURE_LEVEL + !machine->is_older;
+    if (world->swarm.knobs[SIM_FAULT_UPGRADE] == 0) { /* That counts by itself. */
+        sim__count(world, SIM_FAULT_OLDER);
+    }
+}
+
+/* 0: the program's own. Who is upgraded comes from the last release to this one; who is older than
+ * the others has this one, and they have the next. */
+uint32_t sim__level_of(const struct sim_world *world, const struct sim_machine *machine)
+{
+    uint32_t lower = MOOT_FEATURE_LEVEL - (world->swarm.knobs[SIM_FAULT_UPGRADE] != 0 ? 1 : 0);
+    bool differ =
+        world->swarm.knobs[SIM_FAULT_UPGRADE] != 0 || world->swarm.knobs[SIM_FAULT_OLDER] != 0;
+    return differ ? lower + !machine->is_older : 0;
 }
 
 /* Large values need room for a command and its reply. */
@@ -210,9 +223,7 @@ static struct moot_node_options options_of(struct sim_world *world, struct sim_m
                                       .seed = moot_rng_next(&world->rng),
                                       .journal = {.segment_bytes = swarm->segment_bytes,
                                                   .segments_max = (uint32_t)swarm->segments},
-                                      .chance = {.seed = moot_rng_next(&world->rng),
-                                                 .node = machine->id,
-                                                 .one_in = sim__level(world, SIM_FAULT_RARELY)},
+                                      .chance = sim__chance(world, machine),
                                       .admission = sim__admission(),
                                       .election_ms = swarm->election_ms,
                                       .heartbeat_ms = swarm->heartbeat_ms,
@@ -223,10 +234,22 @@ static struct moot_node_options options_of(struct sim_world *world, struct sim_m
                                       .log_memory_bytes = swarm->log_memory_bytes,
                                       .read_elements = swarm->read_elements,
                                       .long_read_one_in = swarm->long_read_one_in,
-                                      .feature_level = level_of(world, machine),
+                                      .feature_level = sim__level_of(world, machine),
                                       .clients_bytes = clients_bytes(world),
                                       .ring_bytes = sim__level(world, SIM_FAULT_CRAMPED) * 16,
                                       .edge_queue_bytes = swarm->knobs[SIM_FAULT_NARROW]};
+}
+
+/* A newer program has taken up what an older one left in the journal. */
+static void note_upgrade(struct sim_world *world, struct sim_machine *machine)
+{
+    struct moot_group_view view;
+    moot_node_group(machine->node, MOOT_GROUP_DB0, &view);
+    if (machine->upgraded && view.last > view.applied) {
+        world->result->counts.faults[SIM_FAULT_UPGRADE] +=
+            world->swarm.knobs[SIM_FAULT_UPGRADE] != 0;
+    }
+    machine->upgraded = false;
 }
 
 /* A brain has been opened: what was known of the one before is void. */
@@ -243,6 +266,7 @@ static void begin_life(struct sim_world *world, struct sim_machine *machine)
     sim__trace(world, "m%u starts as node %u, incarnation %llu", machine->slot, machine->id,
                (unsigned long long)moot_node_incarnation(machine->node));
     sim__record_start(world, machine);
+    note_upgrade(world, machine);
     sim__check_opened(world, machine);
     sim__check_forget(machine);
     sim__witness_start(world, machine);
@@ -499,10 +523,12 @@ void sim__machine_turn(struct sim_world *world, struct sim_machine *machine)
     drop_inputs(machine);
     machine->turn_is_due = false;
     machine->busy_until = world->now + MOOT_USEC_NS + sim__below(world, world->swarm.turn_us * 500);
+    sim__note_forced(world, machine);
     sim__check(world, machine);
     watch_for_spin(world, machine, is_tick, effects.count);
     if (machine->upgrade) {
         machine->upgrade = machine->is_older = false;
+        machine->upgraded = true;
         sim__process_ends(world, machine);
         return;
     }

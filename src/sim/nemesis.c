@@ -206,8 +206,10 @@ void sim__power(struct sim_world *world)
         struct sim_machine *machine = world->machines[i];
         if (machine != NULL && machine->running) {
             sim__machine_crash(world, machine, true);
-            sim__at(world, world->now + how_long(world),
-                    (struct sim_event){.kind = SIM_START, .machine = i});
+            /* In a sweep it may be long over with faults, and nobody waits for one. */
+            uint64_t down =
+                world->phase == SIM_PHASE_FAULTS ? how_long(world) : sim__around(world, 1000);
+            sim__at(world, world->now + down, (struct sim_event){.kind = SIM_START, .machine = i});
         }
     }
 }
@@ -278,6 +280,15 @@ static void links_end(struct sim_world *world, uint32_t from, uint32_t to)
                 sim__link_break(world, a, b, -9, 1000 * 1000);
             }
         }
+    }
+}
+
+void sim__isolate(struct sim_world *world, const struct sim_machine *machine)
+{
+    uint32_t all = (1U << world->machine_count) - 1, it = 1U << machine->slot;
+    if (all != it) {
+        partition(world, it, all & ~it, true);
+        links_end(world, it, all & ~it);
     }
 }
 
@@ -431,6 +442,8 @@ static void strike_disk(struct sim_world *world, enum sim_fault fault, struct si
         stall_disk(world, machine, 4 * how_long(world));
     } else if (fault == SIM_FAULT_FAIL_SYNC) {
         machine->sync_fails = true;
+    } else if (fault == SIM_FAULT_FAIL_WRITE) {
+        machine->write_fails = true;
     } else if (fault == SIM_FAULT_STORE_WRITE) {
         machine->store_fails = true;
     } else if (fault == SIM_FAULT_STORE_CHECKSUM && sim__may_damage(world, machine)) {
@@ -500,6 +513,8 @@ static void strike_machine(struct sim_world *world, enum sim_fault fault,
         sim__input(world, machine, MOOT_INPUT_STOP, (struct moot_slice){NULL, 0});
     } else if (fault == SIM_FAULT_CRASH) {
         crash(world, fault, machine);
+    } else if (fault == SIM_FAULT_UPGRADE) {
+        machine->upgrade = machine->upgrade || machine->is_older; /* After its next turn. */
     } else {
         strike_disk(world, fault, machine);
     }
@@ -531,6 +546,12 @@ static void strike_with(struct sim_world *world, enum sim_fault fault)
         return;
     case SIM_FAULT_PARTIAL:
         partial(world);
+        return;
+    case SIM_FAULT_BEHIND:
+        machine = leader_of_some_group(world);
+        if (machine != NULL && sim__leader(world, MOOT_GROUP_DB0) != 0) {
+            sim__set_ahead(world, machine);
+        }
         return;
     case SIM_FAULT_SLOW_READER:
         slow_reader(world);
@@ -601,6 +622,7 @@ void sim__heal(struct sim_world *world)
             sim__disk_room(world, machine, false);
         }
         machine->wall_offset_ms = 0;
+        sim__forced_end(machine);
         machine->paused_until = moot_min_u64(machine->paused_until, world->now);
         if (machine->running) {
             sim__input(world, machine, MOOT_INPUT_TICK, (struct moot_slice){NULL, 0});

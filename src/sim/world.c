@@ -315,6 +315,9 @@ static void on_machine(struct sim_world *world, const struct sim_event *event)
     case SIM_READS:
         sim__reads(world, event);
         return;
+    case SIM_FELL:
+        sim__fell(world, machine);
+        return;
     default:
         MOOT_UNREACHABLE();
     }
@@ -346,6 +349,7 @@ static void on_event(struct sim_world *world, const struct sim_event *event)
     case SIM_JOB:
     case SIM_TO_NODE:
     case SIM_READS:
+    case SIM_FELL:
         on_machine(world, event);
         return;
     case SIM_DIAL:

@@ -17,6 +17,8 @@
  *   nemesis.c     which faults there are (swarm), and when they strike
  *   invariants.c  what must hold between nodes after every turn
  *   witness.c     what one process claims, against what it was seen to do
+ *   forced.c      what nodes may do at any time, done at the worst
+ *   behind.c      leaders whose clock is behind the log's
  *   rehearsal.c   clients from outside
  *
  * Machines are slots, 0 and up; node ids are 1 and up, and given by the cluster to those that join.
@@ -142,6 +144,15 @@ struct sim_log {
     bool was_impaired; /* When it was last looked at. */
 };
 
+/* Choices that have a fault of their own. */
+enum sim_choice { SIM_CHOICE_COMPACT, SIM_CHOICE_SNAPSHOT, SIM_CHOICE_FLUSH, SIM_CHOICE_LEVEL };
+enum { SIM_CHOICES = SIM_CHOICE_LEVEL + 1 };
+struct sim_forced {
+    struct moot_chance_knob knobs[SIM_CHOICES];
+    uint64_t counted[SIM_CHOICES];
+    moot_index first[MOOT_GROUPS_MAX]; /* Of each log, as it was last seen. */
+};
+
 struct sim_machine {
     uint32_t slot;
     moot_node_id id; /* 0: not a node yet. */
@@ -173,6 +184,8 @@ struct sim_machine {
     bool journal_lost;   /* The journal's files are gone, and the store is there. */
     bool is_older;       /* Its program knows one feature level less than the others'. */
     bool upgrade;        /* It said that it is too old, and gets a newer program. */
+    bool upgraded;       /* Its next start is the first of a newer program. */
+    struct sim_forced forced;
     bool sync_fails, store_fails, store_rots;   /* The next time. */
     bool write_fails;                           /* The same, of the journal. */
     bool died_opening;                          /* This start, in a sweep. */
@@ -354,6 +367,7 @@ struct sim_group {
     size_t committed_capacity;
     moot_index committed_last;
     moot_term committed_term;    /* Of whoever was seen first to know it. */
+    uint32_t level;              /* The highest feature level that anybody was seen at. */
     struct sim_applied *applied; /* By index. */
     size_t applied_capacity;
     struct moot_members members; /* As its last leader knew them. */
@@ -458,6 +472,10 @@ struct moot_input *sim__input(struct sim_world *world, struct sim_machine *machi
 struct moot_input *sim__input_block(struct sim_world *world, struct sim_machine *machine,
                                     enum moot_input_kind kind, struct moot_block *block);
 void sim__arrange_turn(struct sim_world *world, struct sim_machine *machine);
+/* The feature level that its program knows; 0: this release's. */
+uint32_t sim__level_of(const struct sim_world *world, const struct sim_machine *machine);
+/* It was told that its program is too old. */
+void sim__count_older(struct sim_world *world);
 /* The true wall clock. */
 uint64_t sim__wall_ms(const struct sim_world *world);
 struct moot_now sim__machine_now(const struct sim_world *world, const struct sim_machine *machine);
@@ -638,11 +656,28 @@ void sim__judge(struct sim_world *world);
 void sim__swarm(struct sim_world *world);
 void sim__strike(struct sim_world *world);
 void sim__mend(struct sim_world *world, uint64_t number);
+/* It reaches nobody for a while. */
+void sim__isolate(struct sim_world *world, const struct sim_machine *machine);
 void sim__flap(struct sim_world *world, const struct sim_event *event);
 void sim__heal(struct sim_world *world);
 /* All processes die, and start again one by one. */
 void sim__power(struct sim_world *world);
 moot_node_id sim__leader(struct sim_world *world, moot_group_id group); /* 0: none */
+
+/* forced.c */
+/* The rare choices of a brain that is opened now. */
+struct moot_chance sim__chance(struct sim_world *world, struct sim_machine *machine);
+/* After a turn: which of the forced ones it took. */
+void sim__note_forced(struct sim_world *world, struct sim_machine *machine);
+void sim__forced_end(struct sim_machine *machine);
+
+/* behind.c */
+/* This leader's clock is ahead of all others', and it will be felled soon. */
+void sim__set_ahead(struct sim_world *world, struct sim_machine *leader);
+void sim__fell(struct sim_world *world, struct sim_machine *machine);
+/* A node leads that has not before. */
+void sim__note_behind(struct sim_world *world, const struct sim_machine *machine,
+                      const struct moot_group_view *view);
 
 /* rehearsal.c */
 bool sim__is_guest(uint64_t connection);

@@ -144,6 +144,8 @@ static bool apply_level(struct moot_group *group, uint32_t level)
         group__fence(group, GROUP_UPGRADE_TEXT);
         return false;
     }
+    MOOT_SOMETIMES(group->feature_level != 0 && level > group->feature_level,
+                   "a cluster went over to newer rules");
     group->feature_level = level > group->feature_level ? level : group->feature_level;
     group->feature_asked = false;
     return true;

@@ -435,9 +435,10 @@ static void compact(struct moot_group *group)
 {
     uint64_t bytes_max = group->context->log_memory_bytes;
     bool full = group->log.bytes > bytes_max / 4 || group->log.count > MOOT_LOG_ENTRIES_MAX / 4;
-    bool crowded =
-        group->log.bytes > bytes_max / 4 * 3 || group->log.count > MOOT_LOG_ENTRIES_MAX / 4 * 3;
-    if ((!full && !MOOT_RARELY(group->context->chance, compacts)) || group->fenced ||
+    bool crowded = group->log.bytes > bytes_max / 4 * 3 ||
+                   group->log.count > MOOT_LOG_ENTRIES_MAX / 4 * 3 ||
+                   MOOT_FORCED(group->context->chance, compacts_all);
+    if ((!full && !crowded && !MOOT_RARELY(group->context->chance, compacts)) || group->fenced ||
         group->install.active) {
         return;
     }
@@ -598,12 +599,13 @@ bool group__knows_level(const struct moot_group *group, uint32_t level)
 }
 
 /* A new group has no level: its first leader gives it its own. Later it is raised on demand, when
- * something was asked for that needs it: a replica of an older release stops there. */
+ * something was asked for that needs it: a replica of an older release stops there. (It may be
+ * raised at any time: in tests also is.) */
 static void give_level(struct moot_group *group)
 {
     uint32_t known = group->context->feature_level;
-    uint32_t level =
-        group->feature_level == 0 ? known : moot_engine_shared(group->engine)->level_wanted;
+    bool at_once = group->feature_level == 0 || MOOT_FORCED(group->context->chance, level_rises);
+    uint32_t level = at_once ? known : moot_engine_shared(group->engine)->level_wanted;
     if (level <= group->feature_level || level > known || group->feature_asked) {
         return;
     }
