@@ -6,9 +6,9 @@
 
 #include "base/assert.h"
 #include "base/codec.h"
+#include "base/hash.h"
 #include "base/rule.h"
 #include "database/execute/engine.h"
-#include "sim/grammar.h"
 
 enum {
     BLOCK_MAX = 10,     /* Commands asked as one. */
@@ -18,6 +18,12 @@ enum {
     QUESTIONS = 4,      /* That tell all of a key. */
     WAITED_S = 5,       /* So long one who waited may still seem to. */
     SHOWN_MAX = 300,
+    INLINE_ONE_IN = 12,
+    INLINE_MAX = 4000,
+    QUIT_ONE_IN = 40,
+    LARGE_ONE_IN = 8,
+    SHORTS_EVERY = 3, /* Of the generations one has keys that expire soon. */
+    FAR_MS = 1000000,
 };
 
 static struct sim_any *any_of(struct sim_world *world, struct sim_client *client)
@@ -30,7 +36,7 @@ static struct sim_any *any_of(struct sim_world *world, struct sim_client *client
     MOOT_ASSERT(client->number > 0 && users <= MOOT_DATABASES);
     any->database_count = (uint8_t)(MOOT_DATABASES / users);
     any->database = (uint8_t)((client->number - 1) * any->database_count);
-    any->now = any_generation_make(0);
+    any->now = any_generation_make(0, any->database, any->database_count);
     moot_buffer_init(&any->mirror.queue);
     moot_buffer_init(&any->again.bodies);
     moot_buffer_init(&any->meaning.said);
@@ -65,6 +71,8 @@ void sim__any_free(struct sim_client *client)
     moot_free(any);
     client->any = NULL;
 }
+
+bool sim__any_is_large(uint64_t seed) { return moot_hash_mix(seed, 0x1a26e) % LARGE_ONE_IN == 0; }
 
 /* ---- words ---- */
 
@@ -103,6 +111,7 @@ struct asking {
     struct sim_grammar grammar;
     struct any_generation *generation;
     uint32_t last; /* Of the last reads: which comes next. */
+    bool in_multi;
 };
 
 static struct asking asking_of(struct sim_world *world, struct sim_client *client)
@@ -122,11 +131,14 @@ static struct asking asking_of(struct sim_world *world, struct sim_client *clien
          .database_count = any->database_count,
          .is_small = knobs[SIM_FAULT_NARROW] != 0 || knobs[SIM_FAULT_TINY_JOURNAL] != 0 ||
                      knobs[SIM_FAULT_CRAMPED] != 0,
+         .is_large = sim__any_is_large(world->options->seed),
          .expiries = any->expiries,
          .values = any->values,
+         .shorts = any->shorts,
          .cursor = any->cursor},
         any->now,
         0,
+        false,
     };
 }
 
@@ -134,6 +146,7 @@ static void asked(struct asking *asking)
 {
     asking->any->expiries = asking->grammar.expiries;
     asking->any->values = asking->grammar.values;
+    asking->any->shorts = asking->grammar.shorts;
 }
 
 static uint64_t below(struct asking *asking, uint64_t bound)
@@ -155,7 +168,12 @@ static void ask(struct asking *asking, const struct moot_slice *args, uint32_t a
         show_args(args, argc, words);
         sim__trace(asking->world, "c%u asks m%u: %s", client->number, client->machine, words);
     }
-    sim__command(client, args, argc, (struct sim_expected){SIM_STEP_ANY, SIZE_MAX, 0});
+    struct sim_expected expected = {SIM_STEP_ANY, SIZE_MAX, 0};
+    if (unit->body.size < INLINE_MAX && below(asking, INLINE_ONE_IN) == 0) {
+        sim__command_inline(client, args, argc, expected);
+    } else {
+        sim__command(client, args, argc, expected);
+    }
 }
 
 static void ask_words(struct asking *asking, const char *first, struct moot_slice second)
@@ -192,6 +210,9 @@ static const struct moot_command *any_command(struct asking *asking)
     for (;;) {
         const struct moot_command *command = &table[below(asking, count)];
         bool on_keys = command->key_first > 0;
+        if (asking->in_multi && !on_keys && asking->generation->has_shorts) {
+            continue; /* Too little is known of what it does. */
+        }
         if (!any_may_ask(command, asking->any->database_count)) {
             continue;
         }
@@ -246,6 +267,8 @@ static void ask_node(struct asking *asking)
         args[argc] = moot_slice_text(chosen[argc]);
         argc++;
     }
+    bool ends = strcmp(chosen[0], "EXEC") == 0 || strcmp(chosen[0], "DISCARD") == 0;
+    asking->in_multi = asking->in_multi && !ends;
     ask(asking, args, argc);
 }
 
@@ -272,7 +295,7 @@ static void ask_queued(struct asking *asking)
     } else if (which == 1) {
         ask_select(asking, any_database(asking));
     } else {
-        asking->grammar.waits = true; /* Nothing does within MULTI. */
+        asking->grammar.waits = asking->in_multi; /* Nothing does within MULTI. */
         ask_any(asking);
         asking->grammar.waits = false;
     }
@@ -297,9 +320,11 @@ static void ask_multi(struct asking *asking)
         ask_watch(asking);
     }
     ask_words(asking, "MULTI", NONE);
+    asking->in_multi = true;
     for (uint64_t left = below(asking, QUEUED_MAX + 1); left > 0; left--) {
         ask_queued(asking);
     }
+    asking->in_multi = false;
     ask_words(asking, below(asking, 8) == 0 ? "DISCARD" : "EXEC", NONE);
 }
 
@@ -353,10 +378,12 @@ static void begin_again(struct asking *asking)
     if (below(asking, 3) == 0) {
         struct moot_slice multi = MOOT_SLICE_LITERAL("MULTI");
         keep_again(any, &multi, 1);
+        asking->in_multi = true;
         for (uint64_t left = 1 + below(asking, 3); left > 0; left--) {
             uint32_t argc = draw(asking, args + 3);
             keep_again(any, args + 3, argc);
         }
+        asking->in_multi = false;
         args[3] = MOOT_SLICE_LITERAL("EXEC");
         keep_again(any, args, 4);
     } else {
@@ -373,6 +400,16 @@ static void begin_again(struct asking *asking)
 
 /* ---- generations ---- */
 
+static void begin_generation(struct asking *asking)
+{
+    struct any_generation *now = asking->any->now;
+    now->has_shorts = (now->number + asking->world->options->seed) % SHORTS_EVERY == 0;
+    asking->generation = now;
+    asking->grammar.keys = now->keys;
+    asking->grammar.wall_ms = now->has_shorts ? sim__wall_ms(asking->world) : 0;
+    asking->grammar.drawn_ms = now->drawn_ms;
+}
+
 static void leave_perhaps(struct asking *asking)
 {
     struct sim_any *any = asking->any;
@@ -383,8 +420,6 @@ static void leave_perhaps(struct asking *asking)
         return;
     }
     any->now = any_generation_next(old);
-    asking->generation = any->now;
-    asking->grammar.keys = any->now->keys;
     bool is_kept = !old->is_lost && !any_generation_in_global_doubt(old);
     if (is_kept && any->kept_count < ANY_KEPT_MAX) {
         any_forget_watches(old);
@@ -469,6 +504,7 @@ bool sim__ask_any(struct sim_world *world, struct sim_client *client, bool more)
         return true;
     }
     leave_perhaps(&asking);
+    begin_generation(&asking);
     if (is_new) {
         ask_select(&asking, any_database(&asking));
     } else if (below(&asking, 12) == 0) {
@@ -480,11 +516,25 @@ bool sim__ask_any(struct sim_world *world, struct sim_client *client, bool more)
     while (count-- > 0 && client->expected_count + BLOCK_MAX <= SIM_EXPECTED_MAX) {
         ask_one(&asking);
     }
+    if (below(&asking, QUIT_ONE_IN) == 0 && client->expected_count < SIM_EXPECTED_MAX) {
+        ask_words(&asking, "QUIT", NONE);
+    }
     asked(&asking);
     return true;
 }
 
 /* ---- answers ---- */
+
+static bool have_clock_faults(const struct sim_world *world)
+{
+    static const enum sim_fault faults[] = {SIM_FAULT_CLOCK_JUMP, SIM_FAULT_CLOCK_FAR,
+                                            SIM_FAULT_BAD_CLOCK, SIM_FAULT_DRIFT};
+    bool any = false;
+    for (size_t i = 0; i < MOOT_ARRAY_LEN(faults); i++) {
+        any = any || world->swarm.knobs[faults[i]] != 0;
+    }
+    return any;
+}
 
 enum outcome { DONE, NOT_DONE, IN_DOUBT, DONE_UNKNOWN, ID_IS_OVER };
 
@@ -569,9 +619,12 @@ static void judge(struct sim_world *world, struct sim_client *client, const stru
 {
     struct sim_any *any = client->any;
     struct moot_buffer expected;
+    struct any_answer answer = {client->connection, sim__wall_ms(world), is_known, reply};
+    if (have_clock_faults(world)) {
+        answer.wall_ms += FAR_MS; /* Whatever expires may be gone at once. */
+    }
     moot_buffer_init(&expected);
-    if (!any_judge(unit->generation, &any->meaning, client->connection, is_known, reply,
-                   &expected)) {
+    if (!any_judge(unit->generation, &any->meaning, &answer, &expected)) {
         tell_wrong(world, client, &any->meaning, reply, moot_buffer_slice(&expected));
     }
     moot_buffer_deinit(&expected);

@@ -18,6 +18,7 @@
 #define MOOT_SIM_ANY_H
 
 #include "database/command/command.h"
+#include "sim/grammar.h"
 #include "sim/reference.h"
 #include "sim/world.h"
 
@@ -29,7 +30,7 @@ enum {
     ANY_KEPT_MAX = 3,    /* Generations to be read at the end, beside the last one. */
     ANY_KEY_BYTES = 32,
 };
-#define ANY_TOUCHES_ALL UINT64_MAX
+#define ANY_TOUCHES_ALL UINT64_MAX /* Else the last bit is not set. */
 
 /* ---- what a connection knows (any_edge.c) ---- */
 
@@ -41,7 +42,7 @@ struct any_mirror {
     uint32_t watched;   /* Keys. */
     uint32_t queued;
     bool writes, grows, is_global, exec_selects; /* What is queued. */
-    uint64_t touches;
+    uint64_t touches, watch_touches;
     struct moot_buffer queue; /* Bodies. */
     char name[16];            /* As CLIENT SETNAME gave it. */
 };
@@ -69,6 +70,7 @@ struct any_meaning {
     uint64_t touches;        /* Bits of the keys' hashes. */
     struct moot_buffer said; /* The reply, or the item's body. */
 };
+uint64_t any_touch(struct moot_slice key);
 void any_mirror_begin(struct any_mirror *mirror, const struct sim_client *client, uint8_t database);
 /* `meaning->said` is in use already. The mirror goes on as if it were answered. */
 void any_mirror_step(struct any_mirror *mirror, const struct moot_slice *args, uint32_t argc,
@@ -90,6 +92,9 @@ struct any_generation {
     uint32_t number;
     bool is_lost;    /* Nobody knows what its keys hold. */
     bool is_haunted; /* Nor those of any later one. */
+    uint8_t database, database_count;
+    bool has_shorts;                             /* Keys may expire. */
+    uint64_t drawn_ms[SIM_GRAMMAR_SHORT_MAX_MS]; /* See sim/grammar.h. */
     struct any_candidate candidates[ANY_CANDIDATES_MAX];
     uint32_t count;
     struct any_pending pendings[ANY_PENDINGS_MAX];
@@ -97,7 +102,8 @@ struct any_generation {
     char names[ANY_KEYS][ANY_KEY_BYTES];
     struct moot_slice keys[ANY_KEYS];
 };
-struct any_generation *any_generation_make(uint32_t number);
+struct any_generation *any_generation_make(uint32_t number, uint8_t database,
+                                           uint8_t database_count);
 void any_generation_free(struct any_generation *generation);
 /* Another one after it, which inherits what may still be done to whole databases. */
 struct any_generation *any_generation_next(const struct any_generation *generation);
@@ -106,11 +112,15 @@ bool any_generation_in_global_doubt(const struct any_generation *generation);
 /* The command may be done from now on, or never. */
 void any_doubt(struct any_generation *generation, const struct any_meaning *meaning,
                uint64_t connection);
-/* It was answered with `reply`; false: that cannot be, and `expected` is what could. `done` false:
- * it was done, but its answer is not known. */
+/* It was answered with `reply`; false: that cannot be, and `expected` is what could. */
+struct any_answer {
+    uint64_t connection;
+    uint64_t wall_ms; /* Now; what expires before or just then may be gone. */
+    bool is_known;    /* Else it was done, but the answer says nothing more. */
+    struct moot_slice reply;
+};
 bool any_judge(struct any_generation *generation, const struct any_meaning *meaning,
-               uint64_t connection, bool is_known, struct moot_slice reply,
-               struct moot_buffer *expected);
+               const struct any_answer *answer, struct moot_buffer *expected);
 void any_forget_watches(struct any_generation *generation);
 /* Is the answer of that kind? */
 bool any_is_alike(struct moot_slice a, struct moot_slice b);
@@ -132,7 +142,7 @@ struct sim_any {
     struct any_unit units[SIM_EXPECTED_MAX]; /* In order. */
     uint32_t unit_count;
     uint8_t database, database_count;
-    uint64_t expiries, values, cursor;
+    uint64_t expiries, values, shorts, cursor;
     uint64_t waited_until; /* A pop of its own that waited may be taken to wait still. */
     struct {               /* Asked again and again under an id. */
         bool active;

@@ -82,10 +82,7 @@ static void unknown(const struct any_mirror *mirror, struct any_meaning *meaning
 
 /* ---- what is touched ---- */
 
-static uint64_t bit_of(struct moot_slice key)
-{
-    return UINT64_C(1) << moot_hash64(key, 0x70c4) % 63;
-}
+uint64_t any_touch(struct moot_slice key) { return UINT64_C(1) << moot_hash64(key, 0x70c4) % 63; }
 
 static uint64_t touches(const struct moot_command *command, const struct moot_slice *args,
                         uint32_t argc)
@@ -98,7 +95,7 @@ static uint64_t touches(const struct moot_command *command, const struct moot_sl
     uint64_t mask = 0;
     (void)moot_command_keys(command, argc, at, count);
     for (uint32_t i = 0; i < count; i++) {
-        mask |= bit_of(args[at[i]]);
+        mask |= any_touch(args[at[i]]);
     }
     moot_free(at);
     return mask;
@@ -112,7 +109,7 @@ static void end_multi(struct any_mirror *mirror)
     mirror->queued = mirror->watched = 0;
     mirror->watch_refused = false;
     mirror->writes = mirror->grows = mirror->is_global = false;
-    mirror->touches = 0;
+    mirror->touches = mirror->watch_touches = 0;
     moot_buffer_reset(&mirror->queue, 4096);
 }
 
@@ -171,7 +168,7 @@ static void exec(struct any_mirror *mirror, struct any_meaning *meaning)
         meaning->writes = mirror->writes;
         meaning->grows = mirror->grows;
         meaning->is_global = mirror->is_global;
-        meaning->touches = mirror->watched > 0 ? ANY_TOUCHES_ALL : mirror->touches;
+        meaning->touches = mirror->touches | mirror->watch_touches;
         meaning->watch_refused = mirror->watch_refused;
         meaning->database_then = mirror->multi_database;
         moot_put_varint(&meaning->said, mirror->queued);
@@ -189,8 +186,9 @@ static void watch(struct any_mirror *mirror, struct any_meaning *meaning)
     meaning->kind = ANY_WATCH;
     mirror->watched += meaning->argc - 1;
     for (uint32_t i = 1; i < meaning->argc; i++) {
-        meaning->touches |= bit_of(meaning->args[i]);
+        meaning->touches |= any_touch(meaning->args[i]);
     }
+    mirror->watch_touches |= meaning->touches;
     moot_item_put_body(&meaning->said, meaning->args, meaning->argc);
 }
 
@@ -291,11 +289,12 @@ static void local(struct any_mirror *mirror, const struct moot_command *command,
         moot_resp_simple(&out, "RESET");
     } else if (is_named(command, "unwatch")) {
         mirror->watched = 0;
+        mirror->watch_touches = 0;
         mirror->watch_refused = false;
         meaning->ends_watch = true;
         ok(mirror, meaning);
-    } else if (is_named(command, "readonly") || is_named(command, "readwrite") ||
-               is_named(command, "asking")) {
+    } else if (is_named(command, "quit") || is_named(command, "readonly") ||
+               is_named(command, "readwrite") || is_named(command, "asking")) {
         ok(mirror, meaning);
     } else if (is_named(command, "time")) {
         moot_resp_array(&out, 2);

@@ -11,6 +11,10 @@
 
 _Static_assert((int)ANY_PENDINGS_MAX <= 32, "open is a mask of them");
 
+enum { LATE_MS = 5 };
+/* An expiry before this is a short one. */
+#define SOON_MS (SIM_REFERENCE_NOW_MS + UINT64_C(1000000000))
+
 /* ---- generations ---- */
 
 /* Names with what a client may put there: blanks, line ends, marks of patterns, zeros. */
@@ -34,10 +38,13 @@ static void candidate_free(struct any_candidate *candidate)
     moot_buffer_deinit(&candidate->watches);
 }
 
-struct any_generation *any_generation_make(uint32_t number)
+struct any_generation *any_generation_make(uint32_t number, uint8_t database,
+                                           uint8_t database_count)
 {
     struct any_generation *generation = moot_alloc_zero(sizeof(*generation));
     generation->number = number;
+    generation->database = database;
+    generation->database_count = database_count;
     generation->count = 1;
     generation->candidates[0].reference = sim_reference_make();
     moot_buffer_init(&generation->candidates[0].watches);
@@ -90,7 +97,8 @@ bool any_generation_in_global_doubt(const struct any_generation *generation)
 
 struct any_generation *any_generation_next(const struct any_generation *generation)
 {
-    struct any_generation *next = any_generation_make(generation->number + 1);
+    struct any_generation *next = any_generation_make(generation->number + 1, generation->database,
+                                                      generation->database_count);
     uint32_t global = global_of(generation);
     next->is_lost = next->is_haunted = generation->is_haunted;
     for (uint32_t i = 0; i < generation->pending_count; i++) {
@@ -203,15 +211,27 @@ bool any_is_alike(struct moot_slice a, struct moot_slice b)
     return one.type == other.type && (!counts || one.integer == other.integer);
 }
 
+/* What TTL and others may say of a short expiry: a time soon, or from now on, in either unit. */
+static bool is_soon(int64_t time)
+{
+    const int64_t now_s = (int64_t)(SIM_REFERENCE_NOW_MS / 1000), far_s = 1000000;
+    return time < far_s || (time > now_s - far_s && time < now_s + far_s) ||
+           (time > (now_s - far_s) * 1000 && time < (now_s + far_s) * 1000);
+}
+
 /* Times of expiry: years apart are different ones (sim/grammar.h), others are not. */
 static bool is_near(struct moot_slice a, struct moot_slice b)
 {
     const uint64_t far_s = UINT64_C(1000000000);
     size_t at;
     struct moot_resp_value one = head_of(a, &at), other = head_of(b, &at);
-    if (one.type != MOOT_RESP_INTEGER || other.type != MOOT_RESP_INTEGER ||
-        one.integer < (int64_t)far_s || other.integer < (int64_t)far_s) {
+    if (one.type != MOOT_RESP_INTEGER || other.type != MOOT_RESP_INTEGER) {
         return moot_slice_equal(a, b);
+    }
+    bool are_soon =
+        one.integer >= 0 && other.integer >= 0 && is_soon(one.integer) && is_soon(other.integer);
+    if (are_soon || one.integer < (int64_t)far_s || other.integer < (int64_t)far_s) {
+        return are_soon || moot_slice_equal(a, b);
     }
     uint64_t apart = one.integer > other.integer ? (uint64_t)(one.integer - other.integer)
                                                  : (uint64_t)(other.integer - one.integer);
@@ -431,22 +451,33 @@ static void lose(struct any_generation *generation)
     generation->is_lost = true;
 }
 
+/* A copy; NULL: there are too many. */
+static struct any_candidate *add_candidate(struct any_generation *generation, uint32_t from)
+{
+    if (generation->count == ANY_CANDIDATES_MAX) {
+        lose(generation);
+        return NULL;
+    }
+    struct any_candidate *candidate = &generation->candidates[generation->count++];
+    const struct any_candidate *before = &generation->candidates[from];
+    *candidate = (struct any_candidate){.reference = sim_reference_copy(before->reference),
+                                        .open = before->open};
+    moot_buffer_init(&candidate->watches);
+    moot_buffer_append_slice(&candidate->watches, moot_buffer_slice(&before->watches));
+    return candidate;
+}
+
 /* Another candidate, in which the pending command has been done: then those of its connection that
  * were before it, and touch the same, are done or never will be. */
 static void add_done(struct any_generation *generation, uint32_t from, uint32_t pending)
 {
-    if (generation->count == ANY_CANDIDATES_MAX) {
-        lose(generation);
+    const struct any_pending *done = &generation->pendings[pending];
+    struct any_candidate *candidate = add_candidate(generation, from);
+    struct moot_buffer reply;
+    if (candidate == NULL) {
         return;
     }
-    struct any_candidate *candidate = &generation->candidates[generation->count++];
-    const struct any_candidate *before = &generation->candidates[from];
-    const struct any_pending *done = &generation->pendings[pending];
-    struct moot_buffer reply;
-    *candidate = (struct any_candidate){.reference = sim_reference_copy(before->reference),
-                                        .open = before->open & ~(UINT32_C(1) << pending)};
-    moot_buffer_init(&candidate->watches);
-    moot_buffer_append_slice(&candidate->watches, moot_buffer_slice(&before->watches));
+    candidate->open &= ~(UINT32_C(1) << pending);
     for (uint32_t i = 0; i < pending; i++) {
         if (generation->pendings[i].connection == done->connection &&
             (generation->pendings[i].touches & done->touches) != 0) {
@@ -498,6 +529,75 @@ static void expand(struct any_generation *generation, uint64_t touched, uint64_t
     }
 }
 
+/* ---- expiry ---- */
+
+/* When the key of this candidate expires soon; 0: not soon, or never. */
+static uint64_t soon_of(const struct any_candidate *candidate, uint8_t database,
+                        struct moot_slice key)
+{
+    struct moot_slice args[] = {MOOT_SLICE_LITERAL("PEXPIRETIME"), key};
+    struct moot_buffer reply;
+    size_t at;
+    moot_buffer_init(&reply);
+    sim_reference_ask(candidate->reference, database, args, 2, &reply);
+    struct moot_resp_value head = head_of(moot_buffer_slice(&reply), &at);
+    moot_buffer_deinit(&reply);
+    bool is_soon = head.integer > 0 && (uint64_t)head.integer < SOON_MS;
+    return is_soon ? (uint64_t)head.integer : 0;
+}
+
+static bool may_be_gone(const struct any_generation *generation, uint64_t at_ms, uint64_t wall_ms)
+{
+    MOOT_ASSERT(at_ms > SIM_REFERENCE_NOW_MS);
+    uint64_t lives_ms = at_ms - SIM_REFERENCE_NOW_MS;
+    bool is_timed = lives_ms % 2 == 1 && lives_ms < SIM_GRAMMAR_SHORT_MAX_MS;
+    return !is_timed || generation->drawn_ms[lives_ms] + lives_ms <= wall_ms + LATE_MS;
+}
+
+/* Beside every candidate in which the key may be gone by now, one in which it is. */
+static void expire_key(struct any_generation *generation, uint8_t database, struct moot_slice key,
+                       uint64_t wall_ms)
+{
+    struct moot_slice args[] = {MOOT_SLICE_LITERAL("DEL"), key};
+    struct moot_buffer reply;
+    uint32_t count = generation->count;
+    moot_buffer_init(&reply);
+    for (uint32_t i = 0; i < count && !generation->is_lost; i++) {
+        uint64_t at_ms = soon_of(&generation->candidates[i], database, key);
+        if (at_ms != 0 && may_be_gone(generation, at_ms, wall_ms)) {
+            struct any_candidate *gone = add_candidate(generation, i);
+            if (gone != NULL) {
+                sim_reference_ask(gone->reference, database, args, 2, &reply);
+            }
+        }
+    }
+    moot_buffer_deinit(&reply);
+}
+
+static void expire(struct any_generation *generation, uint64_t touched, uint64_t wall_ms)
+{
+    for (uint32_t k = 0; k < ANY_KEYS && generation->has_shorts; k++) {
+        for (uint8_t d = 0; d < generation->database_count; d++) {
+            if ((any_touch(generation->keys[k]) & touched) != 0) {
+                expire_key(generation, generation->database + d, generation->keys[k], wall_ms);
+            }
+        }
+    }
+}
+
+static bool has_soon(const struct any_generation *generation)
+{
+    bool found = false;
+    for (uint32_t i = 0; i < generation->count && generation->has_shorts; i++) {
+        for (uint32_t k = 0; k < ANY_KEYS * generation->database_count && !found; k++) {
+            found =
+                soon_of(&generation->candidates[i], generation->database + (uint8_t)(k / ANY_KEYS),
+                        generation->keys[k % ANY_KEYS]) != 0;
+        }
+    }
+    return found;
+}
+
 /* Of those that cannot be told apart one is enough. */
 static void merge(struct any_generation *generation)
 {
@@ -529,7 +629,7 @@ static void keep_stamps(struct any_candidate *candidate, const struct any_meanin
 
 /* Runs it; true when the candidate would have answered so. */
 static bool would_say(struct any_generation *generation, struct any_candidate *candidate,
-                      const struct any_meaning *meaning, bool is_known, struct moot_slice reply,
+                      const struct any_meaning *meaning, const struct any_answer *answer,
                       struct moot_buffer *expected)
 {
     struct moot_buffer item;
@@ -547,22 +647,37 @@ static bool would_say(struct any_generation *generation, struct any_candidate *c
         struct moot_resp out = {expected, meaning->protocol};
         moot_resp_null_array(&out);
     }
-    if (!is_known) {
+    if (!answer->is_known) {
         return true;
     }
     return meaning->kind == ANY_EXEC
-               ? exec_fits(generation, meaning, moot_buffer_slice(expected), reply)
-               : fits(&look, moot_buffer_slice(expected), reply);
+               ? exec_fits(generation, meaning, moot_buffer_slice(expected), answer->reply)
+               : fits(&look, moot_buffer_slice(expected), answer->reply);
+}
+
+/* What walks over all keys leaves out those that are past their expiry, and they stay: another
+ * leader may see them still. Nothing is learned from it. */
+static bool is_unclear(const struct any_generation *generation, const struct any_meaning *meaning)
+{
+    return meaning->touches == ANY_TOUCHES_ALL && has_soon(generation);
 }
 
 bool any_judge(struct any_generation *generation, const struct any_meaning *meaning,
-               uint64_t connection, bool is_known, struct moot_slice reply,
-               struct moot_buffer *expected)
+               const struct any_answer *answer, struct moot_buffer *expected)
 {
     struct moot_buffer said;
+    struct any_answer told = *answer;
     bool was_in_doubt = generation->pending_count > 0;
     if (!generation->is_lost) {
-        expand(generation, meaning->touches, connection);
+        expand(generation, meaning->touches, answer->connection);
+    }
+    if (!generation->is_lost && is_unclear(generation, meaning)) {
+        told.is_known = false;
+        if (meaning->kind == ANY_EXEC && meaning->writes) {
+            lose(generation);
+        }
+    } else if (!generation->is_lost) {
+        expire(generation, meaning->touches, answer->wall_ms);
     }
     if (generation->is_lost) {
         return true;
@@ -570,7 +685,7 @@ bool any_judge(struct any_generation *generation, const struct any_meaning *mean
     moot_buffer_init(&said);
     uint32_t first = generation->count;
     for (uint32_t i = 0; i < generation->count;) {
-        if (would_say(generation, &generation->candidates[i], meaning, is_known, reply, &said)) {
+        if (would_say(generation, &generation->candidates[i], meaning, &told, &said)) {
             i++;
             continue;
         }

@@ -60,6 +60,25 @@ void sim__command(struct sim_client *client, const struct moot_slice *args, uint
     client->expected[client->expected_count++] = expected;
 }
 
+void sim__command_inline(struct sim_client *client, const struct moot_slice *args, uint32_t argc,
+                         struct sim_expected expected)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (uint32_t i = 0; i < argc; i++) {
+        moot_buffer_append_text(&client->out, i == 0 ? "\"" : " \"");
+        for (size_t k = 0; k < args[i].size; k++) {
+            uint8_t c = args[i].data[k];
+            char escaped[] = {'\\', 'x', digits[c >> 4], digits[c & 15]};
+            bool plain = c >= ' ' && c <= '~' && c != '"' && c != '\\';
+            moot_buffer_append(&client->out, plain ? (const char *)&c : escaped, plain ? 1 : 4);
+        }
+        moot_buffer_append_text(&client->out, "\"");
+    }
+    moot_buffer_append_text(&client->out, "\r\n");
+    MOOT_ASSERT(client->expected_count < SIM_EXPECTED_MAX);
+    client->expected[client->expected_count++] = expected;
+}
+
 /* What is in `out` leaves, whole or in pieces; pieces arrive in order. */
 static void send_out(struct sim_world *world, struct sim_client *client)
 {

@@ -6,7 +6,13 @@
 #include "base/slice.h"
 #include "database/command/syntax.h"
 
-enum { LONG_MAX_BYTES = 6000, MANY = 110, TWISTED_ONE_IN = 10, KEYS_OF_GROUP = 2 };
+enum {
+    LONG_MAX_BYTES = 6000,
+    LARGE_BYTES = 150000,
+    MANY = 110,
+    TWISTED_ONE_IN = 10,
+    KEYS_OF_GROUP = 2
+};
 /* Seconds between two expiries: more than clocks differ by, and more than the time since 1970. */
 #define EXPIRY_STEP_S UINT64_C(4000000000)
 
@@ -17,7 +23,8 @@ struct call {
     struct moot_slice *args;
     uint32_t argc;
     uint64_t fixed;   /* Mask of the first 64 arguments: not to be exchanged for others. */
-    uint64_t moments; /* The same: times of expiry. */
+    uint64_t moments; /* The same: times of expiry, */
+    uint64_t shorts;  /* and those that are short. */
 };
 
 static uint64_t below(struct sim_grammar *grammar, uint64_t bound)
@@ -95,9 +102,10 @@ struct moot_slice sim_grammar_value(struct sim_grammar *grammar)
     case 6:
         return filled(grammar, below(grammar, grammar->is_small ? 80 : 700));
     case 7:
-        return filled(grammar, grammar->is_small || !one_in(grammar, 8)
-                                   ? below(grammar, 100)
-                                   : below(grammar, LONG_MAX_BYTES));
+        if (grammar->is_small || !one_in(grammar, 8)) {
+            return filled(grammar, below(grammar, 100));
+        }
+        return filled(grammar, below(grammar, grammar->is_large ? LARGE_BYTES : LONG_MAX_BYTES));
     default: {
         struct moot_slice value = integer(grammar, (int64_t)++grammar->values);
         uint8_t *bytes = moot_arena_alloc(grammar->arena, value.size + 1);
@@ -129,6 +137,23 @@ static struct moot_slice small(struct sim_grammar *grammar)
                               : integer(grammar, (int64_t)below(grammar, 24) - 8);
 }
 
+/* Soon. Those in milliseconds from now are odd, and come again only after hundreds of others. */
+static struct moot_slice short_moment(struct sim_grammar *grammar, bool seconds, bool absolute)
+{
+    enum { SPAN = SIM_GRAMMAR_SHORT_MAX_MS - SIM_GRAMMAR_SHORT_MIN_MS, STEP = 382 };
+    uint64_t ms = SIM_GRAMMAR_SHORT_MIN_MS + ++grammar->shorts * STEP % SPAN;
+    if (seconds) {
+        uint64_t s = 1 + below(grammar, 2);
+        return integer(grammar, (int64_t)(absolute ? grammar->wall_ms / 1000 + s : s));
+    }
+    if (absolute) {
+        return integer(grammar, (int64_t)((grammar->wall_ms + ms) & ~UINT64_C(1)));
+    }
+    MOOT_ASSERT(ms % 2 == 1 && ms < SIM_GRAMMAR_SHORT_MAX_MS);
+    grammar->drawn_ms[ms] = grammar->wall_ms;
+    return integer(grammar, (int64_t)ms);
+}
+
 /* Far ahead, each further than the last one; or long past; or nonsense. */
 static struct moot_slice moment(struct sim_grammar *grammar, bool seconds)
 {
@@ -149,9 +174,13 @@ static struct moot_slice offset(struct sim_grammar *grammar)
 {
     static const char *const odd[] = {"-1", "9000000", "536870912",           "9223372036854775807",
                                       "",   "abc",     "-9223372036854775808"};
-    return one_in(grammar, 6)
-               ? ANY_OF(grammar, odd)
-               : integer(grammar, (int64_t)below(grammar, grammar->is_small ? 40 : 300));
+    if (one_in(grammar, 6)) {
+        return ANY_OF(grammar, odd);
+    }
+    if (grammar->is_large && one_in(grammar, 6)) { /* Perhaps just too far. */
+        return integer(grammar, MOOT_VALUE_MAX - 8 + (int64_t)below(grammar, 10));
+    }
+    return integer(grammar, (int64_t)below(grammar, grammar->is_small ? 40 : 300));
 }
 
 static struct moot_slice timeout(struct sim_grammar *grammar)
@@ -237,6 +266,18 @@ static bool is_any_of(struct moot_slice name, const char *const *texts, size_t c
     return found;
 }
 
+static void add_moment(struct call *call, struct moot_slice name, bool seconds)
+{
+    bool absolute = moot_slice_starts_with(name, MOOT_SLICE_LITERAL("unix"));
+    bool is_short = call->grammar->wall_ms != 0 && one_in(call->grammar, 3);
+    add(call,
+        is_short ? short_moment(call->grammar, seconds, absolute) : moment(call->grammar, seconds));
+    fix(call, &call->moments);
+    if (is_short) {
+        fix(call, &call->shorts);
+    }
+}
+
 /* What stands for a word of the syntax; false: nothing here knows the word. */
 static bool add_word(struct call *call, struct moot_slice name)
 {
@@ -257,8 +298,7 @@ static bool add_word(struct call *call, struct moot_slice name)
         fix(call, &call->fixed);
     } else if (is_any_of(name, seconds, MOOT_ARRAY_LEN(seconds)) ||
                is_any_of(name, milliseconds, MOOT_ARRAY_LEN(milliseconds))) {
-        add(call, moment(grammar, is_any_of(name, seconds, MOOT_ARRAY_LEN(seconds))));
-        fix(call, &call->moments);
+        add_moment(call, name, is_any_of(name, seconds, MOOT_ARRAY_LEN(seconds)));
     } else if (is_any_of(name, values, MOOT_ARRAY_LEN(values))) {
         add(call, sim_grammar_value(grammar));
     } else if (is_any_of(name, members, MOOT_ARRAY_LEN(members))) {
@@ -291,14 +331,16 @@ static bool add_word(struct call *call, struct moot_slice name)
 
 static void add_all(struct call *call, const struct moot_argument *first);
 
-static void add_token(struct call *call, struct moot_slice token)
+/* A word of the syntax, sometimes in the other case. */
+static void add_token(struct call *call, struct moot_slice token, int to_other)
 {
     struct moot_slice word = kept(call->grammar, token);
     if (one_in(call->grammar, 5)) {
         uint8_t *bytes = moot_arena_alloc(call->grammar->arena, word.size);
         for (size_t i = 0; i < word.size; i++) {
             uint8_t c = word.data[i];
-            bytes[i] = c >= 'A' && c <= 'Z' ? (uint8_t)(c + ('a' - 'A')) : c;
+            bool is_letter = to_other > 0 ? c >= 'A' && c <= 'Z' : c >= 'a' && c <= 'z';
+            bytes[i] = is_letter ? (uint8_t)(c + to_other) : c;
         }
         word.data = bytes;
     }
@@ -308,7 +350,7 @@ static void add_token(struct call *call, struct moot_slice token)
 static void add_one(struct call *call, const struct moot_argument *argument)
 {
     if (argument->token.size > 0) {
-        add_token(call, argument->token);
+        add_token(call, argument->token, 'a' - 'A');
     }
     if (strcmp(argument->type, "pure-token") == 0) {
         return;
@@ -395,6 +437,21 @@ static void twist(struct call *call)
     }
 }
 
+/* What is compared with another one is far from it. */
+static void keep_apart(struct call *call)
+{
+    bool compares = false;
+    for (uint32_t i = 0; i < call->argc; i++) {
+        compares = compares || moot_slice_equal_nocase(call->args[i], "gt") ||
+                   moot_slice_equal_nocase(call->args[i], "lt");
+    }
+    for (uint32_t i = 0; i < call->argc && i < 64 && compares; i++) {
+        if ((call->shorts >> i & 1) != 0) {
+            call->args[i] = moment(call->grammar, false);
+        }
+    }
+}
+
 /* Arguments too few or too many may have moved others to where a key is to be. */
 static void keep_keys(struct call *call)
 {
@@ -418,12 +475,13 @@ uint32_t sim_grammar_draw(struct sim_grammar *grammar, const struct moot_command
                           struct moot_slice args[SIM_GRAMMAR_ARGS_MAX])
 {
     struct call call = {.grammar = grammar, .command = command, .args = args};
-    add(&call, moot_slice_text(command->name));
+    add_token(&call, moot_slice_text(command->name), 'A' - 'a');
     add_all(&call, moot_syntax_parse(grammar->arena, command->syntax));
     if (one_in(grammar, TWISTED_ONE_IN)) {
         twist(&call);
     }
     keep_keys(&call);
+    keep_apart(&call);
     MOOT_ASSERT(call.argc > 0 && call.argc <= SIM_GRAMMAR_ARGS_MAX);
     return call.argc;
 }

@@ -123,6 +123,11 @@ void sim__swarm(struct sim_world *world)
     }
     if (swarm->workload == SIM_WORKLOAD_ANY) { /* Each has two databases of its own, or more. */
         swarm->clients = (uint32_t)moot_min_u64(swarm->clients, 1 + MOOT_DATABASES / 2);
+        if (sim__any_is_large(world->options->seed)) { /* As below. */
+            swarm->segment_bytes = 8 * 1024 * 1024;
+            swarm->knobs[SIM_FAULT_NARROW] = swarm->knobs[SIM_FAULT_CRAMPED] = 0;
+            swarm->knobs[SIM_FAULT_TINY_JOURNAL] = 0;
+        }
     }
     if (swarm->knobs[SIM_FAULT_TINY_JOURNAL] != 0 && swarm->workload != SIM_WORKLOAD_LARGE) {
         swarm->segment_bytes = swarm->knobs[SIM_FAULT_TINY_JOURNAL] / 4 * 4096;

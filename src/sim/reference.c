@@ -9,7 +9,6 @@
 #include "storage/store_memory.h"
 
 enum { FLUSH_EVERY = 64, RECENT_BYTES = 64 * 1024 };
-static const uint64_t NOW_MS = UINT64_C(1700000000000);
 
 struct sim_reference {
     struct moot_store *store;
@@ -98,8 +97,8 @@ void sim_reference_run(struct sim_reference *reference, struct moot_slice item,
     uint64_t index = ++reference->index;
     moot_buffer_reset(&reference->scratch, MOOT_QUERY_MAX);
     struct moot_engine_run run = {.index = index,
-                                  .stamp = {moot_hlc_pack(NOW_MS, 0) + index, 0},
-                                  .now_ms = NOW_MS,
+                                  .stamp = {moot_hlc_pack(SIM_REFERENCE_NOW_MS, 0) + index, 0},
+                                  .now_ms = SIM_REFERENCE_NOW_MS,
                                   .seed = index,
                                   .is_read = moot_item_is_read(&decoded),
                                   .batch = item,

@@ -9,6 +9,9 @@
 
 #include "base/buffer.h"
 
+/* When it is there, always. */
+#define SIM_REFERENCE_NOW_MS UINT64_C(1700000000000)
+
 struct sim_reference;
 
 struct sim_reference *sim_reference_make(void);

@@ -524,6 +524,9 @@ void sim__client_wake(struct sim_world *world, struct sim_client *client, uint64
 /* A command into `out`; its answer is expected. */
 void sim__command(struct sim_client *client, const struct moot_slice *args, uint32_t argc,
                   struct sim_expected expected);
+/* The same as a line of quoted words, as people and scripts send it. */
+void sim__command_inline(struct sim_client *client, const struct moot_slice *args, uint32_t argc,
+                         struct sim_expected expected);
 struct sim_client *sim__client_of(struct sim_world *world, uint64_t connection); /* or NULL */
 /* The node's side. */
 void sim__connection_open(struct sim_world *world, struct sim_machine *machine, uint64_t id);
@@ -648,6 +651,7 @@ void sim__on_any(struct sim_world *world, struct sim_client *client, struct moot
 void sim__any_unanswered(struct sim_world *world, struct sim_client *client);
 bool sim__any_has_finished(const struct sim_world *world, const struct sim_client *client);
 void sim__any_free(struct sim_client *client);
+bool sim__any_is_large(uint64_t seed); /* Values of this world may be. */
 
 /* judge.c */
 void sim__judge(struct sim_world *world);

@@ -31,7 +31,7 @@ static void stage_init(struct stage *stage, uint64_t seed)
     moot_rng_init(&stage->rng, seed);
     moot_arena_init(&stage->arena);
     moot_buffer_init(&stage->reply);
-    stage->generation = any_generation_make(0);
+    stage->generation = any_generation_make(0, DATABASE, DATABASES);
     stage->grammar = (struct sim_grammar){.rng = &stage->rng,
                                           .arena = &stage->arena,
                                           .keys = stage->generation->keys,
@@ -159,7 +159,7 @@ struct talk {
     struct any_meaning meaning;
     struct any_generation *generation;
     struct moot_buffer expected;
-    uint64_t connection;
+    uint64_t connection, passed_ms;
 };
 
 static void talk_init(struct talk *talk)
@@ -169,7 +169,7 @@ static void talk_init(struct talk *talk)
     moot_buffer_init(&talk->meaning.said);
     moot_buffer_init(&talk->expected);
     any_mirror_begin(&talk->mirror, &talk->client, DATABASE);
-    talk->generation = any_generation_make(0);
+    talk->generation = any_generation_make(0, DATABASE, DATABASES);
 }
 
 static void talk_deinit(struct talk *talk)
@@ -200,8 +200,9 @@ static bool believes(struct talk *talk, const char *words, const char *reply)
         return moot_slice_equal(moot_buffer_slice(&talk->meaning.said), moot_slice_text(reply));
     }
     moot_buffer_reset(&talk->expected, 4096);
-    bool good = any_judge(talk->generation, &talk->meaning, talk->connection, true,
-                          moot_slice_text(reply), &talk->expected);
+    struct any_answer answer = {talk->connection, SIM_REFERENCE_NOW_MS + talk->passed_ms, true,
+                                moot_slice_text(reply)};
+    bool good = any_judge(talk->generation, &talk->meaning, &answer, &talk->expected);
     if (talk->meaning.ends_watch) {
         any_forget_watches(talk->generation);
     }
@@ -338,6 +339,31 @@ static void order_is_kept_through_others(void **state)
     talk_deinit(&talk);
 }
 
+static void what_expires_goes_once_and_not_early(void **state)
+{
+    (void)state;
+    struct talk talk;
+    talk_init(&talk);
+    talk.generation->has_shorts = true;
+    talk.generation->drawn_ms[101] = SIM_REFERENCE_NOW_MS;
+    assert_true(believes(&talk, "SET 0:s a PX 101", "+OK\r\n"));
+    assert_true(believes(&talk, "PTTL 0:s", ":99\r\n"));
+    assert_true(believes(&talk, "RENAME 0:s 0:string", "+OK\r\n"));
+    assert_true(believes(&talk, "GET 0:string", "$1\r\na\r\n"));
+    talk.passed_ms = 110;
+    assert_true(believes(&talk, "GET 0:string", "$1\r\na\r\n")); /* Clocks differ a little. */
+    assert_true(believes(&talk, "GET 0:string", "$-1\r\n"));
+    assert_false(believes(&talk, "GET 0:string", "$1\r\na\r\n"));
+    talk_deinit(&talk);
+    talk_init(&talk);
+    talk.generation->has_shorts = true;
+    talk.generation->drawn_ms[101] = SIM_REFERENCE_NOW_MS;
+    assert_true(believes(&talk, "SET 0:s a PX 101", "+OK\r\n"));
+    talk.passed_ms = 90;
+    assert_false(believes(&talk, "GET 0:s", "$-1\r\n"));
+    talk_deinit(&talk);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -350,6 +376,7 @@ int main(void)
         cmocka_unit_test(what_is_in_doubt_may_come_late_but_once),
         cmocka_unit_test(who_goes_on_knows_that_it_is_settled),
         cmocka_unit_test(order_is_kept_through_others),
+        cmocka_unit_test(what_expires_goes_once_and_not_early),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
