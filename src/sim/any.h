@@ -86,6 +86,7 @@ struct any_pending {
 struct any_candidate {
     struct sim_reference *reference;
     uint32_t open;              /* Mask of pendings that may still be done. */
+    uint64_t contents;          /* A hash; 0: not known since it changed. */
     struct moot_buffer watches; /* As EXEC carries them. */
 };
 struct any_generation {

@@ -461,7 +461,8 @@ static struct any_candidate *add_candidate(struct any_generation *generation, ui
     struct any_candidate *candidate = &generation->candidates[generation->count++];
     const struct any_candidate *before = &generation->candidates[from];
     *candidate = (struct any_candidate){.reference = sim_reference_copy(before->reference),
-                                        .open = before->open};
+                                        .open = before->open,
+                                        .contents = before->contents};
     moot_buffer_init(&candidate->watches);
     moot_buffer_append_slice(&candidate->watches, moot_buffer_slice(&before->watches));
     return candidate;
@@ -486,6 +487,7 @@ static void add_done(struct any_generation *generation, uint32_t from, uint32_t 
     }
     moot_buffer_init(&reply);
     sim_reference_run(candidate->reference, moot_buffer_slice(&done->item), &reply);
+    candidate->contents = 0;
     moot_buffer_deinit(&reply);
 }
 
@@ -568,6 +570,7 @@ static void expire_key(struct any_generation *generation, uint8_t database, stru
             struct any_candidate *gone = add_candidate(generation, i);
             if (gone != NULL) {
                 sim_reference_ask(gone->reference, database, args, 2, &reply);
+                gone->contents = 0;
             }
         }
     }
@@ -601,13 +604,17 @@ static bool has_soon(const struct any_generation *generation)
 /* Of those that cannot be told apart one is enough. */
 static void merge(struct any_generation *generation)
 {
-    uint64_t contents[ANY_CANDIDATES_MAX];
     for (uint32_t i = 0; i < generation->count && generation->count > 1; i++) {
-        const struct any_candidate *candidate = &generation->candidates[i];
-        contents[i] = sim_reference_contents(candidate->reference, 0, MOOT_DATABASES);
-        contents[i] = moot_hash_mix(contents[i], candidate->open);
+        struct any_candidate *candidate = &generation->candidates[i];
+        if (candidate->contents == 0) {
+            candidate->contents =
+                1 | sim_reference_contents(candidate->reference, generation->database,
+                                           generation->database_count);
+        }
         for (uint32_t j = 0; j < i; j++) {
-            if (contents[i] == contents[j] && candidate->watches.size == 0) {
+            const struct any_candidate *other = &generation->candidates[j];
+            if (candidate->contents == other->contents && candidate->open == other->open &&
+                candidate->watches.size == 0) {
                 drop(generation, i--);
                 break;
             }
@@ -636,6 +643,7 @@ static bool would_say(struct any_generation *generation, struct any_candidate *c
     moot_buffer_init(&item);
     make_item(meaning, meaning->kind == ANY_EXEC ? &candidate->watches : NULL, &item);
     sim_reference_run(candidate->reference, moot_buffer_slice(&item), expected);
+    candidate->contents = meaning->writes ? 0 : candidate->contents;
     moot_buffer_deinit(&item);
     struct look look = {generation, candidate->reference, meaning->database, meaning->args,
                         meaning->argc};
