@@ -61,12 +61,15 @@ struct moot_model {
     bool (*compile)(void *object, const struct moot_operation *operation,
                     struct moot_model_step *step);
     /* May be NULL. Once, after every operation of the key: makes steps equal that nobody can tell
-     * apart, like writes of values that were never read. */
+     * apart, like writes of values that were never read; or notes what, as all of them together
+     * show, cannot be, so that `apply` refuses it. */
     void (*simplify)(void *object, struct moot_model_step *const *steps, size_t count);
-    /* May be NULL. The state that a step leads to whatever it began in, and the one that it must
-     * have found; MOOT_STATE_ANY where there is none. A state that one operation alone leads to is
-     * not left while somebody must still find it: it does not come back. */
+    /* May be NULL. The state that a step leads to if it changes any, and the one that it must have
+     * found; MOOT_STATE_ANY where there is none. A state is not left while somebody must still find
+     * it and nothing leads back. */
     void (*trace)(const struct moot_model_step *step, uint64_t *leads_to, uint64_t *found);
+    /* With trace: the step, whose result nobody knows, did lead to the state that trace tells. */
+    void (*confirm)(struct moot_model_step *step);
     /* The state before the first operation. */
     uint64_t (*initial)(void *object);
     /* True when `step` may happen in `state` and give its result; *next is the state after it. */

@@ -31,6 +31,10 @@ struct sequences {
     size_t path_length, path_capacity;
     uint64_t *scratch;
     size_t scratch_capacity;
+    /* Of a list at whose end different elements are pushed, and that is taken from in front: what a
+     * read shows right behind an element, by its number, and right before it; 0: not known. NULL
+     * where it says nothing. */
+    uint64_t *behind, *before;
 };
 
 /* Keys of `joined`: what is done to a node. */
@@ -85,6 +89,8 @@ static void append_close(void *object)
     moot_free(sequences->path_elements);
     moot_free(sequences->path_nodes);
     moot_free(sequences->scratch);
+    moot_free(sequences->behind);
+    moot_free(sequences->before);
     moot_free(sequences);
 }
 
@@ -234,6 +240,67 @@ static bool append_compile(void *object, const struct moot_operation *operation,
     }
 }
 
+/* Whether what is next to each other in a read was pushed one right after the other. */
+static bool only_grows_behind(const struct sequences *sequences,
+                              struct moot_model_step *const *steps, size_t count)
+{
+    bool *pushed = moot_alloc_zero(sequences->texts.count + (size_t)1);
+    bool good = true;
+    for (size_t i = 0; i < count && good; i++) {
+        enum moot_operation_kind kind = steps[i]->kind;
+        good = kind == MOOT_OPERATION_PUSH || kind == MOOT_OPERATION_POP ||
+               kind == MOOT_OPERATION_READ || kind == MOOT_OPERATION_LENGTH ||
+               kind == MOOT_OPERATION_DELETE;
+        uint64_t node = kind == MOOT_OPERATION_PUSH ? steps[i]->argument : ROOT;
+        for (; node != ROOT && good; node = sequences->nodes[node].parent) {
+            bool *same = &pushed[sequences->nodes[node].element - TEXTS_FIRST];
+            good = !*same;
+            *same = true;
+        }
+    }
+    moot_free(pushed);
+    return good;
+}
+
+/* Where many push at once, a search would try all their orders: the reads tell which it was. */
+static void append_simplify(void *object, struct moot_model_step *const *steps, size_t count)
+{
+    struct sequences *sequences = object;
+    if (!only_grows_behind(sequences, steps, count)) {
+        return;
+    }
+    size_t bytes = (sequences->texts.count + (size_t)1) * sizeof(uint64_t);
+    bool *seen = moot_alloc_zero(sequences->count);
+    sequences->behind = moot_alloc_zero(bytes);
+    sequences->before = moot_alloc_zero(bytes);
+    for (size_t i = 0; i < count; i++) {
+        bool is_list = steps[i]->kind == MOOT_OPERATION_READ && steps[i]->result_known;
+        uint64_t node = is_list ? steps[i]->result : ROOT;
+        for (; node != ROOT && !seen[node]; node = sequences->nodes[node].parent) {
+            const struct node *last = &sequences->nodes[node];
+            seen[node] = true;
+            uint64_t left = sequences->nodes[last->parent].element, right = last->element;
+            if (last->parent != ROOT && left >= TEXTS_FIRST && right >= TEXTS_FIRST) {
+                sequences->behind[left - TEXTS_FIRST] = right;
+                sequences->before[right - TEXTS_FIRST] = left;
+            }
+        }
+    }
+    moot_free(seen);
+}
+
+/* False when a read shows something else between the end of the sequence and what is pushed. */
+static bool may_follow(struct sequences *sequences, uint32_t state, uint32_t chunk)
+{
+    if (sequences->behind == NULL || state == ROOT || chunk == ROOT) {
+        return true;
+    }
+    uint64_t left = sequences->nodes[state].element, right = sequences->nodes[chunk].first;
+    uint64_t behind = sequences->behind[left - TEXTS_FIRST];
+    uint64_t before = sequences->before[right - TEXTS_FIRST];
+    return (behind == 0 || behind == right) && (before == 0 || before == left);
+}
+
 static uint64_t append_initial(void *object)
 {
     (void)object;
@@ -312,6 +379,9 @@ static bool append_apply(void *object, uint64_t state64, const struct moot_model
     case MOOT_OPERATION_PUSH:
     case MOOT_OPERATION_PUSH_FRONT:
         result = (uint64_t)sequences->nodes[state].length + sequences->nodes[step->argument].length;
+        if (!may_follow(sequences, state, (uint32_t)step->argument)) {
+            return false;
+        }
         if (!step->result_known || step->result == result) {
             *next = joined(sequences, state,
                            step->kind == MOOT_OPERATION_PUSH_FRONT ? JOIN_FRONT(step->argument)
@@ -371,6 +441,7 @@ const struct moot_model moot_model_append = {
     .open = append_open,
     .close = append_close,
     .compile = append_compile,
+    .simplify = append_simplify,
     .initial = append_initial,
     .apply = append_apply,
     .describe = append_describe,

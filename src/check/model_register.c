@@ -134,6 +134,15 @@ static void register_trace(const struct moot_model_step *step, uint64_t *leads_t
     }
 }
 
+static void register_confirm(struct moot_model_step *step)
+{
+    MOOT_ASSERT(!step->changes_nothing);
+    if (step->kind == MOOT_OPERATION_CAS) {
+        step->result_known = true;
+        step->result = 1;
+    }
+}
+
 static uint64_t register_initial(void *object)
 {
     (void)object;
@@ -189,6 +198,7 @@ const struct moot_model moot_model_register = {
     .compile = register_compile,
     .simplify = register_simplify,
     .trace = register_trace,
+    .confirm = register_confirm,
     .initial = register_initial,
     .apply = register_apply,
     .describe = register_describe,

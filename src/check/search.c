@@ -40,6 +40,14 @@ struct frame {
     uint32_t cursor; /* The next candidate: open operations first, then in-doubt ones. */
 };
 
+/* What an operation has to do with a state. */
+enum role {
+    FINDS,    /* Completed: it must have been in this state. */
+    LEADS,    /* Completed: it led to it, if it changed anything. */
+    MAY_LEAD, /* The same in doubt, by number among those in doubt. */
+    ROLES,
+};
+
 struct search {
     const struct moot_judged_key *key;
     const struct moot_model *model;
@@ -51,6 +59,7 @@ struct search {
     struct placeable *doubtful; /* By call. */
     uint32_t doubtful_count;
     uint32_t *equal_before;     /* Of each in-doubt one: the equal one before it, or NOTHING. */
+    uint32_t *effect;           /* Of each, completed first: equal where they do the same. */
     uint32_t *doubtful_visible; /* By frontier: how many were called by its return. */
     size_t *open_start;         /* By frontier, and one more: its part of open_items. */
     struct moot_buffer open;    /* uint32_t: completed operations, from the frontier on, that were
@@ -65,12 +74,14 @@ struct search {
     struct moot_buffer frames; /* struct frame */
     uint32_t *draft;           /* The placed operations of the configuration being made. */
     uint32_t draft_count, draft_capacity;
-    struct moot_pairs states; /* (state, 0) -> 1 + its place in `finders_start`. */
-    bool *single;             /* By place: one operation alone leads to it. */
-    uint32_t *finders_start;  /* By place, and one more. */
-    uint32_t *finders;        /* Completed operations that found the state, ascending. */
-    uint64_t looked;          /* Comparisons of configurations. */
-    uint32_t *seeing;         /* In-doubt operations that are not blind, by call. */
+    struct moot_pairs states; /* (state, 0) -> its place below. */
+    struct by_state {
+        uint32_t *start;      /* By place, and one more. */
+        uint32_t *operations; /* Of each, ascending. */
+    } roles[ROLES];
+    uint64_t *first_call; /* By place in LEADS: the least call from there on in the same state. */
+    uint64_t looked;      /* Comparisons of configurations. */
+    uint32_t *seeing;     /* In-doubt operations that are not blind, by call. */
     uint32_t seeing_count;
     uint32_t farthest; /* The greatest frontier reached. */
 };
@@ -114,6 +125,10 @@ static void simplify(struct search *search)
         search->model->simplify(search->object, steps, count);
     }
     moot_free(steps);
+}
+
+static void list_seeing(struct search *search)
+{
     search->seeing = moot_alloc(search->doubtful_count * sizeof(*search->seeing));
     for (uint32_t i = 0; i < search->doubtful_count; i++) {
         if (!search->doubtful[i].step.blind) {
@@ -134,40 +149,125 @@ static uint32_t place_of(struct search *search, uint64_t state)
     return (uint32_t)*moot_pairs_at(&search->states, state, 0, next);
 }
 
+/* The state that operation `i` has a role in, or MOOT_STATE_ANY; *number is what it is called. */
+static uint64_t state_in_role(const struct search *search, uint32_t i, enum role role,
+                              uint32_t *number)
+{
+    uint64_t leads_to, found;
+    bool completed = i < search->completed_count;
+    search->model->trace(step_at(search, i), &leads_to, &found);
+    *number = completed ? i : i - search->completed_count;
+    if (completed == (role == MAY_LEAD)) {
+        return MOOT_STATE_ANY;
+    }
+    return role == FINDS ? found : leads_to;
+}
+
+static void trace_role(struct search *search, enum role role)
+{
+    uint32_t count = search->completed_count + search->doubtful_count, number;
+    struct by_state *list = &search->roles[role];
+    list->start = moot_alloc_zero((2 * (size_t)count + 4) * sizeof(*list->start));
+    list->operations = moot_alloc((count + (size_t)1) * sizeof(*list->operations));
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t state = state_in_role(search, i, role, &number);
+        if (state != MOOT_STATE_ANY) {
+            list->start[place_of(search, state) + 2]++;
+        }
+    }
+    for (uint32_t i = 0; i < 2 * count + 2; i++) {
+        list->start[i + 1] += list->start[i];
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t state = state_in_role(search, i, role, &number);
+        if (state != MOOT_STATE_ANY) {
+            list->operations[list->start[place_of(search, state) + 1]++] = number;
+        }
+    }
+}
+
 /* Who leads to which state, and who found it. Completed operations are sorted by now. */
 static void trace_states(struct search *search)
 {
-    uint32_t count = search->completed_count + search->doubtful_count;
-    size_t states = 2 * (size_t)count + 2;
-    uint32_t *leading = moot_alloc_zero(states * sizeof(*leading));
-    search->finders_start = moot_alloc_zero((states + 2) * sizeof(*search->finders_start));
-    search->finders = moot_alloc(count * sizeof(*search->finders));
-    search->single = moot_alloc_zero(states * sizeof(*search->single));
-    leading[place_of(search, search->model->initial(search->object))]++;
+    for (unsigned role = 0; role < ROLES; role++) {
+        trace_role(search, role);
+    }
+    const struct by_state *leads = &search->roles[LEADS];
+    search->first_call = moot_alloc((search->completed_count + (size_t)1) * sizeof(uint64_t));
+    for (uint32_t at = 0; at < search->states.count; at++) {
+        uint64_t first = UINT64_MAX;
+        for (uint32_t i = leads->start[at + 1]; i > leads->start[at]; i--) {
+            first = moot_min_u64(first, search->completed[leads->operations[i - 1]].called);
+            search->first_call[i - 1] = first;
+        }
+    }
+}
+
+/* ---- in doubt, and yet sure ---- */
+
+/* Of a state: who leads to it, and when it was surely found. */
+struct origin {
+    uint64_t found_by; /* The least return of who found it. */
+    uint32_t leaders;
+    uint32_t doubtful; /* The last of them that is in doubt, or NOTHING. */
+};
+
+static void note_origins(struct search *search, struct origin *origins)
+{
+    uint32_t count = search->completed_count + search->doubtful_count, number;
     for (uint32_t i = 0; i < count; i++) {
-        uint64_t leads_to, found;
-        search->model->trace(step_at(search, i), &leads_to, &found);
-        if (leads_to != MOOT_STATE_ANY) {
-            leading[place_of(search, leads_to)]++;
-        }
-        if (found != MOOT_STATE_ANY && i < search->completed_count) {
-            search->finders_start[place_of(search, found) + 2]++;
-        }
-    }
-    for (uint32_t i = 0; i <= search->states.count; i++) {
-        search->finders_start[i + 1] += search->finders_start[i];
-    }
-    for (uint32_t i = 0; i < search->completed_count; i++) {
-        uint64_t leads_to, found;
-        search->model->trace(step_at(search, i), &leads_to, &found);
-        if (found != MOOT_STATE_ANY) {
-            search->finders[search->finders_start[place_of(search, found) + 1]++] = i;
+        for (unsigned role = 0; role < ROLES; role++) {
+            uint64_t state = state_in_role(search, i, role, &number);
+            if (state == MOOT_STATE_ANY) {
+                continue;
+            }
+            struct origin *origin = &origins[place_of(search, state)];
+            if (role == FINDS) {
+                origin->found_by = moot_min_u64(origin->found_by, search->completed[number].end);
+            } else {
+                origin->leaders++;
+                origin->doubtful = role == MAY_LEAD ? number : origin->doubtful;
+            }
         }
     }
-    for (uint32_t i = 0; i < search->states.count; i++) {
-        search->single[i] = leading[i] == 1;
+}
+
+/* The only one that leads to a state that was found did happen, before that was answered: in a
+ * search it is one of the completed. So may be the one before it, whose state it has found. */
+static void promote(struct search *search)
+{
+    uint32_t count = search->completed_count + search->doubtful_count, kept = 0;
+    struct origin *origins = moot_alloc((2 * (size_t)count + 2) * sizeof(*origins));
+    for (size_t i = 0; i < 2 * (size_t)count + 2; i++) {
+        origins[i] = (struct origin){.found_by = UINT64_MAX, .doubtful = NOTHING};
     }
-    moot_free(leading);
+    origins[place_of(search, search->model->initial(search->object))].leaders++;
+    note_origins(search, origins);
+    for (uint32_t at = 0; at < search->states.count; at++) {
+        struct origin *origin = &origins[at];
+        while (origin->leaders == 1 && origin->doubtful != NOTHING &&
+               origin->found_by != UINT64_MAX) {
+            struct placeable *one = &search->doubtful[origin->doubtful];
+            uint64_t leads_to, found, end = origin->found_by;
+            one->end = moot_max_u64(one->called, end); /* Found too early, it is found by nobody. */
+            search->model->confirm(&one->step);
+            origin->doubtful = NOTHING;
+            search->model->trace(&one->step, &leads_to, &found);
+            if (found != MOOT_STATE_ANY) {
+                origin = &origins[place_of(search, found)];
+                origin->found_by = moot_min_u64(origin->found_by, end);
+            }
+        }
+    }
+    for (uint32_t i = 0; i < search->doubtful_count; i++) {
+        if (search->doubtful[i].end != MOOT_NEVER.ns) {
+            search->completed[search->completed_count++] = search->doubtful[i];
+        } else {
+            search->doubtful[kept++] = search->doubtful[i];
+        }
+    }
+    search->doubtful_count = kept;
+    moot_free(origins);
 }
 
 /* Splits the key's operations; false when the model cannot read one of them. */
@@ -212,28 +312,38 @@ static bool compile(struct search *search, struct moot_verdict *verdict)
             search->doubtful[search->doubtful_count++] = one;
         }
     }
-    qsort(search->completed, search->completed_count, sizeof(*search->completed), compare_by_end);
+    bool traces = search->model->trace != NULL && search->looks_ahead;
     simplify(search);
-    if (search->model->trace != NULL && search->looks_ahead) {
+    if (traces) {
+        promote(search);
+    }
+    list_seeing(search);
+    qsort(search->completed, search->completed_count, sizeof(*search->completed), compare_by_end);
+    if (traces) {
         trace_states(search);
     }
     return true;
 }
 
-/* Links each in-doubt operation to the equal one called before it. */
+/* Numbers what steps do, and links each in-doubt operation to the one called before it that does
+ * the same. */
 static void link_equals(struct search *search)
 {
     struct moot_intern steps;
     moot_intern_init(&steps);
+    uint32_t count = search->completed_count + search->doubtful_count;
+    search->effect = moot_alloc((count + (size_t)1) * sizeof(*search->effect));
     search->equal_before = moot_alloc(search->doubtful_count * sizeof(*search->equal_before));
-    uint32_t *last = moot_alloc(search->doubtful_count * sizeof(*last));
-    for (uint32_t i = 0; i < search->doubtful_count; i++) {
-        const struct moot_model_step *step = &search->doubtful[i].step;
+    uint32_t *last = moot_alloc((count + (size_t)1) * sizeof(*last)); /* By effect. */
+    memset(last, 0xff, (count + (size_t)1) * sizeof(*last));
+    for (uint32_t i = 0; i < count; i++) {
+        const struct moot_model_step *step = step_at(search, i);
         uint64_t text[3] = {step->kind, step->argument, step->expected};
-        uint32_t known = steps.count;
-        uint32_t number = moot_intern_add(&steps, moot_slice_make(text, sizeof(text)));
-        search->equal_before[i] = number < known ? last[number] : NOTHING;
-        last[number] = i;
+        search->effect[i] = moot_intern_add(&steps, moot_slice_make(text, sizeof(text)));
+        if (i >= search->completed_count) {
+            search->equal_before[i - search->completed_count] = last[search->effect[i]];
+            last[search->effect[i]] = i - search->completed_count;
+        }
     }
     moot_free(last);
     moot_intern_deinit(&steps);
@@ -465,26 +575,59 @@ static void push(struct search *search, uint32_t frontier, uint64_t state, const
     search->farthest = frontier > search->farthest ? frontier : search->farthest;
 }
 
-/* True when somebody who is not in the draft must still find `state`, which does not come back. */
-static bool is_missed(struct search *search, uint32_t frontier, uint64_t state)
+/* The first of a state's operations in a role that is not before the frontier. */
+static uint32_t first_from(const struct by_state *list, uint32_t at, uint32_t frontier)
 {
-    if (search->single == NULL) {
-        return false;
-    }
-    uint32_t at = place_of(search, state);
-    if (!search->single[at]) {
-        return false;
-    }
-    uint32_t low = search->finders_start[at], end = search->finders_start[at + 1], high = end;
+    uint32_t low = list->start[at], high = list->start[at + 1];
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        bool before = search->finders[middle] < frontier;
+        bool before = list->operations[middle] < frontier;
         low = before ? middle + 1 : low;
         high = before ? high : middle;
     }
-    for (; low < end; low++) {
-        if (!is_placed(search->draft, search->draft_count, search->finders[low])) {
+    return low;
+}
+
+/* True when some operation that is not placed, and was called by `end`, may lead to the state. */
+static bool comes_back(const struct search *search, const struct configuration *parent, uint32_t at,
+                       uint64_t end, uint32_t doubtful)
+{
+    const struct by_state *leads = &search->roles[LEADS], *may = &search->roles[MAY_LEAD];
+    const uint64_t *used = used_of(search, parent);
+    for (uint32_t i = first_from(leads, at, parent->frontier);
+         i < leads->start[at + 1] && search->first_call[i] <= end; i++) {
+        uint32_t number = leads->operations[i];
+        if (search->completed[number].called <= end &&
+            !is_placed(search->draft, search->draft_count, number)) {
             return true;
+        }
+    }
+    for (uint32_t i = may->start[at]; i < may->start[at + 1]; i++) {
+        uint32_t number = may->operations[i];
+        if (search->doubtful[number].called > end) {
+            break;
+        }
+        if (number != doubtful && (used[number / 64] >> (number % 64) & 1) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* True when the parent's state is left while somebody who is not in the draft must still find it,
+ * and nothing leads back in time. `doubtful` is in the draft, or NOTHING. */
+static bool is_missed(struct search *search, const struct configuration *parent, uint32_t doubtful)
+{
+    if (search->first_call == NULL) {
+        return false;
+    }
+    const struct by_state *finds = &search->roles[FINDS];
+    uint32_t at = place_of(search, parent->state);
+    for (uint32_t i = first_from(finds, at, parent->frontier); i < finds->start[at + 1]; i++) {
+        uint32_t finder = finds->operations[i];
+        if (!is_placed(search->draft, search->draft_count, finder)) {
+            uint64_t end = search->completed[finder].end;
+            return !comes_back(search, parent, at, end, doubtful);
         }
     }
     return false;
@@ -496,7 +639,7 @@ static void descend(struct search *search, const struct configuration *parent, u
                     uint32_t doubtful)
 {
     size_t used = parent->used;
-    if (state != parent->state && is_missed(search, parent->frontier, parent->state)) {
+    if (state != parent->state && is_missed(search, parent, doubtful)) {
         return;
     }
     if (doubtful != NOTHING) {
@@ -518,6 +661,29 @@ static void descend(struct search *search, const struct configuration *parent, u
     }
 }
 
+/* True when another open operation could stand here that does the same, and is answered the same or
+ * may be: the two could change places, and that one must return before this one does. */
+static bool has_elder(const struct search *search, const struct configuration *parent,
+                      uint32_t number, uint64_t leads_to)
+{
+    size_t open_count;
+    const uint32_t *open = open_at(search, parent->frontier, &open_count);
+    uint64_t next;
+    for (size_t i = 0; i < open_count && open[i] < number; i++) {
+        if (search->effect[open[i]] == search->effect[number] &&
+            !is_placed(placed_of(search, parent), parent->placed_count, open[i]) &&
+            search->model->apply(search->object, parent->state, step_at(search, open[i]), &next)) {
+            const struct moot_model_step *elder = step_at(search, open[i]);
+            const struct moot_model_step *step = step_at(search, number);
+            MOOT_ASSERT(next == leads_to);
+            if (!step->result_known || (elder->result_known && elder->result == step->result)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 /* Candidate `cursor` of a configuration. */
 static void try_candidate(struct search *search, uint32_t number, uint32_t cursor)
 {
@@ -532,7 +698,8 @@ static void try_candidate(struct search *search, uint32_t number, uint32_t curso
         if (step->changes_nothing || /* If it fits, it is placed. */
             is_placed(placed_of(search, &parent), parent.placed_count, chosen) ||
             !search->model->apply(search->object, parent.state, step, &next) ||
-            (parent.pending && !tells(search, parent.before, parent.state, step))) {
+            (parent.pending && !tells(search, parent.before, parent.state, step)) ||
+            has_elder(search, &parent, chosen, next)) {
             return;
         }
         draft_insert(search, chosen);
@@ -550,6 +717,7 @@ static void try_candidate(struct search *search, uint32_t number, uint32_t curso
         !search->model->apply(search->object, parent.state, &search->doubtful[chosen].step,
                               &next) ||
         next == parent.state ||
+        has_elder(search, &parent, search->completed_count + chosen, next) ||
         (parent.pending &&
          !tells(search, parent.before, parent.state, &search->doubtful[chosen].step)) ||
         !is_useful(search, &parent, chosen, next)) {
@@ -638,13 +806,16 @@ static void explain(const struct search *search, bool states_known, struct moot_
 static void deinit(struct search *search)
 {
     moot_pairs_deinit(&search->states);
-    moot_free(search->single);
-    moot_free(search->finders_start);
-    moot_free(search->finders);
+    for (unsigned role = 0; role < ROLES; role++) {
+        moot_free(search->roles[role].start);
+        moot_free(search->roles[role].operations);
+    }
+    moot_free(search->first_call);
     moot_free(search->seeing);
     moot_free(search->completed);
     moot_free(search->doubtful);
     moot_free(search->equal_before);
+    moot_free(search->effect);
     moot_free(search->doubtful_visible);
     moot_free(search->open_start);
     moot_free(search->configurations);

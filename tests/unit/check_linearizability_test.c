@@ -388,7 +388,7 @@ static void budget_is_unknown(void **state)
     }
     struct moot_operation read = R(2, 20, 30, TEXT("z"));
     moot_history_add(&history, &read);
-    struct moot_linearizability_options options = {.configurations_max = 50};
+    struct moot_linearizability_options options = {.configurations_max = 5};
     struct moot_verdict verdict;
     moot_verdict_init(&verdict);
     moot_check_linearizable(&history, &moot_model_register, &options, &verdict);
