@@ -46,7 +46,8 @@ static struct moot_slice read_word(struct moot_edn_reader *reader)
     return moot_slice_make(start, (size_t)(reader->at - start));
 }
 
-static bool read_string(struct moot_edn_reader *reader, struct moot_slice *text)
+/* Its bytes as they stand, up to the closing quote. */
+static bool read_raw_string(struct moot_edn_reader *reader, struct moot_slice *text)
 {
     const uint8_t *start = ++reader->at;
     while (reader->at < reader->end && *reader->at != '"') {
@@ -56,21 +57,31 @@ static bool read_string(struct moot_edn_reader *reader, struct moot_slice *text)
     if (reader->at >= reader->end) {
         return fault(reader, "a string has no end");
     }
-    uint8_t *out = moot_arena_alloc(reader->arena, (size_t)(reader->at - start) + 1);
+    *text = moot_slice_make(start, (size_t)(reader->at++ - start));
+    return true;
+}
+
+static bool read_string(struct moot_edn_reader *reader, struct moot_slice *text)
+{
+    struct moot_slice raw;
+    if (!read_raw_string(reader, &raw)) {
+        return false;
+    }
+    uint8_t *out = moot_arena_alloc(reader->arena, raw.size + 1);
     size_t size = 0;
-    for (const uint8_t *at = start; at < reader->at; at++) {
-        static const char escapes[] = "n\nt\tr\r\"\"\\\\";
+    for (const uint8_t *at = raw.data; at < raw.data + raw.size; at++) {
+        static const char escapes[] = "n\nt\tr\rb\bf\f\"\"\\\\";
         uint8_t byte = *at;
         if (byte == '\\') {
             const char *escape = memchr(escapes, *++at, sizeof(escapes) - 1);
             if (escape == NULL || (escape - escapes) % 2 != 0) {
-                return fault(reader, "a string has an escape other than n t r \" and backslash");
+                return fault(reader,
+                             "a string has an escape other than n t r b f \" and backslash");
             }
             byte = (uint8_t)escape[1];
         }
         out[size++] = byte;
     }
-    reader->at++;
     *text = moot_slice_make(out, size);
     return true;
 }
@@ -149,6 +160,7 @@ static bool read_value(struct moot_edn_reader *reader, struct moot_edn *value, s
     if (depth >= MOOT_EDN_DEPTH_MAX) {
         return fault(reader, "lists and maps are nested too deep");
     }
+    value->line = reader->line;
     switch (*reader->at) {
     case '"':
         value->kind = MOOT_EDN_STRING;
@@ -172,6 +184,10 @@ static bool read_value(struct moot_edn_reader *reader, struct moot_edn *value, s
             reader->at++;
             value->kind = MOOT_EDN_SEQUENCE;
             return read_items(reader, '}', value, depth + 1);
+        }
+        if (reader->at < reader->end && *reader->at == '"') { /* Its backslashes are its own. */
+            value->kind = MOOT_EDN_STRING;
+            return read_raw_string(reader, &value->text);
         }
         if (read_word(reader).size == 0) {
             return fault(reader, "a tag is empty");

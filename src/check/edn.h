@@ -1,7 +1,7 @@
 /* EDN, the notation of Clojure's data, as far as Jepsen's histories use it: nil, true and false,
  * integers, strings, keywords, symbols, vectors, lists, sets and maps; commas are blanks, `;`
- * starts a comment, `#_` hides a value, and a tag (`#jepsen.history.Op{...}`) is read over. Other
- * numbers are taken as symbols: nobody computes with them. */
+ * starts a comment, `#_` hides a value, and a tag (`#jepsen.history.Op{...}`, and that of a regular
+ * expression) is read over. Other numbers are taken as symbols: nobody computes with them. */
 #ifndef MOOT_CHECK_EDN_H
 #define MOOT_CHECK_EDN_H
 
@@ -24,6 +24,7 @@ struct moot_edn {
     struct moot_slice text;
     const struct moot_edn *items;
     size_t count;
+    size_t line; /* Where it begins. */
 };
 
 struct moot_edn_reader {

@@ -22,6 +22,7 @@ struct events {
     bool add_is_increment, keyed, keyed_known;
     struct moot_pairs open; /* process -> operation + 1 */
     uint64_t latest;
+    size_t line; /* Of the map under way. */
     const char *why;
 };
 
@@ -100,22 +101,25 @@ static const struct moot_history_step *steps_of(struct events *events, const str
     struct moot_history_step *steps = moot_arena_alloc(&events->arena, *count * sizeof(*steps) + 1);
     for (size_t i = 0; i < *count; i++) {
         const struct moot_edn *one = &value->items[i];
-        if (one->kind != MOOT_EDN_SEQUENCE || one->count != 3) {
+        if (one->kind != MOOT_EDN_SEQUENCE || one->count < 2 || one->count > 3) {
             *count = 0;
             fault(events, "a step of a transaction is [:append k v], [:r k v] or [:w k v]");
             break;
         }
         bool append = moot_edn_is_keyword(&one->items[0], "append");
         bool write = moot_edn_is_keyword(&one->items[0], "w");
-        if (!append && !write && !moot_edn_is_keyword(&one->items[0], "r")) {
+        bool read = moot_edn_is_keyword(&one->items[0], "r"); /* It may say no value. */
+        if ((!append && !write && !read) || (!read && one->count != 3)) {
+            *count = 0;
             fault(events, "a step of a transaction is [:append k v], [:r k v] or [:w k v]");
+            break;
         }
         steps[i] = (struct moot_history_step){
             .kind = append  ? MOOT_OPERATION_APPEND
                     : write ? MOOT_OPERATION_WRITE
                             : MOOT_OPERATION_READ,
             .key = text_of(events, &one->items[1]),
-            .value = value_of(events, &one->items[2]),
+            .value = one->count == 3 ? value_of(events, &one->items[2]) : moot_history_none(),
         };
     }
     return steps;
@@ -204,8 +208,21 @@ static void complete(struct events *events, size_t number, enum moot_outcome out
     }
 }
 
-static bool kind_of(struct events *events, const struct moot_edn *f, enum moot_operation_kind *kind)
+/* Elle's examples have transactions that say no :f. */
+static bool is_steps(const struct moot_edn *value)
 {
+    return value->kind == MOOT_EDN_SEQUENCE && value->count > 0 &&
+           value->items[0].kind == MOOT_EDN_SEQUENCE && value->items[0].count > 0 &&
+           value->items[0].items[0].kind == MOOT_EDN_KEYWORD;
+}
+
+static bool kind_of(struct events *events, const struct moot_edn *f, const struct moot_edn *value,
+                    enum moot_operation_kind *kind)
+{
+    if (f == NULL) {
+        *kind = MOOT_OPERATION_TXN;
+        return is_steps(value) || fault(events, "an operation without :f that is no transaction");
+    }
     for (size_t i = 0; i < MOOT_ARRAY_LEN(functions); i++) {
         if (moot_edn_is_keyword(f, functions[i].f)) {
             *kind = functions[i].kind;
@@ -239,7 +256,7 @@ static void take_event(struct events *events, const struct moot_edn *map)
         fault(events, ":process is from 0 to 2^32 - 1");
         return;
     }
-    if (!kind_of(events, f, &kind)) {
+    if (!kind_of(events, f, value, &kind)) {
         return;
     }
     if (time != NULL && time->kind == MOOT_EDN_INTEGER && time->integer > 0) {
@@ -342,12 +359,13 @@ int moot_history_read_edn(struct moot_history *history, struct moot_slice text,
         bool many = value.kind == MOOT_EDN_SEQUENCE;
         const struct moot_edn *maps = many ? value.items : &value;
         for (size_t i = 0; i < (many ? value.count : 1) && events.why == NULL; i++) {
+            events.line = maps[i].line;
             take_event(&events, &maps[i]);
             moot_arena_reset(&events.arena);
         }
         moot_arena_reset(&arena);
     }
-    *line = reader.line;
+    *line = reader.why != NULL ? reader.line : events.line;
     *why = reader.why != NULL ? reader.why : events.why;
     moot_pairs_deinit(&events.open);
     moot_arena_deinit(&events.arena);
