@@ -308,14 +308,17 @@ static bool leads_any(const struct moot_node *node)
 static bool wants_flush(struct moot_node *node)
 {
     moot_index most = 0;
+    bool mended = false;
     for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
+        mended = mended || node->groups[group]->mended_unflushed;
         most = moot_max_u64(most, node->groups[group]->applied - node->groups[group]->flushed);
     }
-    bool anything = most > 0;
-    bool wanted =
-        node->outbox.journal_bytes >= node->flush_bytes || most >= MOOT_STORE_FLUSH_ENTRIES ||
-        moot_journal_bytes(node->journal) > node->journal_bytes_max || node->journal_is_full ||
-        node->directory_unflushed || node->reopen.flush_due || node->rot_flush_due;
+    bool anything = most > 0 || mended;
+    bool wanted = mended || node->outbox.journal_bytes >= node->flush_bytes ||
+                  most >= MOOT_STORE_FLUSH_ENTRIES ||
+                  moot_journal_bytes(node->journal) > node->journal_bytes_max ||
+                  node->journal_is_full || node->directory_unflushed || node->reopen.flush_due ||
+                  node->rot_flush_due;
     /* A flush takes room, for what a full follower has no more of than before. */
     bool may = !node->context.disk_is_full || leads_any(node);
     return !node->flushing && anything && may &&

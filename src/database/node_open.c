@@ -46,7 +46,9 @@ static void add_entry(struct moot_group_restore *group, const struct moot_record
  */
 static void on_entry(struct moot_group_restore *group, const struct moot_record *record)
 {
-    group->highest = moot_max_u64(group->highest, record->index);
+    if (record->index <= group->freed) {
+        group->freed = record->index - 1; /* See MOOT_RECORD_FREED. */
+    }
     if (group->entry_count == 0 || record->index < group->first ||
         record->index > group->first + group->entry_count) {
         drop_entries(group, 0);
@@ -62,6 +64,7 @@ static void on_entry(struct moot_group_restore *group, const struct moot_record 
  * it was another, that the snapshot itself freed, and then the snapshot says so. */
 static void on_snapshot(struct moot_group_restore *group, const struct moot_record *record)
 {
+    group->freed = record->index;
     if (record->voids) {
         drop_entries(group, 0);
         return;
@@ -99,6 +102,7 @@ static int visit(void *context, const struct moot_record *record)
         return MOOT_FAIL(MOOT_EVERSION);
     }
     struct moot_group_restore *group = &restore->groups[record->group];
+    group->highest = moot_max_u64(group->highest, record->index);
     switch (record->kind) {
     case MOOT_RECORD_HARD_STATE:
         group->term = record->term;
@@ -111,8 +115,10 @@ static int visit(void *context, const struct moot_record *record)
     case MOOT_RECORD_SNAPSHOT:
         on_snapshot(group, record);
         return 0;
+    case MOOT_RECORD_FREED:
+        group->freed = record->index;
+        return 0;
     case MOOT_RECORD_IDENTITY:
-    case MOOT_RECORD_COMMIT_HINT:
         return 0;
     }
     return MOOT_FAIL(MOOT_EVERSION);

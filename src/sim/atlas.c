@@ -451,6 +451,21 @@ void sim__lose_journal(struct sim_world *world, struct sim_machine *machine)
     sim__trace(world, "m%u: the journal's files are gone", machine->slot);
 }
 
+/* A start must notice that, unless all is in the journal still: sim__check_opened looks. */
+void sim__lose_store(struct sim_world *world, struct sim_machine *machine)
+{
+    bool had_any = moot_store_memory_digest(machine->store) != 0;
+    sim__machine_crash(world, machine, false);
+    sim__at(world, world->now + sim__around(world, world->swarm.fault_us),
+            (struct sim_event){.kind = SIM_START, .machine = machine->slot});
+    sim__new_store(world, machine);
+    machine->store_lost = false;
+    machine->store_gone = machine->damaged = true;
+    world->result->counts.faults[SIM_FAULT_LOSE_STORE] += had_any;
+    sim__record_strike(world, machine, "its store is gone");
+    sim__trace(world, "m%u: the store's files are gone", machine->slot);
+}
+
 /* ---- what a start finds ---- */
 
 /* A snapshot is in the store, and its process ended before the journal heard of it. What lies

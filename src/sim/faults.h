@@ -126,7 +126,9 @@
     X(LEVEL, "level", LASTS, 4, 5, 200,                                                            \
       "in one turn in so many a leader has the cluster go over to the newest rules it knows")      \
     X(FAIL_WRITE, "fail-write", STRIKES, 2, 1, 4,                                                  \
-      "a write of a journal fails, and the process ends")
+      "a write of a journal fails, and the process ends")                                          \
+    X(LOSE_STORE, "lose-store", STRIKES, 4, 1, 2,                                                  \
+      "the files of a store are gone, and the journal is there")
 
 enum sim_fault {
 #define X(constant, name, sort, one_in, from, to, words) SIM_FAULT_##constant,

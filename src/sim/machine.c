@@ -151,6 +151,10 @@ static void did_not_start(struct sim_world *world, struct sim_machine *machine, 
         sim__count_older(world);
         machine->is_older = false;
         machine->upgraded = true;
+    } else if (status == MOOT_ECORRUPT && machine->store_gone) { /* As the text says. */
+        MOOT_SOMETIMES(true, "a store that was gone was noticed");
+        machine->store_gone = false;
+        machine->store_lost = true;
     } else if (status == MOOT_ECORRUPT && machine->damaged) { /* As the text says: a new replica. */
         sim__lose_disk(world, machine);
         return;
@@ -259,7 +263,7 @@ static void begin_life(struct sim_world *world, struct sim_machine *machine)
     machine->epoch++;
     machine->running = true;
     machine->doomed = machine->stopping = machine->reopening = false;
-    machine->steps_aside = machine->store_lost = false;
+    machine->steps_aside = machine->store_lost = machine->store_gone = false;
     machine->journal_last = machine->journal_durable = 0;
     machine->busy_until = machine->paused_until = machine->disk_free_at = world->now;
     world->result->counts.restarts += machine->starts > 1;

@@ -19,8 +19,9 @@ static uint64_t pick(struct moot_rng *rng, const uint64_t *choices, size_t count
 static bool damages_disks(sim_fault_set set)
 {
     static const enum sim_fault faults[] = {
-        SIM_FAULT_LOSE_JOURNAL, SIM_FAULT_LOSE_DISK,   SIM_FAULT_STORE_CHECKSUM, SIM_FAULT_ROT_OLD,
-        SIM_FAULT_ROT_RECENT,   SIM_FAULT_ROT_PADDING, SIM_FAULT_MISDIRECT,      SIM_FAULT_ROT_ALL};
+        SIM_FAULT_LOSE_JOURNAL, SIM_FAULT_LOSE_DISK,  SIM_FAULT_STORE_CHECKSUM,
+        SIM_FAULT_ROT_OLD,      SIM_FAULT_ROT_RECENT, SIM_FAULT_ROT_PADDING,
+        SIM_FAULT_MISDIRECT,    SIM_FAULT_ROT_ALL,    SIM_FAULT_LOSE_STORE};
     bool any = false;
     for (size_t i = 0; i < MOOT_ARRAY_LEN(faults); i++) {
         any = any || sim_fault_has(set, faults[i]);
@@ -460,6 +461,8 @@ static void strike_disk(struct sim_world *world, enum sim_fault fault, struct si
     } else if (fault == SIM_FAULT_LOSE_JOURNAL && sim__may_damage(world, machine) &&
                world->machine_count < SIM_MACHINES_MAX) {
         sim__lose_journal(world, machine);
+    } else if (fault == SIM_FAULT_LOSE_STORE && sim__may_damage(world, machine)) {
+        sim__lose_store(world, machine);
     }
 }
 

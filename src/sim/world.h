@@ -181,6 +181,7 @@ struct sim_machine {
     bool steps_aside;    /* It said so, and shall help itself: its store is given up. */
     bool store_lost;     /* Its store is a new one; its brain has to be told. */
     bool lost;           /* Its disk is gone: it never starts again. */
+    bool store_gone;     /* The store's files are gone, and nobody has said so. */
     bool journal_lost;   /* The journal's files are gone, and the store is there. */
     bool is_older;       /* Its program knows one feature level less than the others'. */
     bool upgrade;        /* It said that it is too old, and gets a newer program. */
@@ -565,6 +566,8 @@ void sim__check_opened(struct sim_world *world, struct sim_machine *machine);
 void sim__lose_disk(struct sim_world *world, struct sim_machine *machine);
 /* The process dies, and its journal's files are gone; nothing, if the store has nothing either. */
 void sim__lose_journal(struct sim_world *world, struct sim_machine *machine);
+/* Its store is an empty one, and its brain does not know. */
+void sim__lose_store(struct sim_world *world, struct sim_machine *machine);
 /* The disk's room ends, and comes back at `machine->full_until`. */
 void sim__disk_room(struct sim_world *world, struct sim_machine *machine, bool is_full);
 

@@ -77,6 +77,14 @@ static bool carries_snapshot(const struct layout *l, const struct journal_group 
            !MOOT_RULE(journal_carry_forward, group->snapshot_generation > l->retire_end);
 }
 
+/* With the segments go entries: the batch says up to which. */
+static bool says_freed(const struct journal_group *group, struct moot_record *record)
+{
+    *record =
+        (struct moot_record){.kind = MOOT_RECORD_FREED, .group = group->id, .index = group->freed};
+    return group->freed > 0;
+}
+
 /* Sizes and spans of the batch as it would be with `retire` and `identity`. */
 static void plan(struct layout *l, uint32_t retire, bool identity)
 {
@@ -99,6 +107,10 @@ static void plan(struct layout *l, uint32_t retire, bool identity)
         if (carries_snapshot(l, group)) {
             plan_record(l, &group->snapshot, true);
             l->flags |= JOURNAL_HAS_CARRIED;
+        }
+        struct moot_record freed;
+        if (says_freed(group, &freed)) {
+            plan_record(l, &freed, false);
         }
     }
     for (size_t i = 0; i < l->count; i++) {
@@ -229,6 +241,10 @@ static void fill(struct layout *l, uint8_t *block, struct journal_segment *segme
         if (carries_snapshot(l, group)) {
             at = journal_record_put(at, &group->snapshot, true);
             group->snapshot_generation = segment->generation;
+        }
+        struct moot_record freed;
+        if (says_freed(group, &freed)) {
+            at = journal_record_put(at, &freed, false);
         }
     }
     for (size_t i = 0; i < l->count; i++) {

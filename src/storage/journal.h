@@ -40,8 +40,11 @@ enum moot_record_kind {
               void, and those above too unless the entry at index has that term (at or below what
               was freed it may be gone from here: then it agrees, because it was committed). Or it
               says itself that it `voids` them: the entry at index was another, and may go first. */
-    MOOT_RECORD_COMMIT_HINT = 5, /* Group: everything up to index is committed (not needed for
-                                    safety; bounds recovery). */
+    MOOT_RECORD_FREED = 5, /* Group: entries at or below index may be gone from here; they are in
+                              the store. The journal's own, in each batch that retires a segment:
+                              so a store that has not got them is known for another one. Until an
+                              entry or a snapshot below it comes: the store was another one, and
+                              its replica began again (database/group/lost.c). */
 };
 
 /* One record to write, or read back. Slices are the caller's. */

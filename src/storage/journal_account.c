@@ -128,6 +128,9 @@ void journal__account(struct moot_journal *journal, struct journal_segment *segm
             cut_held(journal, record->group, record->index);
         }
         group->last = record->index;
+        if (record->index <= group->freed) {
+            group->freed = record->index - 1; /* Its store began again: it is needed once more. */
+        }
         hold(segment, record->group, record->index);
         break;
     case MOOT_RECORD_SNAPSHOT:
@@ -137,13 +140,15 @@ void journal__account(struct moot_journal *journal, struct journal_segment *segm
         group->snapshot.voids = false; /* Carried on, it is older than all that stands. */
         group->snapshot.bytes = moot_buffer_slice(&group->members);
         group->snapshot_generation = segment->generation;
-        group->freed = moot_max_u64(group->freed, record->index);
+        group->freed = record->index;
         if (record->voids) {
             cut_held(journal, record->group, record->index + 1);
         }
         break;
+    case MOOT_RECORD_FREED:
+        group->freed = record->index;
+        break;
     case MOOT_RECORD_IDENTITY:
-    case MOOT_RECORD_COMMIT_HINT:
         break;
     }
 }

@@ -209,7 +209,7 @@ static const struct record_form {
     [MOOT_RECORD_HARD_STATE] = {.known = true, .term = true, .vote = true},
     [MOOT_RECORD_ENTRY] = {true, true, true, false, true, true},
     [MOOT_RECORD_SNAPSHOT] = {true, true, true, false, false, true},
-    [MOOT_RECORD_COMMIT_HINT] = {.known = true, .index = true},
+    [MOOT_RECORD_FREED] = {.known = true, .index = true},
 };
 
 static const struct record_form *form_of(uint32_t kind)

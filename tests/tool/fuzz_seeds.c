@@ -421,7 +421,7 @@ static void journals(void)
          .index = 6,
          .term = 2,
          .bytes = MOOT_SLICE_LITERAL("members")},
-        {.kind = MOOT_RECORD_COMMIT_HINT, .group = 1, .index = 7}};
+        {.kind = MOOT_RECORD_FREED, .group = 1, .index = 7}};
     struct moot_disk_sim *sim = moot_disk_sim_make(1);
     struct moot_disk *disk = moot_disk_sim_disk(sim);
     struct moot_journal_report report;

@@ -90,7 +90,7 @@ static void apply(struct meaning *m, const struct moot_record *record, uint64_t 
         m->base_hash = hash;
         break;
     case MOOT_RECORD_IDENTITY:
-    case MOOT_RECORD_COMMIT_HINT:
+    case MOOT_RECORD_FREED:
         break;
     }
 }
@@ -130,11 +130,6 @@ static struct moot_record random_record(struct twin *t)
     if (dice < 12) {
         t->term++;
         return hard(group, t->term, (moot_node_id)moot_rng_between(&t->rng, 1, 5));
-    }
-    if (dice < 16) {
-        record.kind = MOOT_RECORD_COMMIT_HINT;
-        record.index = t->committed[group];
-        return record;
     }
     if (dice < 20) { /* Installed from a peer: it is in the store. */
         record.kind = MOOT_RECORD_SNAPSHOT;

@@ -10,13 +10,12 @@ static void records_come_back(void **state)
     assert_int_equal(world_open(&w), MOOT_OK);
     assert_int_equal(w.report.damage, MOOT_DAMAGE_NONE);
     assert_int_equal(w.seen_count, 0);
-    const struct moot_record records[] = {
-        identity("cluster 1 node 2"),
-        hard(1, 7, 3),
-        snapshot(1, 10, 6, "members"),
-        entry(1, 11, 7, "hello"),
-        entry(0, 1, 1, ""),
-        {.kind = MOOT_RECORD_COMMIT_HINT, .group = 1, .index = 11}};
+    const struct moot_record records[] = {identity("cluster 1 node 2"),
+                                          hard(1, 7, 3),
+                                          snapshot(1, 10, 6, "members"),
+                                          entry(1, 11, 7, "hello"),
+                                          entry(0, 1, 1, ""),
+                                          {.kind = MOOT_RECORD_FREED, .group = 1, .index = 10}};
     assert_int_equal(world_write(&w, records, 3), MOOT_OK);
     assert_int_equal(w.where.batch, 1);
     assert_int_equal(world_write(&w, records + 3, 3), MOOT_OK);
@@ -66,6 +65,72 @@ static void segments_are_recycled(void **state)
     }
     assert_true(has_identity && has_hard && has_snapshot);
     assert_int_equal(last, 500);
+    world_deinit(&w);
+}
+
+/* What a fresh open hears that group 1 has freed; 0: nothing. */
+static moot_index freed_by(struct world *w)
+{
+    moot_index freed = 0;
+    world_close(w);
+    assert_int_equal(world_open(w), MOOT_OK);
+    for (size_t i = 0; i < w->seen_count; i++) {
+        const struct moot_record *record = &w->seen[i].record;
+        freed = record->kind == MOOT_RECORD_FREED && record->group == 1 ? record->index : freed;
+    }
+    return freed;
+}
+
+/* Goal: a journal never forgets up to where its entries may be gone. Method: it goes round several
+ * times, opened anew each time, at the end without any entry; then the group begins again below. */
+static void a_journal_says_what_it_freed(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w, 4);
+    assert_int_equal(world_open(&w), MOOT_OK);
+    moot_index index = 0, freed = 0;
+    for (int round = 0; round < 6; round++) {
+        for (int i = 0; i < 10; i++) {
+            const struct moot_record one = entry(1, ++index, 3, "an entry");
+            assert_int_equal(world_write(&w, &one, 1), MOOT_OK);
+            moot_journal_free(w.journal, 1, index);
+        }
+        moot_index now = freed_by(&w);
+        assert_true(now >= freed && now <= index && (now > 0 || round < 2));
+        freed = now;
+    }
+    const struct moot_record other = hard(0, 1, 1);
+    moot_journal_free(w.journal, 1, index);
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(world_write(&w, &other, 1), MOOT_OK);
+    }
+    assert_int_equal(freed_by(&w), index);
+    for (size_t i = 0; i < w.seen_count; i++) {
+        assert_int_not_equal(w.seen[i].record.kind, MOOT_RECORD_ENTRY);
+    }
+    for (moot_index i = 1; i <= 20; i++) { /* Another store: what is freed is counted anew, */
+        const struct moot_record one = entry(1, i, 3, "an entry");
+        assert_int_equal(world_write(&w, &one, 1), MOOT_OK);
+    }
+    moot_group_id group = 9;
+    moot_index last = 0;
+    assert_true(moot_journal_oldest(w.journal, &group, &last)); /* and these are needed. */
+    assert_int_equal(group, 1);
+    (void)freed_by(&w);
+    assert_true(moot_journal_oldest(w.journal, &group, &last));
+    assert_int_equal(group, 1);
+    const struct moot_record installed = snapshot(1, 15, 3, "members");
+    assert_int_equal(world_write(&w, &installed, 1), MOOT_OK);
+    for (moot_index i = 21; i <= 80; i++) {
+        const struct moot_record one = entry(1, i, 3, "an entry");
+        assert_int_equal(world_write(&w, &one, 1), MOOT_OK);
+        moot_journal_free(w.journal, 1, i == 40 ? 39 : 15);
+        if (i >= 40) {
+            moot_journal_free(w.journal, 1, i - 1);
+        }
+    }
+    assert_true(freed_by(&w) >= 39);
     world_deinit(&w);
 }
 
@@ -286,6 +351,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_come_back),
         cmocka_unit_test(segments_are_recycled),
+        cmocka_unit_test(a_journal_says_what_it_freed),
         cmocka_unit_test(overwritten_entries_hold_nothing),
         cmocka_unit_test(a_held_segment_is_carried_forward),
         cmocka_unit_test(limits_change_nothing),

@@ -97,13 +97,17 @@ static void wait_until_stopped(struct cluster *cluster, uint32_t id)
 
 /* As the host does it: the process ends, its store is set aside, it comes back with an empty one.
  */
+static uint64_t store_seed; /* It decides what a crash takes. */
+
 static void begin_again(struct cluster *cluster, uint32_t id)
 {
     struct cluster_node *at = &cluster->nodes[id];
-    cluster_kill(cluster, id);
+    if (at->node != NULL) {
+        cluster_kill(cluster, id);
+    }
     memory_ops->close(at->store);
     rotten = merged = NULL;
-    struct moot_store_memory_options options = {.seed = id + 100};
+    struct moot_store_memory_options options = {.seed = id + 100 + store_seed};
     at->store = moot_store_memory_open(&options);
     watch_store(at->store);
     at->store_lost = true;
@@ -233,12 +237,100 @@ static void rot_that_a_merge_meets_is_no_other(void **state)
     cluster_deinit(cluster);
 }
 
+static int ignore(void *context, const struct moot_record *record)
+{
+    (void)context;
+    (void)record;
+    return 0;
+}
+
+/* Behind its back: the journal of a node that is down lets go of all entries, as a flush and then
+ * some batches of other things would have it do. */
+static void forget_entries(struct cluster *cluster, uint32_t id, const moot_index applied[])
+{
+    struct moot_journal *journal;
+    struct moot_journal_report report;
+    struct moot_disk *disk = moot_disk_sim_disk(cluster->nodes[id].disk);
+    assert_int_equal(moot_journal_open(disk, &JOURNAL, ignore, NULL, &report, &journal), 0);
+    (void)moot_journal_turn_over(journal);
+    moot_journal_turn_back(journal);
+    for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
+        moot_journal_free(journal, group, applied[group]);
+    }
+    struct moot_record hard[MOOT_GROUPS_MAX];
+    for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
+        hard[group] = (struct moot_record){
+            .kind = MOOT_RECORD_HARD_STATE, .group = group, .term = 100, .vote = 0};
+    }
+    for (int i = 0; i < 3; i++) {
+        cluster_write_batch(cluster, id, journal, hard, MOOT_GROUPS_MAX);
+    }
+    assert_true(moot_journal_bytes(journal) <= JOURNAL.segment_bytes);
+    moot_journal_close(journal);
+}
+
+static void expect_refused(struct cluster *cluster, uint32_t id)
+{
+    struct moot_node_options options = cluster_options(cluster, id);
+    struct moot_node *node = NULL;
+    char why[256];
+    assert_int_equal(moot_node_open(&options, &node, why), MOOT_ECORRUPT);
+    assert_non_null(strstr(why, "store.lost"));
+    assert_null(node);
+}
+
+/* Goal: a store that is gone is never taken for a new one, nor an old one for the last, also when
+ * the journal has no entry any more: the node does not start, and says what may be done; told that
+ * its store is lost, it begins again as a replica that may not vote, until it is whole: that is
+ * durable then, without another write. Method: a journal that has let go of all, beside an empty
+ * store, and beside one that lost its last writes. */
+static void a_missing_store_is_noticed(void **state)
+{
+    (void)state;
+    for (uint32_t round = 0; round < 16; round++) {
+        bool is_old = round % 2 != 0;
+        struct cluster *cluster = make(3, 0);
+        uint32_t leader = cluster_leader(cluster), id = leader % 3 + 1;
+        struct cluster_node *at = &cluster->nodes[id];
+        assert_int_equal(memory_ops->flush(at->store), 0);
+        edge_expect(cluster, leader, 1, "INCR n\r\n", ":1\r\n");
+        edge_run_ms(cluster, MOOT_UNSTORED_MS + 500);
+        moot_index applied[MOOT_GROUPS_MAX];
+        for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
+            applied[group] = cluster_group(cluster, id, group).applied;
+        }
+        cluster_kill(cluster, id); /* The last writes of its store go, too. */
+        forget_entries(cluster, id, applied);
+        if (!is_old) {
+            memory_ops->close(at->store);
+            struct moot_store_memory_options options = {.seed = id + 100};
+            at->store = moot_store_memory_open(&options);
+            watch_store(at->store);
+        }
+        expect_refused(cluster, id);
+        expect_refused(cluster, id); /* Whoever tries has not changed that. */
+        store_seed = round;
+        begin_again(cluster, id);
+        assert_true(view_of(cluster, id).impaired);
+        agree(cluster);
+        cluster_kill(cluster, id); /* Nothing of it waits for a flush. */
+        cluster_open(cluster, id, 0);
+        for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
+            assert_false(cluster_group(cluster, id, group).impaired);
+        }
+
+        agree(cluster);
+        cluster_deinit(cluster);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_rotten_follower_is_installed_anew),
         cmocka_unit_test(a_rotten_leader_is_replaced_and_installed),
         cmocka_unit_test(the_only_replica_is_kept),
+        cmocka_unit_test(a_missing_store_is_noticed),
         cmocka_unit_test(rot_that_a_merge_meets_is_no_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

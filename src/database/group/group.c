@@ -8,6 +8,17 @@
 
 /* ---- open and close ---- */
 
+/* The journal lets go only of what the store has, durably: who lacks that has a new store, or one
+ * of long ago. What it lacks it may have acknowledged: it may not go on as though it never had. */
+static bool has_what_was_freed(const struct moot_group *group,
+                               const struct moot_group_restore *restore)
+{
+    moot_index end = restore->first + restore->entry_count;
+    bool reaches =
+        restore->entry_count > 0 && restore->first <= group->applied + 1 && end > restore->freed;
+    return group->applied >= restore->freed || reaches;
+}
+
 /* Keeps of the journal's entries those that follow what the store has applied. They are in doubt
  * when the store was replaced by a snapshot whose last entry is not the one that the journal has at
  * that index: then none of them may be kept (PITFALLS 19), and the journal must hear of it even if
@@ -17,6 +28,13 @@ static int choose_entries(struct moot_group *group, const struct moot_group_rest
                           uint64_t *skip, const char **why)
 {
     *skip = restore->entry_count;
+    bool is_its_store = restore->impaired || has_what_was_freed(group, restore);
+    if (!MOOT_RULE(open_store_has_what_was_freed, is_its_store)) {
+        *why = "the store lacks what the journal has let go of: it is a new one, or one of long "
+               "ago; if other nodes have the data, make the file store.lost in the data folder: "
+               "then this node sets the store aside and is installed from the others";
+        return MOOT_FAIL(MOOT_ECORRUPT);
+    }
     moot_index end = restore->first + restore->entry_count;
     if (restore->entry_count == 0 || end <= group->applied) {
         return 0;
@@ -411,7 +429,11 @@ void moot_group_fetched(struct moot_group *group, moot_ticket ticket, int status
     }
 }
 
-void moot_group_flush_begins(struct moot_group *group) { group->flushing = group->applied; }
+void moot_group_flush_begins(struct moot_group *group)
+{
+    group->flushing = group->applied;
+    group->mended_unflushed = false;
+}
 
 /* The lowest index that a follower which is alive may still ask for. */
 static moot_index wanted_by_followers(const struct moot_group *group)

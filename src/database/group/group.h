@@ -191,10 +191,11 @@ struct moot_group {
     uint64_t fetch_ranges; /* Hash of what was last fetched, */
     uint64_t fetch_limit;  /* and how many entries of each. */
     bool fenced;
-    bool rotten;      /* Fenced because the store failed its checksum ... */
-    bool others_lead; /* ... and since then another one was heard that leads. */
-    bool store_lost;  /* The store began empty (lost.c), and says so until that is mended. */
-    uint64_t mended;  /* 0, or: it is mended once this record is durable. */
+    bool rotten;           /* Fenced because the store failed its checksum ... */
+    bool others_lead;      /* ... and since then another one was heard that leads. */
+    bool mended_unflushed; /* It says so no more, but not durably yet. */
+    bool store_lost;       /* The store began empty (lost.c), and says so until that is mended. */
+    uint64_t mended;       /* 0, or: it is mended once this record is durable. */
     struct moot_batch lost_again; /* For an install, which empties the group's records too. */
     struct moot_instant dirty_since;
     bool dirty;             /* The record must be written with this turn's batch. */
@@ -219,7 +220,8 @@ struct moot_group_restore {
     struct moot_block **blocks;
     uint64_t entry_count;
     moot_index first;   /* index of entries[0] */
-    moot_index highest; /* of any entry that the journal gave back, also of those since dropped */
+    moot_index highest; /* of all that the journal ever spoke of, also of what was since dropped */
+    moot_index freed;   /* up to which the journal need not have entries: they are in the store */
     bool impaired;
     moot_index impaired_until;
 };

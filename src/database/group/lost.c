@@ -7,7 +7,9 @@
  * stops, its store is set aside, and it begins again with an empty one as a replica whose log is
  * impaired: no votes and no acknowledgements before a leader has brought it as far as it may ever
  * have acknowledged (protocol/raft, DESIGN 8). That it is in this state is a record in the new
- * store, made durable before anything else, and removed when what mended it is durable.
+ * store, made durable before anything else, and removed when what mended it is durable. The store
+ * is flushed then: should all lose power before one comes by itself, several that were mended long
+ * ago would all be in this state again, and none of them could vote.
  *
  * Nothing is destroyed by itself: the rotten store stays beside the new one, for who has no other
  * copy. A group with one voter never hears another leader: it stays fenced. */
@@ -131,6 +133,7 @@ void group__lost_tick(struct moot_group *group)
         return;
     }
     group->store_lost = false;
+    group->mended_unflushed = true;
     moot_batch_delete(&outbox->batch, lost_key(&outbox->arena, group->id));
     group__log(group, MOOT_LOG_INFO,
                "the replica is whole again: its store was lost, and was filled "
