@@ -63,7 +63,7 @@ static bool read_raw_string(struct moot_edn_reader *reader, struct moot_slice *t
 
 static bool read_string(struct moot_edn_reader *reader, struct moot_slice *text)
 {
-    struct moot_slice raw;
+    struct moot_slice raw = {0};
     if (!read_raw_string(reader, &raw)) {
         return false;
     }

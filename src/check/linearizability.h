@@ -70,6 +70,11 @@ struct moot_model {
     void (*trace)(const struct moot_model_step *step, uint64_t *leads_to, uint64_t *found);
     /* With trace: the step, whose result nobody knows, did lead to the state that trace tells. */
     void (*confirm)(struct moot_model_step *step);
+    /* May be NULL. The part of a state that goes for good when it becomes `next`, or
+     * MOOT_STATE_ANY; and the parts that must be there for a step to fit, until the next call. Both
+     * are small numbers. */
+    uint64_t (*gone)(void *object, uint64_t state, uint64_t next);
+    const uint64_t *(*needed)(void *object, const struct moot_model_step *step, size_t *count);
     /* The state before the first operation. */
     uint64_t (*initial)(void *object);
     /* True when `step` may happen in `state` and give its result; *next is the state after it. */

@@ -31,10 +31,10 @@ struct sequences {
     size_t path_length, path_capacity;
     uint64_t *scratch;
     size_t scratch_capacity;
-    /* Of a list at whose end different elements are pushed, and that is taken from in front: what a
-     * read shows right behind an element, by its number, and right before it; 0: not known. NULL
-     * where it says nothing. */
+    /* Of a list at whose ends different elements are pushed: what a read shows right behind an
+     * element, by its number, and right before it; 0: not known. NULL where it says nothing. */
     uint64_t *behind, *before;
+    bool grows; /* At the back only; and it is taken from in front. */
 };
 
 /* Keys of `joined`: what is done to a node. */
@@ -95,7 +95,7 @@ static void append_close(void *object)
 }
 
 /* The elements of a node, in order; valid until the next call. */
-static const uint64_t *elements_of(struct sequences *sequences, uint32_t node)
+static uint64_t *elements_of(struct sequences *sequences, uint32_t node)
 {
     size_t length = sequences->nodes[node].length;
     if (length > sequences->scratch_capacity) {
@@ -240,18 +240,20 @@ static bool append_compile(void *object, const struct moot_operation *operation,
     }
 }
 
-/* Whether what is next to each other in a read was pushed one right after the other. */
-static bool only_grows_behind(const struct sequences *sequences,
-                              struct moot_model_step *const *steps, size_t count)
+/* Whether every element is pushed once, at either end, and nothing else puts any there. *grows: at
+ * the back only, and none is taken from there. */
+static bool has_ends_only(const struct sequences *sequences, struct moot_model_step *const *steps,
+                          size_t count, bool *grows)
 {
     bool *pushed = moot_alloc_zero(sequences->texts.count + (size_t)1);
     bool good = true;
+    *grows = true;
     for (size_t i = 0; i < count && good; i++) {
         enum moot_operation_kind kind = steps[i]->kind;
-        good = kind == MOOT_OPERATION_PUSH || kind == MOOT_OPERATION_POP ||
-               kind == MOOT_OPERATION_READ || kind == MOOT_OPERATION_LENGTH ||
-               kind == MOOT_OPERATION_DELETE;
-        uint64_t node = kind == MOOT_OPERATION_PUSH ? steps[i]->argument : ROOT;
+        bool pushes = kind == MOOT_OPERATION_PUSH || kind == MOOT_OPERATION_PUSH_FRONT;
+        good = kind != MOOT_OPERATION_APPEND && kind != MOOT_OPERATION_WRITE;
+        *grows &= kind != MOOT_OPERATION_PUSH_FRONT && kind != MOOT_OPERATION_POP_BACK;
+        uint64_t node = pushes ? steps[i]->argument : ROOT;
         for (; node != ROOT && good; node = sequences->nodes[node].parent) {
             bool *same = &pushed[sequences->nodes[node].element - TEXTS_FIRST];
             good = !*same;
@@ -262,11 +264,13 @@ static bool only_grows_behind(const struct sequences *sequences,
     return good;
 }
 
-/* Where many push at once, a search would try all their orders: the reads tell which it was. */
+/* Where many push at once, a search would try all their orders: the reads tell which it was. What
+ * is next to each other in a read is so for as long as both are there; for where only the ends
+ * change, nothing comes between, and nothing that was between goes. */
 static void append_simplify(void *object, struct moot_model_step *const *steps, size_t count)
 {
     struct sequences *sequences = object;
-    if (!only_grows_behind(sequences, steps, count)) {
+    if (!has_ends_only(sequences, steps, count, &sequences->grows)) {
         return;
     }
     size_t bytes = (sequences->texts.count + (size_t)1) * sizeof(uint64_t);
@@ -289,16 +293,62 @@ static void append_simplify(void *object, struct moot_model_step *const *steps, 
     moot_free(seen);
 }
 
-/* False when a read shows something else between the end of the sequence and what is pushed. */
-static bool may_follow(struct sequences *sequences, uint32_t state, uint32_t chunk)
+static bool holds(const struct sequences *sequences, uint32_t state, uint64_t element)
+{
+    while (state != ROOT && sequences->nodes[state].element != element) {
+        state = sequences->nodes[state].parent;
+    }
+    return state != ROOT;
+}
+
+/* False when a read shows other neighbours of what is pushed than those that it would get. */
+static bool may_join(const struct sequences *sequences, uint32_t state, uint32_t chunk, bool front)
 {
     if (sequences->behind == NULL || state == ROOT || chunk == ROOT) {
         return true;
     }
-    uint64_t left = sequences->nodes[state].element, right = sequences->nodes[chunk].first;
-    uint64_t behind = sequences->behind[left - TEXTS_FIRST];
-    uint64_t before = sequences->before[right - TEXTS_FIRST];
-    return (behind == 0 || behind == right) && (before == 0 || before == left);
+    /* LPUSH a b puts a next to what is there, and b in front. */
+    uint64_t joins = sequences->nodes[chunk].first;
+    uint64_t end = front ? sequences->nodes[state].first : sequences->nodes[state].element;
+    uint64_t inner = (front ? sequences->behind : sequences->before)[joins - TEXTS_FIRST];
+    uint64_t outer = (front ? sequences->before : sequences->behind)[joins - TEXTS_FIRST];
+    if (sequences->grows) { /* What is pushed next to something is its neighbour for good. */
+        uint64_t behind = sequences->behind[end - TEXTS_FIRST];
+        return (behind == 0 || behind == joins) && (inner == 0 || inner == end);
+    }
+    return (inner == 0 || inner == end || !holds(sequences, state, inner)) &&
+           (outer == 0 || !holds(sequences, state, outer));
+}
+
+/* An element that was taken does not come back. */
+static uint64_t append_gone(void *object, uint64_t state, uint64_t next)
+{
+    const struct sequences *sequences = object;
+    const struct node *now = &sequences->nodes[state], *then = &sequences->nodes[next];
+    if (sequences->behind == NULL || then->length + 1 != now->length) {
+        return MOOT_STATE_ANY;
+    }
+    return (now->parent == next ? now->element : now->first) - TEXTS_FIRST;
+}
+
+/* What a read shows and a pop takes. */
+static const uint64_t *append_needed(void *object, const struct moot_model_step *step,
+                                     size_t *count)
+{
+    struct sequences *sequences = object;
+    bool finds = step->kind == MOOT_OPERATION_READ || step->kind == MOOT_OPERATION_POP ||
+                 step->kind == MOOT_OPERATION_POP_BACK;
+    *count = 0;
+    if (sequences->behind == NULL || !finds || !step->result_known) {
+        return NULL;
+    }
+    uint64_t *elements = elements_of(sequences, (uint32_t)step->result);
+    for (uint32_t i = 0; i < sequences->nodes[step->result].length; i++) {
+        if (elements[i] >= TEXTS_FIRST) { /* A string fits nowhere anyway. */
+            elements[(*count)++] = elements[i] - TEXTS_FIRST;
+        }
+    }
+    return elements;
 }
 
 static uint64_t append_initial(void *object)
@@ -379,7 +429,8 @@ static bool append_apply(void *object, uint64_t state64, const struct moot_model
     case MOOT_OPERATION_PUSH:
     case MOOT_OPERATION_PUSH_FRONT:
         result = (uint64_t)sequences->nodes[state].length + sequences->nodes[step->argument].length;
-        if (!may_follow(sequences, state, (uint32_t)step->argument)) {
+        if (!may_join(sequences, state, (uint32_t)step->argument,
+                      step->kind == MOOT_OPERATION_PUSH_FRONT)) {
             return false;
         }
         if (!step->result_known || step->result == result) {
@@ -442,6 +493,8 @@ const struct moot_model moot_model_append = {
     .close = append_close,
     .compile = append_compile,
     .simplify = append_simplify,
+    .gone = append_gone,
+    .needed = append_needed,
     .initial = append_initial,
     .apply = append_apply,
     .describe = append_describe,

@@ -14,104 +14,24 @@
 #include "base/limits.h"
 #include "base/slice.h"
 #include "check/intern.h"
-#include "check/judge.h"
-
-enum { NOTHING = UINT32_MAX, STATES_SHOWN_MAX = 4 };
-
-struct placeable {
-    struct moot_model_step step;
-    uint64_t called, end;
-    uint32_t operation; /* Number in the history. */
-};
-
-struct configuration {
-    uint64_t state;
-    uint64_t before; /* `pending`: the state before the in-doubt operation placed last, which */
-    bool pending;    /* nothing has told of yet: what is placed next must. */
-    uint32_t frontier;
-    uint32_t placed_count;
-    size_t placed;      /* Index in `words`: ascending numbers, all beyond the frontier. */
-    size_t used;        /* Index in `bits`: one bit an in-doubt operation. */
-    uint32_t same_next; /* The next with the same frontier, placed and state, or hash chain. */
-};
+#include "check/search.h"
+enum { NOTHING = MOOT_SEARCH_NOTHING, STATES_SHOWN_MAX = 4 };
 
 struct frame {
     uint32_t configuration;
     uint32_t cursor; /* The next candidate: open operations first, then in-doubt ones. */
 };
 
-/* What an operation has to do with a state. */
-enum role {
-    FINDS,    /* Completed: it must have been in this state. */
-    LEADS,    /* Completed: it led to it, if it changed anything. */
-    MAY_LEAD, /* The same in doubt, by number among those in doubt. */
-    ROLES,
-};
-
-struct search {
-    const struct moot_judged_key *key;
-    const struct moot_model *model;
-    void *object;
-    bool looks_ahead; /* By simplify and trace. Not where words are made of the states. */
-    uint64_t cut; /* The prefix up to this instant is judged: what had not returned is in doubt. */
-    struct placeable *completed; /* By return. */
-    uint32_t completed_count;
-    struct placeable *doubtful; /* By call. */
-    uint32_t doubtful_count;
-    uint32_t *equal_before;     /* Of each in-doubt one: the equal one before it, or NOTHING. */
-    uint32_t *effect;           /* Of each, completed first: equal where they do the same. */
-    uint32_t *doubtful_visible; /* By frontier: how many were called by its return. */
-    size_t *open_start;         /* By frontier, and one more: its part of open_items. */
-    struct moot_buffer open;    /* uint32_t: completed operations, from the frontier on, that were
-                                   called by its return, ascending. */
-    struct configuration *configurations;
-    uint32_t count, capacity;
-    uint32_t *slots; /* Heads of hash chains, NOTHING when empty; a power of two. */
-    uint32_t slots_count;
-    struct moot_buffer words;  /* uint32_t */
-    struct moot_buffer bits;   /* uint64_t */
-    size_t bits_words;         /* uint64_t of one `used`. */
-    struct moot_buffer frames; /* struct frame */
-    uint32_t *draft;           /* The placed operations of the configuration being made. */
-    uint32_t draft_count, draft_capacity;
-    struct moot_pairs states; /* (state, 0) -> its place below. */
-    struct by_state {
-        uint32_t *start;      /* By place, and one more. */
-        uint32_t *operations; /* Of each, ascending. */
-    } roles[ROLES];
-    uint64_t *first_call; /* By place in LEADS: the least call from there on in the same state. */
-    uint64_t looked;      /* Comparisons of configurations. */
-    uint32_t *seeing;     /* In-doubt operations that are not blind, by call. */
-    uint32_t seeing_count;
-    uint32_t farthest; /* The greatest frontier reached. */
-};
-
-static const uint32_t *open_at(const struct search *search, uint32_t frontier, size_t *count)
-{
-    *count = search->open_start[frontier + 1] - search->open_start[frontier];
-    return (const uint32_t *)(const void *)search->open.data + search->open_start[frontier];
-}
-
-static const uint32_t *placed_of(const struct search *search, const struct configuration *one)
-{
-    return (const uint32_t *)(const void *)search->words.data + one->placed;
-}
-
-static const uint64_t *used_of(const struct search *search, const struct configuration *one)
-{
-    return (const uint64_t *)(const void *)search->bits.data + one->used;
-}
-
 static int compare_by_end(const void *left, const void *right)
 {
-    const struct placeable *a = left, *b = right;
+    const struct moot_placeable *a = left, *b = right;
     if (a->end != b->end) {
         return (a->end > b->end) - (a->end < b->end);
     }
     return (a->operation > b->operation) - (a->operation < b->operation);
 }
 
-static void simplify(struct search *search)
+static void simplify(struct moot_search *search)
 {
     size_t count = (size_t)search->completed_count + search->doubtful_count;
     struct moot_model_step **steps = moot_alloc(count * sizeof(struct moot_model_step *));
@@ -127,7 +47,7 @@ static void simplify(struct search *search)
     moot_free(steps);
 }
 
-static void list_seeing(struct search *search)
+static void list_seeing(struct moot_search *search)
 {
     search->seeing = moot_alloc(search->doubtful_count * sizeof(*search->seeing));
     for (uint32_t i = 0; i < search->doubtful_count; i++) {
@@ -137,141 +57,8 @@ static void list_seeing(struct search *search)
     }
 }
 
-static const struct moot_model_step *step_at(const struct search *search, uint32_t i)
-{
-    return i < search->completed_count ? &search->completed[i].step
-                                       : &search->doubtful[i - search->completed_count].step;
-}
-
-static uint32_t place_of(struct search *search, uint64_t state)
-{
-    uint32_t next = search->states.count;
-    return (uint32_t)*moot_pairs_at(&search->states, state, 0, next);
-}
-
-/* The state that operation `i` has a role in, or MOOT_STATE_ANY; *number is what it is called. */
-static uint64_t state_in_role(const struct search *search, uint32_t i, enum role role,
-                              uint32_t *number)
-{
-    uint64_t leads_to, found;
-    bool completed = i < search->completed_count;
-    search->model->trace(step_at(search, i), &leads_to, &found);
-    *number = completed ? i : i - search->completed_count;
-    if (completed == (role == MAY_LEAD)) {
-        return MOOT_STATE_ANY;
-    }
-    return role == FINDS ? found : leads_to;
-}
-
-static void trace_role(struct search *search, enum role role)
-{
-    uint32_t count = search->completed_count + search->doubtful_count, number;
-    struct by_state *list = &search->roles[role];
-    list->start = moot_alloc_zero((2 * (size_t)count + 4) * sizeof(*list->start));
-    list->operations = moot_alloc((count + (size_t)1) * sizeof(*list->operations));
-    for (uint32_t i = 0; i < count; i++) {
-        uint64_t state = state_in_role(search, i, role, &number);
-        if (state != MOOT_STATE_ANY) {
-            list->start[place_of(search, state) + 2]++;
-        }
-    }
-    for (uint32_t i = 0; i < 2 * count + 2; i++) {
-        list->start[i + 1] += list->start[i];
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        uint64_t state = state_in_role(search, i, role, &number);
-        if (state != MOOT_STATE_ANY) {
-            list->operations[list->start[place_of(search, state) + 1]++] = number;
-        }
-    }
-}
-
-/* Who leads to which state, and who found it. Completed operations are sorted by now. */
-static void trace_states(struct search *search)
-{
-    for (unsigned role = 0; role < ROLES; role++) {
-        trace_role(search, role);
-    }
-    const struct by_state *leads = &search->roles[LEADS];
-    search->first_call = moot_alloc((search->completed_count + (size_t)1) * sizeof(uint64_t));
-    for (uint32_t at = 0; at < search->states.count; at++) {
-        uint64_t first = UINT64_MAX;
-        for (uint32_t i = leads->start[at + 1]; i > leads->start[at]; i--) {
-            first = moot_min_u64(first, search->completed[leads->operations[i - 1]].called);
-            search->first_call[i - 1] = first;
-        }
-    }
-}
-
-/* ---- in doubt, and yet sure ---- */
-
-/* Of a state: who leads to it, and when it was surely found. */
-struct origin {
-    uint64_t found_by; /* The least return of who found it. */
-    uint32_t leaders;
-    uint32_t doubtful; /* The last of them that is in doubt, or NOTHING. */
-};
-
-static void note_origins(struct search *search, struct origin *origins)
-{
-    uint32_t count = search->completed_count + search->doubtful_count, number;
-    for (uint32_t i = 0; i < count; i++) {
-        for (unsigned role = 0; role < ROLES; role++) {
-            uint64_t state = state_in_role(search, i, role, &number);
-            if (state == MOOT_STATE_ANY) {
-                continue;
-            }
-            struct origin *origin = &origins[place_of(search, state)];
-            if (role == FINDS) {
-                origin->found_by = moot_min_u64(origin->found_by, search->completed[number].end);
-            } else {
-                origin->leaders++;
-                origin->doubtful = role == MAY_LEAD ? number : origin->doubtful;
-            }
-        }
-    }
-}
-
-/* The only one that leads to a state that was found did happen, before that was answered: in a
- * search it is one of the completed. So may be the one before it, whose state it has found. */
-static void promote(struct search *search)
-{
-    uint32_t count = search->completed_count + search->doubtful_count, kept = 0;
-    struct origin *origins = moot_alloc((2 * (size_t)count + 2) * sizeof(*origins));
-    for (size_t i = 0; i < 2 * (size_t)count + 2; i++) {
-        origins[i] = (struct origin){.found_by = UINT64_MAX, .doubtful = NOTHING};
-    }
-    origins[place_of(search, search->model->initial(search->object))].leaders++;
-    note_origins(search, origins);
-    for (uint32_t at = 0; at < search->states.count; at++) {
-        struct origin *origin = &origins[at];
-        while (origin->leaders == 1 && origin->doubtful != NOTHING &&
-               origin->found_by != UINT64_MAX) {
-            struct placeable *one = &search->doubtful[origin->doubtful];
-            uint64_t leads_to, found, end = origin->found_by;
-            one->end = moot_max_u64(one->called, end); /* Found too early, it is found by nobody. */
-            search->model->confirm(&one->step);
-            origin->doubtful = NOTHING;
-            search->model->trace(&one->step, &leads_to, &found);
-            if (found != MOOT_STATE_ANY) {
-                origin = &origins[place_of(search, found)];
-                origin->found_by = moot_min_u64(origin->found_by, end);
-            }
-        }
-    }
-    for (uint32_t i = 0; i < search->doubtful_count; i++) {
-        if (search->doubtful[i].end != MOOT_NEVER.ns) {
-            search->completed[search->completed_count++] = search->doubtful[i];
-        } else {
-            search->doubtful[kept++] = search->doubtful[i];
-        }
-    }
-    search->doubtful_count = kept;
-    moot_free(origins);
-}
-
 /* Splits the key's operations; false when the model cannot read one of them. */
-static bool compile(struct search *search, struct moot_verdict *verdict)
+static bool compile(struct moot_search *search, struct moot_verdict *verdict)
 {
     const struct moot_judged_key *key = search->key;
     search->completed = moot_alloc(key->count * sizeof(*search->completed));
@@ -287,7 +74,7 @@ static bool compile(struct search *search, struct moot_verdict *verdict)
         if (operation.outcome != MOOT_OUTCOME_OK) {
             operation.result = moot_history_none();
         }
-        struct placeable one = {
+        struct moot_placeable one = {
             .called = operation.called.ns,
             .end = moot_judged_end(&operation),
             .operation = key->operations[i],
@@ -312,22 +99,21 @@ static bool compile(struct search *search, struct moot_verdict *verdict)
             search->doubtful[search->doubtful_count++] = one;
         }
     }
-    bool traces = search->model->trace != NULL && search->looks_ahead;
     simplify(search);
-    if (traces) {
-        promote(search);
+    if (search->looks_ahead) {
+        moot_search_promote(search);
     }
     list_seeing(search);
     qsort(search->completed, search->completed_count, sizeof(*search->completed), compare_by_end);
-    if (traces) {
-        trace_states(search);
+    if (search->looks_ahead) {
+        moot_search_note(search);
     }
     return true;
 }
 
 /* Numbers what steps do, and links each in-doubt operation to the one called before it that does
  * the same. */
-static void link_equals(struct search *search)
+static void link_equals(struct moot_search *search)
 {
     struct moot_intern steps;
     moot_intern_init(&steps);
@@ -337,7 +123,7 @@ static void link_equals(struct search *search)
     uint32_t *last = moot_alloc((count + (size_t)1) * sizeof(*last)); /* By effect. */
     memset(last, 0xff, (count + (size_t)1) * sizeof(*last));
     for (uint32_t i = 0; i < count; i++) {
-        const struct moot_model_step *step = step_at(search, i);
+        const struct moot_model_step *step = moot_search_step(search, i);
         uint64_t text[3] = {step->kind, step->argument, step->expected};
         search->effect[i] = moot_intern_add(&steps, moot_slice_make(text, sizeof(text)));
         if (i >= search->completed_count) {
@@ -351,7 +137,7 @@ static void link_equals(struct search *search)
 
 static int compare_by_call(const void *left, const void *right, void *context)
 {
-    const struct placeable *completed = context;
+    const struct moot_placeable *completed = context;
     uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
     uint64_t called_a = completed[a].called, called_b = completed[b].called;
     return called_a != called_b ? (called_a > called_b) - (called_a < called_b) : (a > b) - (a < b);
@@ -359,7 +145,7 @@ static int compare_by_call(const void *left, const void *right, void *context)
 
 /* Fills open and doubtful_visible by one sweep over the returns. False when what is open at once is
  * too much for the memory of the budget. */
-static bool sweep(struct search *search, uint64_t configurations_max)
+static bool sweep(struct moot_search *search, uint64_t configurations_max)
 {
     uint32_t n = search->completed_count, visible = 0, called = 0, active_count = 0;
     search->open_start = moot_alloc_zero(((size_t)n + 2) * sizeof(*search->open_start));
@@ -396,17 +182,7 @@ static bool sweep(struct search *search, uint64_t configurations_max)
     return fits;
 }
 
-static bool is_placed(const uint32_t *placed, uint32_t count, uint32_t number)
-{
-    for (uint32_t i = 0; i < count && placed[i] <= number; i++) {
-        if (placed[i] == number) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void draft_insert(struct search *search, uint32_t number)
+static void draft_insert(struct moot_search *search, uint32_t number)
 {
     if (search->draft_count == search->draft_capacity) {
         search->draft_capacity = search->draft_capacity == 0 ? 64 : search->draft_capacity * 2;
@@ -421,7 +197,7 @@ static void draft_insert(struct search *search, uint32_t number)
 }
 
 /* True when `step` may happen in `state`, and not in `before`, or to another end. */
-static bool tells(const struct search *search, uint64_t before, uint64_t state,
+static bool tells(const struct moot_search *search, uint64_t before, uint64_t state,
                   const struct moot_model_step *step)
 {
     uint64_t next, other;
@@ -431,14 +207,15 @@ static bool tells(const struct search *search, uint64_t before, uint64_t state,
 
 /* True when something that may come next tells whether an in-doubt operation led from `before` to
  * `state`. If nothing does, the order without it is as good. */
-static bool is_useful(const struct search *search, const struct configuration *parent,
+static bool is_useful(const struct moot_search *search, const struct moot_configuration *parent,
                       uint32_t doubtful, uint64_t state)
 {
     size_t open_count;
-    const uint32_t *open = open_at(search, parent->frontier, &open_count);
-    const uint64_t *used = used_of(search, parent);
+    const uint32_t *open = moot_search_open(search, parent->frontier, &open_count);
+    const uint64_t *used = moot_search_used(search, parent);
     for (size_t i = 0; i < open_count; i++) {
-        if (!is_placed(placed_of(search, parent), parent->placed_count, open[i]) &&
+        if (!moot_search_is_placed(moot_search_placed(search, parent), parent->placed_count,
+                                   open[i]) &&
             tells(search, parent->state, state, &search->completed[open[i]].step)) {
             return true;
         }
@@ -458,16 +235,17 @@ static bool is_useful(const struct search *search, const struct configuration *p
 
 /* Places what fits now and changes nothing, and moves the frontier over what is placed, until
  * neither can be done. */
-static uint32_t settle(struct search *search, uint32_t frontier, uint64_t state, bool *pending)
+static uint32_t settle(struct moot_search *search, uint32_t frontier, uint64_t state, bool *pending)
 {
     bool moved = true;
     while (moved && frontier < search->completed_count) {
         size_t open_count;
-        const uint32_t *open = open_at(search, frontier, &open_count);
+        const uint32_t *open = moot_search_open(search, frontier, &open_count);
         for (size_t i = 0; i < open_count; i++) {
             const struct moot_model_step *step = &search->completed[open[i]].step;
             uint64_t next;
-            if (step->changes_nothing && !is_placed(search->draft, search->draft_count, open[i]) &&
+            if (step->changes_nothing &&
+                !moot_search_is_placed(search->draft, search->draft_count, open[i]) &&
                 search->model->apply(search->object, state, step, &next)) {
                 MOOT_ASSERT(next == state);
                 draft_insert(search, open[i]);
@@ -490,22 +268,22 @@ static uint32_t settle(struct search *search, uint32_t frontier, uint64_t state,
     return frontier;
 }
 
-static uint32_t slot_of(const struct search *search, uint32_t frontier, uint64_t state,
+static uint32_t slot_of(const struct moot_search *search, uint32_t frontier, uint64_t state,
                         const uint32_t *placed, uint32_t placed_count)
 {
     uint64_t hash = moot_hash64(moot_slice_make(placed, placed_count * sizeof(*placed)), frontier);
     return (uint32_t)(moot_hash_mix(hash, state) >> 24) & (search->slots_count - 1);
 }
 
-static void slots_grow(struct search *search)
+static void slots_grow(struct moot_search *search)
 {
     search->slots_count *= 2;
     search->slots = moot_realloc(search->slots, search->slots_count * sizeof(*search->slots));
     memset(search->slots, 0xff, search->slots_count * sizeof(*search->slots));
     for (uint32_t i = 0; i < search->count; i++) {
-        struct configuration *one = &search->configurations[i];
-        uint32_t slot =
-            slot_of(search, one->frontier, one->state, placed_of(search, one), one->placed_count);
+        struct moot_configuration *one = &search->configurations[i];
+        uint32_t slot = slot_of(search, one->frontier, one->state, moot_search_placed(search, one),
+                                one->placed_count);
         one->same_next = search->slots[slot];
         search->slots[slot] = i;
     }
@@ -518,21 +296,21 @@ static bool same_numbers(const uint32_t *a, const uint32_t *b, uint32_t count)
 
 /* True when a configuration that could do as much was searched already: the same but for in-doubt
  * operations, of which it used the same ones or fewer. */
-static bool is_known(struct search *search, uint32_t frontier, uint64_t state,
+static bool is_known(struct moot_search *search, uint32_t frontier, uint64_t state,
                      const uint64_t *before, const uint64_t *used)
 {
     uint32_t at =
         search->slots[slot_of(search, frontier, state, search->draft, search->draft_count)];
     for (; at != NOTHING; at = search->configurations[at].same_next) {
-        const struct configuration *one = &search->configurations[at];
+        const struct moot_configuration *one = &search->configurations[at];
         search->looked++;
         if (one->frontier != frontier || one->state != state ||
             (one->pending && (before == NULL || one->before != *before)) ||
             one->placed_count != search->draft_count ||
-            !same_numbers(placed_of(search, one), search->draft, search->draft_count)) {
+            !same_numbers(moot_search_placed(search, one), search->draft, search->draft_count)) {
             continue;
         }
-        const uint64_t *fewer = used_of(search, one);
+        const uint64_t *fewer = moot_search_used(search, one);
         size_t word = 0;
         while (word < search->bits_words && (fewer[word] & ~used[word]) == 0) {
             word++;
@@ -545,8 +323,8 @@ static bool is_known(struct search *search, uint32_t frontier, uint64_t state,
 }
 
 /* Makes the drafted configuration and puts it on the stack. */
-static void push(struct search *search, uint32_t frontier, uint64_t state, const uint64_t *before,
-                 size_t used)
+static void push(struct moot_search *search, uint32_t frontier, uint64_t state,
+                 const uint64_t *before, size_t used)
 {
     if (search->count == search->capacity) {
         search->capacity = search->capacity == 0 ? 256 : search->capacity * 2;
@@ -558,7 +336,7 @@ static void push(struct search *search, uint32_t frontier, uint64_t state, const
     }
     uint32_t number = search->count++;
     uint32_t slot = slot_of(search, frontier, state, search->draft, search->draft_count);
-    search->configurations[number] = (struct configuration){
+    search->configurations[number] = (struct moot_configuration){
         .state = state,
         .before = before == NULL ? 0 : *before,
         .pending = before != NULL,
@@ -575,71 +353,13 @@ static void push(struct search *search, uint32_t frontier, uint64_t state, const
     search->farthest = frontier > search->farthest ? frontier : search->farthest;
 }
 
-/* The first of a state's operations in a role that is not before the frontier. */
-static uint32_t first_from(const struct by_state *list, uint32_t at, uint32_t frontier)
-{
-    uint32_t low = list->start[at], high = list->start[at + 1];
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        bool before = list->operations[middle] < frontier;
-        low = before ? middle + 1 : low;
-        high = before ? high : middle;
-    }
-    return low;
-}
-
-/* True when some operation that is not placed, and was called by `end`, may lead to the state. */
-static bool comes_back(const struct search *search, const struct configuration *parent, uint32_t at,
-                       uint64_t end, uint32_t doubtful)
-{
-    const struct by_state *leads = &search->roles[LEADS], *may = &search->roles[MAY_LEAD];
-    const uint64_t *used = used_of(search, parent);
-    for (uint32_t i = first_from(leads, at, parent->frontier);
-         i < leads->start[at + 1] && search->first_call[i] <= end; i++) {
-        uint32_t number = leads->operations[i];
-        if (search->completed[number].called <= end &&
-            !is_placed(search->draft, search->draft_count, number)) {
-            return true;
-        }
-    }
-    for (uint32_t i = may->start[at]; i < may->start[at + 1]; i++) {
-        uint32_t number = may->operations[i];
-        if (search->doubtful[number].called > end) {
-            break;
-        }
-        if (number != doubtful && (used[number / 64] >> (number % 64) & 1) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* True when the parent's state is left while somebody who is not in the draft must still find it,
- * and nothing leads back in time. `doubtful` is in the draft, or NOTHING. */
-static bool is_missed(struct search *search, const struct configuration *parent, uint32_t doubtful)
-{
-    if (search->first_call == NULL) {
-        return false;
-    }
-    const struct by_state *finds = &search->roles[FINDS];
-    uint32_t at = place_of(search, parent->state);
-    for (uint32_t i = first_from(finds, at, parent->frontier); i < finds->start[at + 1]; i++) {
-        uint32_t finder = finds->operations[i];
-        if (!is_placed(search->draft, search->draft_count, finder)) {
-            uint64_t end = search->completed[finder].end;
-            return !comes_back(search, parent, at, end, doubtful);
-        }
-    }
-    return false;
-}
-
 /* Tries to go on from the draft; the draft's placed operations are those of the parent, and
  * `doubtful` is the in-doubt operation just used, or NOTHING. */
-static void descend(struct search *search, const struct configuration *parent, uint64_t state,
-                    uint32_t doubtful)
+static void descend(struct moot_search *search, const struct moot_configuration *parent,
+                    uint64_t state, uint32_t doubtful)
 {
     size_t used = parent->used;
-    if (state != parent->state && is_missed(search, parent, doubtful)) {
+    if (state != parent->state && moot_search_is_lost(search, parent, state, doubtful)) {
         return;
     }
     if (doubtful != NOTHING) {
@@ -663,18 +383,20 @@ static void descend(struct search *search, const struct configuration *parent, u
 
 /* True when another open operation could stand here that does the same, and is answered the same or
  * may be: the two could change places, and that one must return before this one does. */
-static bool has_elder(const struct search *search, const struct configuration *parent,
+static bool has_elder(const struct moot_search *search, const struct moot_configuration *parent,
                       uint32_t number, uint64_t leads_to)
 {
     size_t open_count;
-    const uint32_t *open = open_at(search, parent->frontier, &open_count);
+    const uint32_t *open = moot_search_open(search, parent->frontier, &open_count);
     uint64_t next;
     for (size_t i = 0; i < open_count && open[i] < number; i++) {
         if (search->effect[open[i]] == search->effect[number] &&
-            !is_placed(placed_of(search, parent), parent->placed_count, open[i]) &&
-            search->model->apply(search->object, parent->state, step_at(search, open[i]), &next)) {
-            const struct moot_model_step *elder = step_at(search, open[i]);
-            const struct moot_model_step *step = step_at(search, number);
+            !moot_search_is_placed(moot_search_placed(search, parent), parent->placed_count,
+                                   open[i]) &&
+            search->model->apply(search->object, parent->state, moot_search_step(search, open[i]),
+                                 &next)) {
+            const struct moot_model_step *elder = moot_search_step(search, open[i]);
+            const struct moot_model_step *step = moot_search_step(search, number);
             MOOT_ASSERT(next == leads_to);
             if (!step->result_known || (elder->result_known && elder->result == step->result)) {
                 return true;
@@ -685,18 +407,19 @@ static bool has_elder(const struct search *search, const struct configuration *p
 }
 
 /* Candidate `cursor` of a configuration. */
-static void try_candidate(struct search *search, uint32_t number, uint32_t cursor)
+static void try_candidate(struct moot_search *search, uint32_t number, uint32_t cursor)
 {
-    struct configuration parent = search->configurations[number];
+    struct moot_configuration parent = search->configurations[number];
     size_t open_count;
-    const uint32_t *open = open_at(search, parent.frontier, &open_count);
+    const uint32_t *open = moot_search_open(search, parent.frontier, &open_count);
     uint64_t next;
     search->draft_count = 0;
     if (cursor < open_count) {
         uint32_t chosen = open[cursor];
         const struct moot_model_step *step = &search->completed[chosen].step;
         if (step->changes_nothing || /* If it fits, it is placed. */
-            is_placed(placed_of(search, &parent), parent.placed_count, chosen) ||
+            moot_search_is_placed(moot_search_placed(search, &parent), parent.placed_count,
+                                  chosen) ||
             !search->model->apply(search->object, parent.state, step, &next) ||
             (parent.pending && !tells(search, parent.before, parent.state, step)) ||
             has_elder(search, &parent, chosen, next)) {
@@ -704,13 +427,13 @@ static void try_candidate(struct search *search, uint32_t number, uint32_t curso
         }
         draft_insert(search, chosen);
         for (uint32_t i = 0; i < parent.placed_count; i++) {
-            draft_insert(search, placed_of(search, &parent)[i]);
+            draft_insert(search, moot_search_placed(search, &parent)[i]);
         }
         descend(search, &parent, next, NOTHING);
         return;
     }
     uint32_t chosen = cursor - (uint32_t)open_count;
-    const uint64_t *used = used_of(search, &parent);
+    const uint64_t *used = moot_search_used(search, &parent);
     uint32_t before = search->equal_before[chosen];
     if ((used[chosen / 64] >> (chosen % 64) & 1) != 0 ||
         (before != NOTHING && (used[before / 64] >> (before % 64) & 1) == 0) ||
@@ -724,12 +447,12 @@ static void try_candidate(struct search *search, uint32_t number, uint32_t curso
         return;
     }
     for (uint32_t i = 0; i < parent.placed_count; i++) {
-        draft_insert(search, placed_of(search, &parent)[i]);
+        draft_insert(search, moot_search_placed(search, &parent)[i]);
     }
     descend(search, &parent, next, chosen);
 }
 
-static enum moot_judgement walk(struct search *search, uint64_t configurations_max)
+static enum moot_judgement walk(struct moot_search *search, uint64_t configurations_max)
 {
     search->slots_count = 1024;
     search->slots = moot_alloc(search->slots_count * sizeof(*search->slots));
@@ -754,7 +477,7 @@ static enum moot_judgement walk(struct search *search, uint64_t configurations_m
         uint32_t number = top->configuration, cursor = top->cursor++;
         uint32_t frontier = search->configurations[number].frontier;
         size_t open_count;
-        open_at(search, frontier, &open_count);
+        moot_search_open(search, frontier, &open_count);
         if (cursor >= open_count + search->doubtful_visible[frontier]) {
             search->frames.size -= sizeof(struct frame);
             continue;
@@ -765,7 +488,7 @@ static enum moot_judgement walk(struct search *search, uint64_t configurations_m
 }
 
 /* The states in which a search ended that went as far as it could. */
-static void describe_states(const struct search *search, struct moot_buffer *words)
+static void describe_states(const struct moot_search *search, struct moot_buffer *words)
 {
     moot_buffer_append_text(words, "  state before it: ");
     uint64_t shown[STATES_SHOWN_MAX];
@@ -788,7 +511,8 @@ static void describe_states(const struct search *search, struct moot_buffer *wor
 }
 
 /* The operation whose return no order reaches, and what the states were just before it. */
-static void explain(const struct search *search, bool states_known, struct moot_verdict *verdict)
+static void explain(const struct moot_search *search, bool states_known,
+                    struct moot_verdict *verdict)
 {
     struct moot_buffer *words = &verdict->words;
     moot_operation_describe(&search->key->history->operations[verdict->operation], words);
@@ -803,14 +527,9 @@ static void explain(const struct search *search, bool states_known, struct moot_
     moot_judged_describe_around(search->key, verdict->operation, words);
 }
 
-static void deinit(struct search *search)
+static void deinit(struct moot_search *search)
 {
-    moot_pairs_deinit(&search->states);
-    for (unsigned role = 0; role < ROLES; role++) {
-        moot_free(search->roles[role].start);
-        moot_free(search->roles[role].operations);
-    }
-    moot_free(search->first_call);
+    moot_search_forget(search);
     moot_free(search->seeing);
     moot_free(search->completed);
     moot_free(search->doubtful);
@@ -829,15 +548,15 @@ static void deinit(struct search *search)
 }
 
 /* Judges the prefix up to `cut`; the search stays open, to be looked at. */
-static void judge_prefix(struct search *search, const struct moot_judged_key *key,
+static void judge_prefix(struct moot_search *search, const struct moot_judged_key *key,
                          const struct moot_model *model, uint64_t cut, bool looks_ahead,
                          uint64_t configurations_max, struct moot_verdict *verdict)
 {
-    *search = (struct search){.key = key,
-                              .model = model,
-                              .object = model->open(),
-                              .looks_ahead = looks_ahead,
-                              .cut = cut};
+    *search = (struct moot_search){.key = key,
+                                   .model = model,
+                                   .object = model->open(),
+                                   .looks_ahead = looks_ahead,
+                                   .cut = cut};
     moot_pairs_init(&search->states);
     moot_buffer_init(&search->open);
     moot_buffer_init(&search->words);
@@ -862,12 +581,12 @@ static void judge_prefix(struct search *search, const struct moot_judged_key *ke
 /* The return at which the shortest failing prefix ends, among those of a search that failed. A
  * prefix of what is linearizable is linearizable, so halving finds it; where a prefix is not
  * decided within a small budget, a longer one that surely fails is named. */
-static uint64_t shortest_failing(const struct search *failed)
+static uint64_t shortest_failing(const struct moot_search *failed)
 {
     uint32_t low = 0, high = failed->completed_count - 1;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        struct search search;
+        struct moot_search search;
         struct moot_verdict verdict;
         moot_verdict_init(&verdict);
         judge_prefix(&search, failed->key, failed->model, failed->completed[middle].end, true,
@@ -883,9 +602,9 @@ static uint64_t shortest_failing(const struct search *failed)
     return failed->completed[high].end;
 }
 
-static void explain_violation(const struct search *failed, struct moot_verdict *verdict)
+static void explain_violation(const struct moot_search *failed, struct moot_verdict *verdict)
 {
-    struct search search;
+    struct moot_search search;
     struct moot_verdict again;
     moot_verdict_init(&again);
     judge_prefix(&search, failed->key, failed->model, shortest_failing(failed), false,
@@ -901,7 +620,7 @@ void moot_search_judge(const struct moot_judged_key *key, const struct moot_mode
 {
     MOOT_ASSERT(configurations_max < UINT32_MAX / 2);
     MOOT_ASSERT(key->count < UINT32_MAX);
-    struct search search;
+    struct moot_search search;
     judge_prefix(&search, key, model, MOOT_NEVER.ns, true, configurations_max, verdict);
     if (verdict->judgement == MOOT_JUDGEMENT_VIOLATION) {
         explain_violation(&search, verdict);
