@@ -505,6 +505,24 @@ static void lie(struct sim_world *world, struct sim_machine *machine)
     input->link.others_us = insists ? 100 : (uint32_t)sim__below(world, 1000000);
 }
 
+/* What a turn has to do with, in bytes: the measure of its work. */
+static uint64_t bytes_of(const struct sim_machine *machine, const struct moot_effects *effects)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < machine->input_count; i++) {
+        bytes += machine->inputs[i].bytes.size;
+    }
+    for (size_t i = 0; i < effects->count; i++) {
+        const struct moot_effect *effect = &effects->items[i];
+        bytes += effect->kind == MOOT_EFFECT_JOURNAL ? effect->journal.bytes.size : 0;
+        bytes += effect->kind == MOOT_EFFECT_REPLY ? effect->client.bytes.size : 0;
+        for (uint32_t k = 0; effect->kind == MOOT_EFFECT_SEND && k < effect->send.part_count; k++) {
+            bytes += effect->send.parts[k].bytes.size;
+        }
+    }
+    return bytes;
+}
+
 void sim__machine_turn(struct sim_world *world, struct sim_machine *machine)
 {
     if (machine->paused_until > world->now) {
@@ -524,9 +542,12 @@ void sim__machine_turn(struct sim_world *world, struct sim_machine *machine)
     }
     sim__record_turn(world, machine, &effects);
     world->result->counts.turns++;
+    uint64_t work_ns =
+        world->options->byte_ns == 0 ? 0 : world->options->byte_ns * bytes_of(machine, &effects);
     drop_inputs(machine);
     machine->turn_is_due = false;
-    machine->busy_until = world->now + MOOT_USEC_NS + sim__below(world, world->swarm.turn_us * 500);
+    machine->busy_until =
+        world->now + MOOT_USEC_NS + work_ns + sim__below(world, world->swarm.turn_us * 500);
     sim__note_forced(world, machine);
     sim__check(world, machine);
     watch_for_spin(world, machine, is_tick, effects.count);

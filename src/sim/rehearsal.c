@@ -143,6 +143,13 @@ uint32_t moot_rehearsal_nodes(const struct moot_rehearsal *rehearsal)
     return rehearsal->world->swarm.nodes;
 }
 
+const struct moot_node *moot_rehearsal_node(const struct moot_rehearsal *rehearsal, uint32_t slot)
+{
+    MOOT_ASSERT(slot < SIM_MACHINES_MAX);
+    const struct sim_machine *machine = rehearsal->world->machines[slot];
+    return machine == NULL || !machine->running ? NULL : machine->node;
+}
+
 uint64_t moot_rehearsal_next(const struct moot_rehearsal *rehearsal)
 {
     return sim_events_next(&rehearsal->world->events);

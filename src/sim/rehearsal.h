@@ -8,6 +8,7 @@
 #ifndef MOOT_SIM_REHEARSAL_H
 #define MOOT_SIM_REHEARSAL_H
 
+#include "database/node.h"
 #include "sim/sim.h"
 
 enum { MOOT_REHEARSAL_GUESTS_MAX = 64 };
@@ -34,6 +35,8 @@ struct moot_rehearsal *moot_rehearsal_open(const struct moot_rehearsal_options *
 void moot_rehearsal_close(struct moot_rehearsal *rehearsal);
 
 uint32_t moot_rehearsal_nodes(const struct moot_rehearsal *rehearsal);
+/* The brain of node `slot`, to be looked at; NULL: it is not running. */
+const struct moot_node *moot_rehearsal_node(const struct moot_rehearsal *rehearsal, uint32_t slot);
 /* Everything up to then happens. False: a promise is broken, and the result says which. */
 bool moot_rehearsal_run(struct moot_rehearsal *rehearsal, uint64_t until_ns);
 /* When something happens next, in virtual time. */

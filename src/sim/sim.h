@@ -47,14 +47,17 @@ struct moot_sim_options {
     uint32_t workload;      /* As moot_sim_workload says; 0: the seed says. */
     uint16_t client_port;   /* Node k's address for clients: 127.0.0.1:port+k. 0: none real. */
     uint64_t wall_begin_ms; /* The true time at which the world begins. 0: long ago. */
-    FILE *trace;            /* NULL: none. Every input and effect, a line each. */
-    uint64_t from_ns;       /* The trace begins here. */
-    uint64_t break_ns;      /* SIGTRAP is raised here, for a debugger; 0: nowhere. */
-    uint64_t faults_ns;     /* Faults end here; 0: when the seed says. */
-    uint64_t upset_ns; /* For tests of who finds it: every second world in a process draws once too
-                          often here; 0: none. */
-    uint64_t planted;  /* For tests of who explains it: a violation once a process has crashed and
-                          so many operations were asked; 0: none. */
+    /* What a byte that a node takes in, sends or writes costs its processor: then a node can be
+     * overloaded. 0: turns are short or long as the seed says, whatever is in them. */
+    uint64_t byte_ns;
+    FILE *trace;        /* NULL: none. Every input and effect, a line each. */
+    uint64_t from_ns;   /* The trace begins here. */
+    uint64_t break_ns;  /* SIGTRAP is raised here, for a debugger; 0: nowhere. */
+    uint64_t faults_ns; /* Faults end here; 0: when the seed says. */
+    uint64_t upset_ns;  /* For tests of who finds it: every second world in a process draws once too
+                           often here; 0: none. */
+    uint64_t planted;   /* For tests of who explains it: a violation once a process has crashed and
+                           so many operations were asked; 0: none. */
     enum moot_sim_sweep sweep;    /* What fails, as the so-manieth in the world; */
     uint64_t sweep_at;            /* 0: none. */
     bool sweep_persists;          /* That disk, store or memory refuses all for a while. */
