@@ -21,6 +21,7 @@ enum {
     INLINE_ONE_IN = 12,
     INLINE_MAX = 4000,
     QUIT_ONE_IN = 40,
+    KILL_ONE_IN = 4,
     LARGE_ONE_IN = 8,
     SHORTS_EVERY = 3, /* Of the generations one has keys that expire soon. */
     FAR_MS = 1000000,
@@ -249,21 +250,73 @@ static void ask_any(struct asking *asking)
     ask(asking, args, argc);
 }
 
-/* What the connection's node answers itself. */
+/* What the connection's node answers itself; what ends others' connections only while all may. */
 static void ask_node(struct asking *asking)
 {
-    static const char *const words[][3] = {
-        {"PING", NULL, NULL},       {"PING", "a word", NULL},     {"ECHO", "\r\n", NULL},
-        {"UNWATCH", NULL, NULL},    {"CLIENT", "GETNAME", NULL},  {"CLIENT", "SETNAME", "any"},
-        {"TIME", NULL, NULL},       {"READONLY", NULL, NULL},     {"SELECT", "16", NULL},
-        {"SELECT", "x", NULL},      {"GETT", "it", NULL},         {"PING", "two", "words"},
-        {"EXEC", NULL, NULL},       {"DISCARD", NULL, NULL},      {"HELLO", "7", NULL},
-        {"COMMAND", "COUNT", NULL}, {"MOOT.FORM", "a", NULL},     {"WAIT", "1", "10"},
-        {"CLIENT", "ID", NULL},     {"INFO", "replication", NULL}};
-    const char *const *chosen = words[below(asking, MOOT_ARRAY_LEN(words))];
-    struct moot_slice args[3];
+    enum { WORDS_MAX = 5 };
+    static const char *const plain[][WORDS_MAX] = {
+        {"PING"},
+        {"PING", "a word"},
+        {"ECHO", "\r\n"},
+        {"UNWATCH"},
+        {"TIME"},
+        {"CLIENT", "GETNAME"},
+        {"READONLY"},
+        {"READWRITE"},
+        {"ASKING"},
+        {"CLIENT", "SETNAME", "any"},
+        {"SELECT", "16"},
+        {"SELECT", "x"},
+        {"GETT", "it"},
+        {"PING", "two", "words"},
+        {"EXEC"},
+        {"DISCARD"},
+        {"HELLO", "7"},
+        {"MOOT.FORM", "a"},
+        {"WAIT", "1", "10"},
+        {"CLIENT", "ID"},
+        {"WITH"},
+        {"WITH", "ID"},
+        {"ECHO"},
+        {"AUTH", "a", "b"},
+    };
+    static const char *const rare[][WORDS_MAX] = {
+        {"INFO"},
+        {"INFO", "everything"},
+        {"COMMAND"},
+        {"COMMAND", "DOCS"},
+        {"COMMAND", "INFO", "get", "nothing"},
+        {"COMMAND", "GETKEYS", "mset", "a", "b"},
+        {"CONFIG", "GET", "*"},
+        {"CLUSTER", "NODES"},
+        {"CLUSTER", "SHARDS"},
+        {"CLUSTER", "INFO"},
+        {"CLUSTER", "KEYSLOT", "{a}b"},
+        {"ROLE"},
+        {"LOLWUT"},
+        {"ACL", "WHOAMI"},
+        {"SLOWLOG", "GET"},
+        {"LATENCY", "LATEST"},
+        {"MOOT", "STATUS"},
+        {"CLIENT", "LIST"},
+        {"CLIENT", "INFO"},
+        {"CLIENT", "NO-EVICT", "ON"},
+        {"CLIENT", "TRACKINGINFO"},
+        {"CLIENT", "UNBLOCK", "3"},
+        {"CLIENT", "UNBLOCK", "2", "ERROR"},
+        {"CLIENT", "KILL", "TYPE", "normal"},
+    };
+    const char *const *chosen = plain[below(asking, MOOT_ARRAY_LEN(plain))];
+    if (below(asking, 5) == 0) {
+        chosen = rare[below(asking, MOOT_ARRAY_LEN(rare))];
+    }
+    bool kills = chosen[1] != NULL && strcmp(chosen[1], "KILL") == 0;
+    if (kills && (asking->world->phase != SIM_PHASE_FAULTS || below(asking, KILL_ONE_IN) != 0)) {
+        chosen = plain[0];
+    }
+    struct moot_slice args[WORDS_MAX];
     uint32_t argc = 0;
-    while (argc < 3 && chosen[argc] != NULL) {
+    while (argc < WORDS_MAX && chosen[argc] != NULL) {
         args[argc] = moot_slice_text(chosen[argc]);
         argc++;
     }
@@ -642,8 +695,11 @@ static void judge(struct sim_world *world, struct sim_client *client, const stru
 static bool came_too_late(const struct sim_world *world, struct sim_any *any,
                           const struct moot_resp_value *head)
 {
-    bool nothing =
-        any->meaning.kind == ANY_COMMAND && any->meaning.may_wait && head->type == MOOT_RESP_NULL;
+    bool waits = any->meaning.kind == ANY_COMMAND && any->meaning.may_wait;
+    if (waits && head->type == MOOT_RESP_ERROR && begins(head->text, "UNBLOCKED ")) {
+        return true; /* CLIENT UNBLOCK. */
+    }
+    bool nothing = waits && head->type == MOOT_RESP_NULL;
     bool behind = nothing && world->now < any->waited_until;
     if (nothing) {
         any->waited_until = world->now + WAITED_S * MOOT_SEC_NS;

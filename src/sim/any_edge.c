@@ -349,7 +349,9 @@ void any_mirror_step(struct any_mirror *mirror, const struct moot_slice *args, u
         meaning->argc -= WITH_ID_ARGS;
     }
     const struct moot_command *command = moot_command_find(meaning->args[0]);
-    if (command == NULL || (command->flags & MOOT_FLAG_SYSTEM) != 0) {
+    if (is(args[0], "with") && (argc < WITH_ID_ARGS || !is(args[1], "id"))) {
+        error(mirror, meaning, "ERR WITH knows ID <id> so far: WITH ID <id> <command ...>");
+    } else if (command == NULL || (command->flags & MOOT_FLAG_SYSTEM) != 0) {
         unknown(mirror, meaning);
         mirror->multi_failed = true;
     } else if (!moot_command_arity_fits(command, meaning->argc)) {
