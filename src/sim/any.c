@@ -22,6 +22,8 @@ enum {
     INLINE_MAX = 4000,
     QUIT_ONE_IN = 40,
     KILL_ONE_IN = 4,
+    FEW_TIMES = 30, /* Of the same command. */
+    MANY_TIMES = 1500,
     LARGE_ONE_IN = 8,
     SHORTS_EVERY = 3, /* Of the generations one has keys that expire soon. */
     FAR_MS = 1000000,
@@ -105,6 +107,8 @@ static void show_bytes(struct moot_slice bytes, char out[SHOWN_MAX])
 
 /* ---- asking ---- */
 
+static const struct sim_expected EXPECTED = {SIM_STEP_ANY, SIZE_MAX, 0};
+
 struct asking {
     struct sim_world *world;
     struct sim_client *client;
@@ -155,26 +159,40 @@ static uint64_t below(struct asking *asking, uint64_t bound)
     return sim__below(asking->world, bound);
 }
 
-static void ask(struct asking *asking, const struct moot_slice *args, uint32_t argc)
+/* The same so many times, one behind the other; all but the first are expected as that is answered.
+ */
+static void ask_times(struct asking *asking, const struct moot_slice *args, uint32_t argc,
+                      uint32_t times)
 {
     struct sim_client *client = asking->client;
     struct sim_any *any = asking->any;
     char words[SHOWN_MAX];
-    MOOT_ASSERT(any->unit_count < SIM_EXPECTED_MAX);
+    MOOT_ASSERT(any->unit_count < SIM_EXPECTED_MAX && times > 0);
     struct any_unit *unit = &any->units[any->unit_count++];
-    *unit = (struct any_unit){.generation = asking->generation, .last = asking->last};
+    *unit =
+        (struct any_unit){.generation = asking->generation, .last = asking->last, .times = times};
     moot_buffer_init(&unit->body);
     moot_item_put_body(&unit->body, args, argc);
     if (asking->world->options->trace != NULL) {
         show_args(args, argc, words);
-        sim__trace(asking->world, "c%u asks m%u: %s", client->number, client->machine, words);
+        sim__trace(asking->world, "c%u asks m%u%s: %s", client->number, client->machine,
+                   times > 1 ? " again and again" : "", words);
     }
-    struct sim_expected expected = {SIM_STEP_ANY, SIZE_MAX, 0};
-    if (unit->body.size < INLINE_MAX && below(asking, INLINE_ONE_IN) == 0) {
-        sim__command_inline(client, args, argc, expected);
-    } else {
-        sim__command(client, args, argc, expected);
+    bool is_inline = unit->body.size < INLINE_MAX && below(asking, INLINE_ONE_IN) == 0;
+    size_t expected = client->expected_count;
+    for (; times > 0; times--) {
+        client->expected_count = expected;
+        if (is_inline) {
+            sim__command_inline(client, args, argc, EXPECTED);
+        } else {
+            sim__command(client, args, argc, EXPECTED);
+        }
     }
+}
+
+static void ask(struct asking *asking, const struct moot_slice *args, uint32_t argc)
+{
+    ask_times(asking, args, argc, 1);
 }
 
 static void ask_words(struct asking *asking, const char *first, struct moot_slice second)
@@ -248,6 +266,20 @@ static void ask_any(struct asking *asking)
     struct moot_slice args[SIM_GRAMMAR_ARGS_MAX];
     uint32_t argc = draw(asking, args);
     ask(asking, args, argc);
+}
+
+/* Deep pipelines, of what neither waits nor is of a whole database. */
+static void ask_many(struct asking *asking)
+{
+    struct moot_slice args[SIM_GRAMMAR_ARGS_MAX];
+    const struct moot_command *command;
+    uint32_t argc;
+    do {
+        argc = draw(asking, args);
+        command = moot_command_find(args[0]);
+    } while (command->key_first == 0 || (command->flags & MOOT_FLAG_BLOCKING) != 0 || argc > 8);
+    uint64_t most = asking->grammar.is_small || below(asking, 4) != 0 ? FEW_TIMES : MANY_TIMES;
+    ask_times(asking, args, argc, 1 + (uint32_t)below(asking, most));
 }
 
 /* What the connection's node answers itself; what ends others' connections only while all may. */
@@ -523,7 +555,9 @@ static void ask_last(struct asking *asking)
 static void ask_one(struct asking *asking)
 {
     uint64_t which = below(asking, 20);
-    if (which < 14) {
+    if (which == 0 && below(asking, 4) == 0) {
+        ask_many(asking);
+    } else if (which < 14) {
         ask_any(asking);
     } else if (which < 17) {
         ask_multi(asking);
@@ -752,14 +786,15 @@ static void on_outcome(struct sim_world *world, struct sim_client *client,
     any->mirror.watch_refused = any->mirror.watch_refused || any->meaning.kind == ANY_WATCH;
 }
 
-/* The oldest of what was asked. */
-static struct any_unit take_unit(struct sim_any *any)
+/* The oldest of what was asked is answered, once. */
+static void drop_unit(struct sim_any *any)
 {
-    MOOT_ASSERT(any->unit_count > 0);
-    struct any_unit unit = any->units[0];
-    any->unit_count--;
-    memmove(any->units, any->units + 1, sizeof(unit) * any->unit_count);
-    return unit;
+    MOOT_ASSERT(any->unit_count > 0 && any->units[0].times > 0);
+    if (--any->units[0].times == 0) {
+        moot_buffer_deinit(&any->units[0].body);
+        any->unit_count--;
+        memmove(any->units, any->units + 1, sizeof(any->units[0]) * any->unit_count);
+    }
 }
 
 static void understand(struct sim_any *any, const struct any_unit *unit)
@@ -776,9 +811,16 @@ static void understand(struct sim_any *any, const struct any_unit *unit)
 void sim__on_any(struct sim_world *world, struct sim_client *client, struct moot_slice reply)
 {
     struct sim_any *any = client->any;
-    struct any_unit unit = take_unit(any);
+    struct any_unit unit = any->units[0];
     struct moot_resp_value head;
     (void)sim__read_head(reply, 0, &head);
+    MOOT_ASSERT(any->unit_count > 0);
+    if (unit.times > 1) { /* The next one is expected. */
+        MOOT_ASSERT(client->expected_count < SIM_EXPECTED_MAX);
+        memmove(client->expected + 1, client->expected, sizeof(EXPECTED) * client->expected_count);
+        client->expected[0] = EXPECTED;
+        client->expected_count++;
+    }
     understand(any, &unit);
     bool of_group = any->meaning.kind == ANY_COMMAND || any->meaning.kind == ANY_WATCH ||
                     any->meaning.kind == ANY_EXEC;
@@ -793,7 +835,7 @@ void sim__on_any(struct sim_world *world, struct sim_client *client, struct moot
     if (any->meaning.ends_watch) {
         any_forget_watches(unit.generation);
     }
-    moot_buffer_deinit(&unit.body);
+    drop_unit(any);
 }
 
 /* What was asked under an id is asked again; all else may be done, or not. Behind a transaction
@@ -803,7 +845,7 @@ void sim__any_unanswered(struct sim_world *world, struct sim_client *client)
     struct sim_any *any = client->any;
     bool is_somewhere = false;
     while (any != NULL && any->unit_count > 0) {
-        struct any_unit unit = take_unit(any);
+        struct any_unit unit = any->units[0];
         understand(any, &unit);
         if (any->meaning.id.size == 0) {
             any->meaning.may_wait |= is_somewhere;
@@ -815,7 +857,7 @@ void sim__any_unanswered(struct sim_world *world, struct sim_client *client)
         }
         is_somewhere = is_somewhere || (any->meaning.kind == ANY_EXEC &&
                                         any->meaning.database_then != any->meaning.database);
-        moot_buffer_deinit(&unit.body);
+        drop_unit(any);
     }
 }
 

@@ -134,7 +134,8 @@ bool any_may_ask(const struct moot_command *command, uint32_t database_count);
 struct any_unit { /* What was asked and not answered. */
     struct moot_buffer body;
     struct any_generation *generation;
-    uint32_t last; /* Of the last reads: which, from 1 on. */
+    uint32_t last;  /* Of the last reads: which, from 1 on. */
+    uint32_t times; /* So often it was asked and is not answered. */
 };
 struct sim_any {
     struct any_mirror mirror;
