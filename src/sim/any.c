@@ -24,6 +24,8 @@ enum {
     KILL_ONE_IN = 4,
     FEW_TIMES = 30, /* Of the same command. */
     MANY_TIMES = 1500,
+    MANY_BYTES = 20000, /* Of all of them. */
+    LARGE_BYTES = 300000,
     LARGE_ONE_IN = 8,
     SHORTS_EVERY = 3, /* Of the generations one has keys that expire soon. */
     FAR_MS = 1000000,
@@ -279,7 +281,12 @@ static void ask_many(struct asking *asking)
         command = moot_command_find(args[0]);
     } while (command->key_first == 0 || (command->flags & MOOT_FLAG_BLOCKING) != 0 || argc > 8);
     uint64_t most = asking->grammar.is_small || below(asking, 4) != 0 ? FEW_TIMES : MANY_TIMES;
-    ask_times(asking, args, argc, 1 + (uint32_t)below(asking, most));
+    size_t size = 0; /* What is sent at once must fit a segment of the journal. */
+    for (uint32_t i = 0; i < argc; i++) {
+        size += args[i].size;
+    }
+    most = moot_min_u64(most, (asking->grammar.is_large ? LARGE_BYTES : MANY_BYTES) / size);
+    ask_times(asking, args, argc, 1 + (uint32_t)below(asking, moot_max_u64(1, most)));
 }
 
 /* What the connection's node answers itself; what ends others' connections only while all may. */
