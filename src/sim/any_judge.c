@@ -211,10 +211,11 @@ bool any_is_alike(struct moot_slice a, struct moot_slice b)
     return one.type == other.type && (!counts || one.integer == other.integer);
 }
 
-/* What TTL and others may say of a short expiry: a time soon, or from now on, in either unit. */
+/* What TTL and others may say of a short expiry: a time soon, or from now on, in either unit; as
+ * clocks say that may be off by years. */
 static bool is_soon(int64_t time)
 {
-    const int64_t now_s = (int64_t)(SIM_REFERENCE_NOW_MS / 1000), far_s = 1000000;
+    const int64_t now_s = (int64_t)(SIM_REFERENCE_NOW_MS / 1000), far_s = 400000000;
     return time < far_s || (time > now_s - far_s && time < now_s + far_s) ||
            (time > (now_s - far_s) * 1000 && time < (now_s + far_s) * 1000);
 }
@@ -228,8 +229,8 @@ static bool is_near(struct moot_slice a, struct moot_slice b)
     if (one.type != MOOT_RESP_INTEGER || other.type != MOOT_RESP_INTEGER) {
         return moot_slice_equal(a, b);
     }
-    bool are_soon =
-        one.integer >= 0 && other.integer >= 0 && is_soon(one.integer) && is_soon(other.integer);
+    bool are_soon = one.integer >= 0 && other.integer >= 0 && is_soon(one.integer) &&
+                    (is_soon(other.integer) || other.integer < (int64_t)far_s * 400);
     if (are_soon || one.integer < (int64_t)far_s || other.integer < (int64_t)far_s) {
         return are_soon || moot_slice_equal(a, b);
     }

@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/slice.h"
+#include "database/command/decimal.h"
 #include "database/command/syntax.h"
 
 enum {
@@ -437,6 +438,17 @@ static void twist(struct call *call)
     }
 }
 
+/* Who waits does not wait long. */
+static void keep_waits_short(struct call *call)
+{
+    uint64_t ms;
+    bool waits = (call->command->flags & MOOT_FLAG_BLOCKING) != 0 && !call->grammar->waits;
+    if (waits && moot_decimal_timeout(call->args[call->argc - 1], &ms) == NULL &&
+        (ms == 0 || ms > 1000) && ms <= MOOT_BLOCK_SECONDS_MAX * UINT64_C(1000)) {
+        call->args[call->argc - 1] = MOOT_SLICE_LITERAL("0.01");
+    }
+}
+
 /* What is compared with another one is far from it. */
 static void keep_apart(struct call *call)
 {
@@ -482,6 +494,7 @@ uint32_t sim_grammar_draw(struct sim_grammar *grammar, const struct moot_command
     }
     keep_keys(&call);
     keep_apart(&call);
+    keep_waits_short(&call);
     MOOT_ASSERT(call.argc > 0 && call.argc <= SIM_GRAMMAR_ARGS_MAX);
     return call.argc;
 }
