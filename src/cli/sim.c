@@ -41,7 +41,8 @@ enum {
     OPTION_SWEEP,
     OPTION_SWEEP_AT,
     OPTION_SWEEP_EVERY,
-    OPTION_JOBS
+    OPTION_JOBS,
+    OPTION_JUDGE
 };
 
 struct settings {
@@ -52,7 +53,7 @@ struct settings {
     const char *workload;
     uint32_t workload_number;
     struct sim_fault_wish wish;
-    uint64_t from_ns, until_ns, break_ns, faults_ns, upset_ns, planted;
+    uint64_t from_ns, until_ns, break_ns, faults_ns, upset_ns, planted, judge_max;
     const char *faults_end; /* As it was written. */
     enum moot_sim_sweep sweep;
     uint64_t sweep_at;
@@ -97,6 +98,8 @@ static const struct argp_option options[] = {
      "Only the world of the N-th; + for good; or only those from A to B, of both sorts", 0},
     {"sweep-every", OPTION_SWEEP_EVERY, "N", 0, "Of these only every N-th", 0},
     {"jobs", OPTION_JOBS, "N", 0, "So many processes share a sweep (1)", 0},
+    {"judge", OPTION_JUDGE, "N", 0,
+     "Of a key the judge may look at N configurations (50000); more may know what was unknown", 0},
     {"plant", OPTION_PLANT, "N", OPTION_HIDDEN, "For tests of --shrink: a bug that is known", 0},
     {"upset", OPTION_UPSET, "TIME", OPTION_HIDDEN,
      "For tests of --twice: chance that no seed decides", 0},
@@ -264,6 +267,11 @@ static error_t parse(int key, char *text, struct argp_state *state)
             argp_error(state, "--plant needs a number, not %s", text);
         }
         return 0;
+    case OPTION_JUDGE:
+        if (!number(text, &settings->judge_max) || settings->judge_max == 0) {
+            argp_error(state, "--judge needs a number, not %s", text);
+        }
+        return 0;
     case OPTION_SHRINK:
         settings->shrinks = true;
         return 0;
@@ -296,7 +304,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
 
 /* The command line of the world under way, for the signal handler: a failed assertion ends the
  * process, and must say which seed it was. */
-static char running[320 + SIM_FAULT_LIST_BYTES];
+static char running[352 + SIM_FAULT_LIST_BYTES];
 static FILE *running_trace;
 static struct moot_picture *running_picture;
 static const char *running_picture_path;
@@ -304,8 +312,8 @@ static const char *running_picture_path;
 static void command_line(const struct settings *settings, uint64_t seed, uint64_t sweep_at,
                          bool persists)
 {
-    char sweep[64] = "", nodes[32] = "", planted[32] = "", end[40] = "", mutant[64] = "",
-         workload[32] = "", faults[SIM_FAULT_LIST_BYTES] = "";
+    char sweep[64] = "", nodes[32] = "", planted[32] = "", judge[32] = "", end[40] = "",
+         mutant[64] = "", workload[32] = "", faults[SIM_FAULT_LIST_BYTES] = "";
     if (settings->nodes != 0) {
         snprintf(nodes, sizeof(nodes), " --nodes %" PRIu64, settings->nodes);
     }
@@ -328,10 +336,13 @@ static void command_line(const struct settings *settings, uint64_t seed, uint64_
     if (settings->planted != 0) {
         snprintf(planted, sizeof(planted), " --plant %" PRIu64, settings->planted);
     }
+    if (settings->judge_max != 0) {
+        snprintf(judge, sizeof(judge), " --judge %" PRIu64, settings->judge_max);
+    }
     const char *program = settings->sweep == MOOT_SIM_SWEEP_ALLOC ? "moot_scarce" : "moot";
-    snprintf(running, sizeof(running), "%s sim --seed %" PRIu64 "%s --ops %" PRIu64 "%s%s%s%s%s%s",
-             program, seed, nodes, settings->operations, workload, mutant, faults, end, planted,
-             sweep);
+    snprintf(running, sizeof(running),
+             "%s sim --seed %" PRIu64 "%s --ops %" PRIu64 "%s%s%s%s%s%s%s", program, seed, nodes,
+             settings->operations, workload, mutant, faults, end, judge, planted, sweep);
 }
 
 /* What it calls for the trace and the picture is not promised to work in a handler; it mostly does,
@@ -543,6 +554,7 @@ static enum moot_cli_world run_seed(const struct settings *settings, uint64_t se
                                    .faults_ns = settings->faults_ns,
                                    .upset_ns = settings->upset_ns,
                                    .planted = settings->planted,
+                                   .judge_max = settings->judge_max,
                                    .sweep = settings->sweep,
                                    .sweep_at = settings->sweep_at,
                                    .sweep_persists = settings->sweep_persists,

@@ -13,7 +13,7 @@
 
 #include "base/assert.h"
 
-enum { JOBS_MAX = 64, LOOK_MS = 20, TELL_S = 10 };
+enum { JOBS_MAX = 64, LOOK_MS = 20, TELL_S = 10, ABANDONED_MAX = 50 };
 
 static const struct {
     const char *name, *words;
@@ -96,38 +96,49 @@ static enum moot_cli_world outcome_of(int status)
     return ended ? (enum moot_cli_world)WEXITSTATUS(status) : MOOT_WORLD_WRONG;
 }
 
-/* Who runs out of memory leaves a node behind: a process of its own for each. */
-static enum moot_cli_world run_apart(const struct plan *plan, const struct moot_sim_options *how)
+static uint64_t worlds_of(const struct plan *plan) { return plan->each * plan->rounds; }
+
+/* From the `first` world on each so-manieth, `most` of them, until one is wrong. */
+static enum moot_cli_world run_some(const struct plan *plan, uint64_t first, uint64_t most)
+{
+    enum moot_cli_world worst = MOOT_WORLD_FINE;
+    struct moot_sim_options how = plan->sweep->options;
+    uint64_t i = first, jobs = plan->sweep->jobs;
+    for (uint64_t k = 0; k < most && i < worlds_of(plan); k++, i += jobs) {
+        how.sweep_at = plan->first + i % plan->each * plan->step;
+        how.sweep_persists = i >= plan->each;
+        enum moot_cli_world world = run_one(plan, &how, NULL);
+        worst = world > worst ? world : worst;
+        if (worst == MOOT_WORLD_WRONG) {
+            break;
+        }
+    }
+    return worst;
+}
+
+/* Who runs out of memory leaves a node behind: a few of these are as many as a process takes. */
+static enum moot_cli_world run_apart(const struct plan *plan, uint64_t first)
 {
     int status = 0;
-    if (how->sweep != MOOT_SIM_SWEEP_ALLOC) {
-        return run_one(plan, how, NULL);
-    }
-    alarm(0); /* Each has one of its own. */
     pid_t child = fork_child();
     if (child == 0) {
-        enum moot_cli_world world = run_one(plan, how, NULL);
-        fflush(stdout);
+        enum moot_cli_world world = run_some(plan, first, ABANDONED_MAX);
+        fflush(NULL);
         _exit((int)world);
     }
     return child > 0 && waitpid(child, &status, 0) == child ? outcome_of(status) : MOOT_WORLD_WRONG;
 }
 
-static uint64_t worlds_of(const struct plan *plan) { return plan->each * plan->rounds; }
-
-/* Every so-manieth of the plan's worlds, until one is wrong. */
 static enum moot_cli_world run_share(const struct plan *plan, uint32_t job)
 {
     enum moot_cli_world worst = MOOT_WORLD_FINE;
-    struct moot_sim_options how = plan->sweep->options;
-    for (uint64_t i = job; i < worlds_of(plan); i += plan->sweep->jobs) {
-        how.sweep_at = plan->first + i % plan->each * plan->step;
-        how.sweep_persists = i >= plan->each;
-        enum moot_cli_world world = run_apart(plan, &how);
+    if (plan->sweep->options.sweep != MOOT_SIM_SWEEP_ALLOC) {
+        return run_some(plan, job, UINT64_MAX);
+    }
+    for (uint64_t first = job; first < worlds_of(plan) && worst != MOOT_WORLD_WRONG;
+         first += ABANDONED_MAX * plan->sweep->jobs) {
+        enum moot_cli_world world = run_apart(plan, first);
         worst = world > worst ? world : worst;
-        if (worst == MOOT_WORLD_WRONG) {
-            break;
-        }
     }
     return worst;
 }

@@ -13,6 +13,12 @@
 
 enum { CONFIGURATIONS_MAX = 50 * 1000, SHOWN_MAX = 60 };
 
+static uint64_t configurations_max(const struct sim_world *world)
+{
+    uint64_t wanted = world->options->judge_max;
+    return wanted != 0 ? wanted : CONFIGURATIONS_MAX;
+}
+
 /* ---- expiry ---- */
 
 static bool has_any(const struct sim_world *world, const enum sim_fault *faults, size_t count)
@@ -39,7 +45,7 @@ static void check_expiry(struct sim_world *world, struct moot_verdict *verdict)
         uint64_t nudged_ms = moot_expiry_within(2 * world->nudged_ms).early_ms;
         options.early_ms = moot_min_u64(options.early_ms, nudged_ms);
     }
-    options.configurations_max = CONFIGURATIONS_MAX;
+    options.configurations_max = configurations_max(world);
     moot_check_expiry(&world->history, &options, verdict);
 }
 
@@ -48,7 +54,7 @@ static void check_expiry(struct sim_world *world, struct moot_verdict *verdict)
 /* Returns the model that it was judged by, or NULL when the checker has no other. */
 static const struct moot_model *check(struct sim_world *world, struct moot_verdict *verdict)
 {
-    struct moot_linearizability_options how = {.configurations_max = CONFIGURATIONS_MAX};
+    struct moot_linearizability_options how = {.configurations_max = configurations_max(world)};
     const struct moot_model *model = NULL;
     if (world->history.count == 0) {
         verdict->judgement = MOOT_JUDGEMENT_VALID;

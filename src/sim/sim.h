@@ -56,6 +56,8 @@ struct moot_sim_options {
     uint64_t faults_ns; /* Faults end here; 0: when the seed says. */
     uint64_t upset_ns;  /* For tests of who finds it: every second world in a process draws once too
                            often here; 0: none. */
+    uint64_t judge_max; /* Configurations that the judge may look at, of a key; 0: as many as mostly
+                           do. */
     uint64_t planted;   /* For tests of who explains it: a violation once a process has crashed and
                            so many operations were asked; 0: none. */
     enum moot_sim_sweep sweep;    /* What fails, as the so-manieth in the world; */
