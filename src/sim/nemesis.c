@@ -439,6 +439,13 @@ static void stall_disk(struct sim_world *world, struct sim_machine *machine, uin
                       machine->disk_stalled_until, "%s", "");
 }
 
+/* Journal and store each make up for the other, once. Who loses one while the other is not whole
+ * has lost its disk, which is another fault: nothing is left that could know what it had. */
+static bool may_lose_half(const struct sim_world *world, const struct sim_machine *machine)
+{
+    return sim__may_damage(world, machine) && !machine->damaged;
+}
+
 /* Damage that the next use of the disk or store shows. */
 static void strike_disk(struct sim_world *world, enum sim_fault fault, struct sim_machine *machine)
 {
@@ -458,10 +465,10 @@ static void strike_disk(struct sim_world *world, enum sim_fault fault, struct si
                world->machine_count < SIM_MACHINES_MAX) {
         sim__count(world, fault);
         sim__lose_disk(world, machine);
-    } else if (fault == SIM_FAULT_LOSE_JOURNAL && sim__may_damage(world, machine) &&
+    } else if (fault == SIM_FAULT_LOSE_JOURNAL && may_lose_half(world, machine) &&
                world->machine_count < SIM_MACHINES_MAX) {
         sim__lose_journal(world, machine);
-    } else if (fault == SIM_FAULT_LOSE_STORE && sim__may_damage(world, machine)) {
+    } else if (fault == SIM_FAULT_LOSE_STORE && may_lose_half(world, machine)) {
         sim__lose_store(world, machine);
     }
 }

@@ -279,6 +279,15 @@ static void expect_refused(struct cluster *cluster, uint32_t id)
     assert_null(node);
 }
 
+static void empty_store(struct cluster *cluster, uint32_t id)
+{
+    struct cluster_node *at = &cluster->nodes[id];
+    memory_ops->close(at->store);
+    struct moot_store_memory_options options = {.seed = id + 100};
+    at->store = moot_store_memory_open(&options);
+    watch_store(at->store);
+}
+
 /* Goal: a store that is gone is never taken for a new one, nor an old one for the last, also when
  * the journal has no entry any more: the node does not start, and says what may be done; told that
  * its store is lost, it begins again as a replica that may not vote, until it is whole: that is
@@ -302,10 +311,7 @@ static void a_missing_store_is_noticed(void **state)
         cluster_kill(cluster, id); /* The last writes of its store go, too. */
         forget_entries(cluster, id, applied);
         if (!is_old) {
-            memory_ops->close(at->store);
-            struct moot_store_memory_options options = {.seed = id + 100};
-            at->store = moot_store_memory_open(&options);
-            watch_store(at->store);
+            empty_store(cluster, id);
         }
         expect_refused(cluster, id);
         expect_refused(cluster, id); /* Whoever tries has not changed that. */
@@ -324,6 +330,35 @@ static void a_missing_store_is_noticed(void **state)
     }
 }
 
+/* Goal: what the store alone has is missed with it: an install that was cut short before the
+ * journal heard of it (moot sim, seed 202674). Method: the disk of a node is that of before the
+ * last writes; it starts and acknowledges them, since its store has them; then its store is gone.
+ */
+static void a_store_that_is_further_is_missed(void **state)
+{
+    (void)state;
+    struct cluster *cluster = make(3, 0);
+    uint32_t leader = cluster_leader(cluster), id = leader % 3 + 1;
+    struct cluster_node *at = &cluster->nodes[id];
+    struct moot_disk_sim *before = moot_disk_sim_copy(at->disk, 7);
+    edge_expect(cluster, leader, 1, "INCR n\r\n", ":1\r\n");
+    edge_run_ms(cluster, MOOT_UNSTORED_MS + 500);
+    moot_index applied = cluster_group(cluster, id, MOOT_GROUP_DB0).applied;
+    assert_int_equal(memory_ops->flush(at->store), 0);
+    cluster_kill(cluster, id);
+    moot_disk_sim_free(at->disk);
+    at->disk = before;
+    cluster_open(cluster, id, 0);
+    assert_true(cluster_group(cluster, id, MOOT_GROUP_DB0).durable >= applied);
+    agree(cluster);
+    cluster_kill(cluster, id);
+    empty_store(cluster, id);
+    expect_refused(cluster, id);
+    begin_again(cluster, id);
+    agree(cluster);
+    cluster_deinit(cluster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -331,6 +366,7 @@ int main(void)
         cmocka_unit_test(a_rotten_leader_is_replaced_and_installed),
         cmocka_unit_test(the_only_replica_is_kept),
         cmocka_unit_test(a_missing_store_is_noticed),
+        cmocka_unit_test(a_store_that_is_further_is_missed),
         cmocka_unit_test(rot_that_a_merge_meets_is_no_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

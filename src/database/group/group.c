@@ -37,6 +37,12 @@ static int choose_entries(struct moot_group *group, const struct moot_group_rest
     }
     moot_index end = restore->first + restore->entry_count;
     if (restore->entry_count == 0 || end <= group->applied) {
+        /* The store is further than the journal knows: an install was cut short, or a slow disk.
+         * It must hear of it, or would not miss this store. */
+        if (!restore->impaired && restore->freed < group->applied) {
+            MOOT_SOMETIMES(true, "a store was further than its journal");
+            group__record_snapshot(group);
+        }
         return 0;
     }
     if (restore->first > group->applied + 1) {
