@@ -9,6 +9,7 @@
 struct item {
     uint32_t key;
     uint32_t push, pop, left; /* Operations, or MOOT_EVIDENCE_NONE. `left`: the last read has it. */
+    uint32_t seen;            /* The read that showed it last, or NONE. */
     bool failed;              /* Its push was surely not done. */
 };
 
@@ -16,8 +17,7 @@ struct queue {
     uint64_t settled; /* The last return of an acknowledged push. */
     uint32_t empty;   /* A read, or pop of nil, that says what is left after that; or none. */
     uint64_t doubtful_pops;
-    uint32_t popper; /* The process of all pops, while `one_popper`. */
-    bool has_popper, one_popper;
+    uint64_t first_doubt; /* When the first of them was called; UINT64_MAX: there are none. */
 };
 
 struct queues {
@@ -42,7 +42,8 @@ static struct item *item_of(struct queues *queues, uint32_t key, struct moot_sli
         queues->items[queues->count++] = (struct item){.key = key,
                                                        .push = MOOT_EVIDENCE_NONE,
                                                        .pop = MOOT_EVIDENCE_NONE,
-                                                       .left = MOOT_EVIDENCE_NONE};
+                                                       .left = MOOT_EVIDENCE_NONE,
+                                                       .seen = MOOT_EVIDENCE_NONE};
         *number = queues->count;
     }
     return &queues->items[*number - 1];
@@ -109,13 +110,10 @@ static void collect_pop(struct queues *queues, uint32_t key, uint32_t number)
     if (operation->outcome == MOOT_OUTCOME_FAIL) {
         return;
     }
-    queue->one_popper =
-        !queue->has_popper || (queue->one_popper && queue->popper == operation->process);
-    queue->popper = operation->process;
-    queue->has_popper = true;
     if (operation->outcome == MOOT_OUTCOME_INDOUBT ||
         operation->result.kind == MOOT_HISTORY_NONE) { /* It may have taken one, unseen. */
         queue->doubtful_pops++;
+        queue->first_doubt = moot_min_u64(queue->first_doubt, operation->called.ns);
     } else if (operation->result.kind == MOOT_HISTORY_NIL) {
         if (operation->called.ns > queue->settled && queue->empty == MOOT_EVIDENCE_NONE) {
             queue->empty = number;
@@ -133,6 +131,34 @@ static void collect_pop(struct queues *queues, uint32_t key, uint32_t number)
     }
 }
 
+/* The pushes of what a read shows, so far: it may be shown from either end (clients that push with
+ * LPUSH and pop with RPOP read the last first). */
+struct shown_order {
+    uint32_t called_last, over_first; /* Pushes; or NONE, at first. */
+    uint32_t onward, back;            /* The first push that is wrong so; or NONE. */
+};
+
+static void note_shown(const struct moot_operation *operations, uint32_t push,
+                       struct shown_order *order)
+{
+    if (order->called_last == MOOT_EVIDENCE_NONE) {
+        order->called_last = order->over_first = push;
+        return;
+    }
+    uint64_t called = operations[push].called.ns, end = moot_evidence_end(&operations[push]);
+    if (order->onward == MOOT_EVIDENCE_NONE && end < operations[order->called_last].called.ns) {
+        order->onward = push;
+    }
+    if (order->back == MOOT_EVIDENCE_NONE &&
+        moot_evidence_end(&operations[order->over_first]) < called) {
+        order->back = push;
+    }
+    order->called_last =
+        called > operations[order->called_last].called.ns ? push : order->called_last;
+    order->over_first =
+        end < moot_evidence_end(&operations[order->over_first]) ? push : order->over_first;
+}
+
 static void collect_read(struct queues *queues, uint32_t key, uint32_t number)
 {
     const struct moot_operation *operation = &queues->history->operations[number];
@@ -145,11 +171,20 @@ static void collect_read(struct queues *queues, uint32_t key, uint32_t number)
         return;
     }
     bool is_last = operation->called.ns > queue->settled;
+    struct shown_order order = {MOOT_EVIDENCE_NONE, MOOT_EVIDENCE_NONE, MOOT_EVIDENCE_NONE,
+                                MOOT_EVIDENCE_NONE};
     for (size_t i = 0; i < operation->result.count; i++) {
         struct item *item = item_of(queues, key, operation->result.items[i]);
         if (!was_pushed(queues, item, number)) {
             return;
         }
+        if (item->seen == number) {
+            moot_evidence_conclude(queues->history, queues->verdict, MOOT_JUDGEMENT_VIOLATION,
+                                   "a read shows one element twice:", number, item->push);
+            return;
+        }
+        item->seen = number;
+        note_shown(queues->history->operations, item->push, &order);
         if (item->pop != MOOT_EVIDENCE_NONE &&
             queues->history->operations[item->pop].returned.ns < operation->called.ns) {
             moot_evidence_conclude(queues->history, queues->verdict, MOOT_JUDGEMENT_VIOLATION,
@@ -158,6 +193,12 @@ static void collect_read(struct queues *queues, uint32_t key, uint32_t number)
             return;
         }
         item->left = is_last ? number : item->left;
+    }
+    if (order.onward != MOOT_EVIDENCE_NONE && order.back != MOOT_EVIDENCE_NONE &&
+        operation->called.ns < queue->first_doubt) {
+        moot_evidence_conclude(queues->history, queues->verdict, MOOT_JUDGEMENT_VIOLATION,
+                               "a read shows elements in no order of their pushes:", number,
+                               order.onward);
     }
     if (is_last) {
         queue->empty = number;
@@ -205,49 +246,72 @@ static int compare_by_pop(const void *left, const void *right, void *context)
                                 : (a->pop > b->pop) - (a->pop < b->pop);
 }
 
-/* First in, first out, where one process pops: of two popped elements, the one whose push was over
- * before the other's was called comes out first. From the last pop back, so that the least end of a
- * push among those popped later is at hand. */
+/* The first of sorted items whose pop is of the key and was called after `at`, or of a later key.
+ */
+static uint32_t popped_after(const struct queues *queues, const uint32_t *popped, uint32_t count,
+                             uint32_t key, uint64_t at)
+{
+    uint32_t low = 0, high = count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        const struct item *item = &queues->items[popped[middle]];
+        bool is_before =
+            item->key < key ||
+            (item->key == key && queues->history->operations[item->pop].called.ns <= at);
+        low = is_before ? middle + 1 : low;
+        high = is_before ? high : middle;
+    }
+    return low;
+}
+
+/* First in, first out: of two elements the one whose push was over before the other's was called
+ * does not come out by a pop that was called after the other's was over. For each, the least end of
+ * a push among those that were popped so late.
+ *
+ * Not once a pop is in doubt: it may have taken the first, and given it back when its client was
+ * gone (as moot's do that waited). */
 static void judge_order(struct queues *queues)
 {
     const struct moot_operation *operations = queues->history->operations;
-    uint32_t *popped = moot_alloc(queues->count * sizeof(*popped));
-    uint32_t count = 0, earliest = MOOT_EVIDENCE_NONE;
+    uint32_t *popped = moot_alloc((queues->count + (size_t)1) * sizeof(*popped)), count = 0;
+    uint32_t *earliest = moot_alloc((queues->count + (size_t)1) * sizeof(*earliest));
     for (uint32_t i = 0; i < queues->count; i++) {
-        const struct item *item = &queues->items[i];
-        if (item->pop != MOOT_EVIDENCE_NONE && queues->queues[item->key].one_popper) {
+        if (queues->items[i].pop != MOOT_EVIDENCE_NONE) {
             popped[count++] = i;
         }
     }
     qsort_r(popped, count, sizeof(*popped), compare_by_pop, queues);
-    for (uint32_t i = count; i > 0; i--) {
+    for (uint32_t i = count; i > 0; i--) { /* The push that was over first, from there on. */
         const struct item *item = &queues->items[popped[i - 1]];
-        const struct item *next = i < count ? &queues->items[popped[i]] : NULL;
-        if (next == NULL || next->key != item->key) {
-            earliest = MOOT_EVIDENCE_NONE;
-        } else if (operations[item->pop].returned.ns >= operations[next->pop].called.ns) {
-            earliest = MOOT_EVIDENCE_NONE; /* Pops that overlap have no order. */
-        }
-        if (earliest != MOOT_EVIDENCE_NONE &&
-            moot_evidence_end(&operations[earliest]) < operations[item->push].called.ns) {
+        bool alone = i == count || queues->items[popped[i]].key != item->key;
+        earliest[i - 1] = alone || moot_evidence_end(&operations[item->push]) <
+                                       moot_evidence_end(&operations[earliest[i]])
+                              ? item->push
+                              : earliest[i];
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const struct item *item = &queues->items[popped[i]];
+        uint32_t later =
+            popped_after(queues, popped, count, item->key, operations[item->pop].returned.ns);
+        if (operations[item->pop].returned.ns < queues->queues[item->key].first_doubt &&
+            later < count && queues->items[popped[later]].key == item->key &&
+            moot_evidence_end(&operations[earliest[later]]) < operations[item->push].called.ns) {
             moot_evidence_conclude(queues->history, queues->verdict, MOOT_JUDGEMENT_VIOLATION,
                                    "popped out of order: the first was pushed before the second, "
                                    "and came out after it:",
-                                   earliest, item->push);
+                                   earliest[later], item->push);
             break;
-        }
-        if (earliest == MOOT_EVIDENCE_NONE ||
-            moot_evidence_end(&operations[item->push]) < moot_evidence_end(&operations[earliest])) {
-            earliest = item->push;
         }
     }
     moot_free(popped);
+    moot_free(earliest);
 }
 
 /* ---- reads ---- */
 
 /* A read shows every element whose push had returned before it was called, but for those that pops
- * took which were called before it returned: of these one for each that is in doubt.
+ * took which were called before it returned: of these one for each that is in doubt. (A pop
+ * that waited may be told that its time is over while something is there.)
  *
  * How many a read must show is counted without looking at each: all pushed before, less those of
  * them that were popped so early. Reads in the order of their returns, items in the order of their
@@ -500,6 +564,7 @@ void moot_check_queue(const struct moot_history *history, struct moot_verdict *v
     queues.queues = moot_alloc_zero((queues.keys.count + (size_t)1) * sizeof(*queues.queues));
     for (uint32_t key = 0; key < queues.keys.count; key++) {
         queues.queues[key].empty = MOOT_EVIDENCE_NONE;
+        queues.queues[key].first_doubt = UINT64_MAX;
     }
     /* Pushes first, then pops, then reads: each looks back at the ones before. */
     static const enum moot_operation_kind order[] = {MOOT_OPERATION_PUSH, MOOT_OPERATION_POP,

@@ -22,14 +22,16 @@ void moot_check_bank(const struct moot_history *history, int64_t total,
 void moot_check_ids(const struct moot_history *history, struct moot_verdict *verdict);
 
 /* Counters (kinds increment, read), each increment applied exactly once when acknowledged, at most
- * once in doubt, never when failed: each read lies between the sum of what was acknowledged before
- * its call and that sum with all that was called before its return and may have been done. Results
- * of increments are not looked at. Unknown when an increment is followed by no read. */
+ * once in doubt, never when failed: what a read or an increment tells lies between the sum of what
+ * was acknowledged before its call and that sum with all that was called before its return and may
+ * have been done; and where nothing is decremented, it is never less than what was told before.
+ * Unknown when an increment is followed by no read. */
 void moot_check_exactly_once(const struct moot_history *history, struct moot_verdict *verdict);
 
 /* Queues (kinds push, pop, and a last read of what is left), each key one queue, each element
- * pushed once: popped at most once, only what was pushed, none acknowledged lost, and, when one
- * process pops them all, in the order of the pushes. An in-doubt pop may have taken one element.
+ * pushed once: popped at most once, only what was pushed, none acknowledged lost, in the order of
+ * the pushes where neither those nor the pops overlap. An in-doubt pop may have taken one element,
+ * or given it back: after the first such one nothing is said of the order.
  * Unknown when acknowledged pushes were not popped and no last read says whether they are left. */
 void moot_check_queue(const struct moot_history *history, struct moot_verdict *verdict);
 

@@ -25,8 +25,10 @@ struct hand_made {
 #define SEEN(call, ret, ...)   OK(2, READ, call, ret, .result = LIST(__VA_ARGS__))
 #define PUSH(call, ret, text)  OK(1, PUSH, call, ret, .argument = TEXT(text))
 #define POP(p, call, ret, ...) OK(p, POP, call, ret, .result = __VA_ARGS__)
-#define INCR(call, ret, n)     OK(1, INCREMENT, call, ret, .argument = NUMBER(n))
-#define COUNT(call, ret, n)    OK(2, READ, call, ret, .result = NUMBER(n))
+#define TOLD(call, ret, n, r)                                                                      \
+    OK(1, INCREMENT, call, ret, .argument = NUMBER(n), .result = NUMBER(r))
+#define INCR(call, ret, n)  OK(1, INCREMENT, call, ret, .argument = NUMBER(n))
+#define COUNT(call, ret, n) OK(2, READ, call, ret, .result = NUMBER(n))
 
 static const struct hand_made sets[] = {
     {"all there", GOOD, {ADD(0, 1, "a"), ADD(2, 3, "b"), SEEN(4, 5, 2, ITEM("b"), ITEM("a"))}},
@@ -85,9 +87,28 @@ static const struct hand_made queues[] = {
     {"pushes that overlap have no order",
      GOOD,
      {PUSH(0, 3, "a"), PUSH(2, 3, "b"), POP(2, 4, 5, TEXT("b")), POP(2, 6, 7, TEXT("a"))}},
-    {"two poppers may be told in another order",
+    {"two poppers at once may be told in another order",
      GOOD,
+     {PUSH(0, 1, "a"), PUSH(2, 3, "b"), POP(2, 4, 6, TEXT("b")), POP(3, 6, 7, TEXT("a"))}},
+    {"two poppers one after the other may not",
+     BAD,
      {PUSH(0, 1, "a"), PUSH(2, 3, "b"), POP(2, 4, 5, TEXT("b")), POP(3, 6, 7, TEXT("a"))}},
+    {"a third pop between them, that overlaps both, hides nothing",
+     BAD,
+     {PUSH(0, 1, "a"), PUSH(2, 3, "b"), PUSH(2, 3, "c"), POP(2, 4, 5, TEXT("b")),
+      POP(4, 4, 9, TEXT("c")), POP(3, 6, 7, TEXT("a"))}},
+    {"a read that shows one twice", BAD, {PUSH(0, 1, "a"), SEEN(2, 3, 2, ITEM("a"), ITEM("a"))}},
+    {"a read from the other end",
+     GOOD,
+     {PUSH(0, 1, "a"), PUSH(2, 3, "b"), SEEN(4, 5, 2, ITEM("b"), ITEM("a"))}},
+    {"a read in no order",
+     BAD,
+     {PUSH(0, 1, "a"), PUSH(2, 3, "b"), PUSH(4, 5, "c"),
+      SEEN(6, 7, 3, ITEM("b"), ITEM("c"), ITEM("a"))}},
+    {"a read of pushes at once",
+     GOOD,
+     {PUSH(0, 2, "a"), PUSH(2, 3, "b"), PUSH(4, 5, "c"),
+      SEEN(6, 7, 3, ITEM("b"), ITEM("a"), ITEM("c"))}},
     {"a read that shows too little",
      BAD,
      {PUSH(0, 1, "a"), SEEN(2, 3, 0, {0}), SEEN(4, 5, 1, ITEM("a"))}},
@@ -118,6 +139,24 @@ static const struct hand_made counters[] = {
     {"in doubt, not counted",
      GOOD,
      {INCR(0, 1, 1), DOUBT(1, INCREMENT, 2, .argument = NUMBER(1)), COUNT(4, 5, 1)}},
+    {"in doubt, counted, and then not",
+     BAD,
+     {INCR(0, 1, 1), DOUBT(1, INCREMENT, 2, .argument = NUMBER(1)), COUNT(4, 5, 2),
+      COUNT(6, 7, 1)}},
+    {"in doubt, not counted, and then it is",
+     GOOD,
+     {INCR(0, 1, 1), DOUBT(1, INCREMENT, 2, .argument = NUMBER(1)), COUNT(4, 5, 1),
+      COUNT(6, 7, 2)}},
+    {"two increments told the same", BAD, {TOLD(0, 1, 1, 1), TOLD(2, 3, 1, 1), COUNT(4, 5, 2)}},
+    {"two increments at once, told one after the other",
+     GOOD,
+     {TOLD(0, 3, 1, 2), TOLD(2, 3, 1, 1), COUNT(4, 5, 2)}},
+    {"told of an increment that was called later",
+     BAD,
+     {TOLD(0, 1, 1, 2), TOLD(2, 3, 1, 2), COUNT(4, 5, 2)}},
+    {"down again by a decrement",
+     GOOD,
+     {INCR(0, 1, 2), COUNT(2, 3, 2), TOLD(4, 5, -1, 1), COUNT(6, 7, 1)}},
     {"in doubt, counted twice",
      BAD,
      {INCR(0, 1, 1), DOUBT(1, INCREMENT, 2, .argument = NUMBER(1)), COUNT(4, 5, 3)}},
@@ -264,6 +303,41 @@ static bool shows_enough(const struct world_of_queues *all, uint32_t read)
     return missing <= doubtful;
 }
 
+static bool comes_out_in_order(const struct world_of_queues *all)
+{
+    uint64_t first_doubt[KEYS] = {UINT64_MAX, UINT64_MAX};
+    for (uint32_t i = 0; i < DOUBTS; i++) {
+        uint64_t *first = &first_doubt[all->doubts[i].key];
+        *first = moot_min_u64(*first, all->doubts[i].called);
+    }
+    for (uint32_t i = 0; i < ELEMENTS; i++) {
+        for (uint32_t j = 0; j < ELEMENTS; j++) {
+            if (all->elements[j].pop[1] < first_doubt[all->elements[j].key] &&
+                all->elements[i].key == all->elements[j].key && all->elements[i].popped &&
+                all->elements[j].popped && all->elements[i].push[1] < all->elements[j].push[0] &&
+                all->elements[j].pop[1] < all->elements[i].pop[0]) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* What a read shows, the push that was called first in front. */
+static size_t items_of(const struct world_of_queues *all, uint32_t read,
+                       struct moot_slice items[ELEMENTS])
+{
+    size_t count = 0;
+    for (uint64_t called = 0; called < TIMES; called++) {
+        for (uint32_t i = 0; i < ELEMENTS; i++) {
+            if (all->reads[read].shows[i] && all->elements[i].push[0] == called) {
+                items[count++] = moot_slice_text(element_names[i]);
+            }
+        }
+    }
+    return count;
+}
+
 static void write_down(const struct world_of_queues *all, struct moot_history *history)
 {
     for (uint32_t i = 0; i < ELEMENTS; i++) {
@@ -271,7 +345,7 @@ static void write_down(const struct world_of_queues *all, struct moot_history *h
         one.key = moot_slice_text(key_names[all->elements[i].key]);
         one.argument = moot_history_bytes(moot_slice_text(element_names[i]));
         moot_history_add(history, &one);
-        if (all->elements[i].popped) { /* Each by a process of its own: in any order. */
+        if (all->elements[i].popped) { /* Each by a process of its own. */
             struct moot_operation pop =
                 OK(10 + i, POP, all->elements[i].pop[0], all->elements[i].pop[1]);
             pop.key = one.key;
@@ -281,12 +355,7 @@ static void write_down(const struct world_of_queues *all, struct moot_history *h
     }
     for (uint32_t i = 0; i < READS; i++) {
         struct moot_slice items[ELEMENTS];
-        size_t count = 0;
-        for (uint32_t j = 0; j < ELEMENTS; j++) {
-            if (all->reads[i].shows[j]) {
-                items[count++] = moot_slice_text(element_names[j]);
-            }
-        }
+        size_t count = items_of(all, i, items);
         struct moot_operation read = OK(2, READ, all->reads[i].at[0], all->reads[i].at[1]);
         read.key = moot_slice_text(key_names[all->reads[i].key]);
         read.result = moot_history_list(items, count);
@@ -309,8 +378,8 @@ static void reads_of_queues(void **state)
         struct world_of_queues all;
         struct moot_history history;
         struct moot_verdict verdict;
-        bool enough = true;
         draw(&rng, &all);
+        bool enough = comes_out_in_order(&all);
         for (uint32_t i = 0; i < READS; i++) {
             enough = enough && shows_enough(&all, i);
         }
