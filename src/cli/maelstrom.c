@@ -118,6 +118,7 @@ static void on_hello(struct maelstrom *maelstrom, moot_node_id from, const json_
         maelstrom->incarnations[from] = (uint64_t)incarnation;
         moot_solo_input(maelstrom->solo, &(struct moot_input){.kind = MOOT_INPUT_PEER_UP,
                                                               .node = from,
+                                                              .status = MOOT_FEATURE_LEVEL,
                                                               .amount = (uint64_t)incarnation});
     }
     if (!json_is_true(json_object_get(body, "heard"))) {

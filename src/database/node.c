@@ -57,7 +57,8 @@ static void on_peer_part(struct moot_node *node, const struct moot_input *input)
 static void on_peer(struct moot_node *node, const struct moot_input *input)
 {
     bool up = input->kind == MOOT_INPUT_PEER_UP;
-    node__link(node, input->node, up);
+    /* Who does not say is of a release that knew the first. */
+    node__link(node, input->node, up, input->status > 0 ? (uint32_t)input->status : 1);
     for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
         if (up) {
             moot_group_peer_up(node->groups[group], input->node, input->amount);

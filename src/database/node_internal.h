@@ -76,7 +76,8 @@ void node__directory(struct moot_node *node);
 void node__refused_by(struct moot_node *node, moot_node_id peer);
 size_t node__restate(void *context, const struct moot_record **out);
 /* node_peers.c */
-void node__link(struct moot_node *node, moot_node_id id, bool up);
+/* Its link is up, and its release knows this feature level; or down. */
+void node__link(struct moot_node *node, moot_node_id id, bool up, uint32_t level);
 void node__late_addresses(struct moot_node *node);
 void node__tell_peers(struct moot_node *node);
 void node__peers_tick(struct moot_node *node);

@@ -35,12 +35,13 @@ static struct moot_peer *row_of(struct moot_node *node, moot_node_id id)
     return peer;
 }
 
-void node__link(struct moot_node *node, moot_node_id id, bool up)
+void node__link(struct moot_node *node, moot_node_id id, bool up, uint32_t level)
 {
     bool may_be = up && id != 0 && id != node->identity.node;
     struct moot_peer *peer = may_be ? row_of(node, id) : moot_peers_find(&node->peers, id);
     if (peer != NULL) {
         peer->linked = up;
+        peer->level = up ? level : peer->level;
         peer->linked_at = node->context.now.instant;
         peer->tell_again |= up; /* The driver may have forgotten what it was told. */
         node->peers_told = node->peers_told && !up;

@@ -31,6 +31,7 @@ struct moot_peer {
     moot_node_id node;
     char address[MOOT_ADDRESS_MAX]; /* As the directory or the log has it; "": neither has. */
     bool linked;
+    uint32_t level; /* The feature level that its release knows, as it said last; 0: not met. */
     struct moot_instant linked_at; /* When a link was last told to begin or end. */
     enum moot_peer_wish wish;
     bool tell_again;                 /* It has linked since. */

@@ -40,7 +40,9 @@ enum moot_input_kind {
                                  answered, then it is closed */
     MOOT_INPUT_CLIENT_SENT,   /* connection, amount: bytes of its replies still unsent */
     MOOT_INPUT_CLIENT_CLOSED, /* connection: by the other side, or after CLIENT_CLOSE */
-    MOOT_INPUT_PEER_UP,       /* node, amount: its incarnation. The handshake proved who it is. */
+    MOOT_INPUT_PEER_UP,       /* node, amount: its incarnation. The handshake proved who it is.
+                                 status: the feature level that its release knows; 0: it does not
+                                 say, as those from before that did not */
     MOOT_INPUT_PEER_DOWN,     /* node, status: 0 when its kernel closed the link (it may have died);
                                  MOOT_EREFUSED: it says that this node was removed */
     MOOT_INPUT_PEER_MESSAGE,  /* node, bytes: one whole message. Received: validated, never trusted.

@@ -201,6 +201,7 @@ bool peers__link_up(struct moot_loop *loop, struct link *link)
     struct moot_input *input = loop__input(loop, MOOT_INPUT_PEER_UP);
     input->node = peer->node;
     input->amount = who->incarnation;
+    input->status = (int)moot_min_u64(who->feature_level, INT32_MAX);
     return true;
 }
 

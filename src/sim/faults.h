@@ -90,7 +90,8 @@
       "of processes that have installed a snapshot one in so many dies before it knows")           \
     X(STRANGER, "stranger", LASTS, 2, 2, 20,                                                       \
       "one dial in so many meets a node of another cluster, or one without the secret")            \
-    X(OLDER, "older", LASTS, 4, 1, 1, "one node has an older program, until it says so")           \
+    X(OLDER, "older", LASTS, 4, 1, 1,                                                              \
+      "one node has an older program: all go by its rules, or it stops and says so")               \
     X(TINY_JOURNAL, "tiny-journal", LASTS, 4, 96, 192,                                             \
       "four segments of so many KiB: they are full, and used again, all the time")                 \
     X(NARROW, "narrow", LASTS, 3, 1000, 8000,                                                      \

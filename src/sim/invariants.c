@@ -255,10 +255,32 @@ static void keep(struct sim_machine *machine, moot_group_id group,
     kept->is_known = true;
 }
 
+/* Nobody goes over to rules that a member does not know: it would stop. Of the first members: who
+ * joins may come just then. */
+static void check_level(struct sim_world *world, moot_group_id group, uint32_t level)
+{
+    for (uint32_t i = 0; i < world->swarm.nodes; i++) {
+        const struct sim_machine *machine = world->machines[i];
+        bool is_member = moot_members_has(&world->groups[group].members, machine->id);
+        if (is_member && machine->is_older && sim__level_of(world, machine) < level) {
+            sim__violation(world,
+                           "group %u goes over to feature level %u, and node %u, a member, does "
+                           "not know it",
+                           group, level, machine->id);
+        }
+    }
+}
+
 /* From nothing to the first is no change. */
 static void note_level(struct sim_world *world, moot_group_id group, uint32_t level)
 {
     struct sim_group *all = &world->groups[group];
+    if (level > all->level && all->level != 0) {
+        check_level(world, group, level);
+    } else if (level > all->level && world->swarm.knobs[SIM_FAULT_OLDER] != 0 &&
+               level == MOOT_FEATURE_LEVEL) { /* Most know more. */
+        sim__count_older(world);
+    }
     if (level > all->level && all->level != 0 && sim__level(world, SIM_FAULT_LEVEL) != 0) {
         sim__count(world, SIM_FAULT_LEVEL);
     }

@@ -148,7 +148,9 @@ static void tell(struct sim_world *world, uint32_t to, uint32_t about, enum moot
     input->node = world->machines[about]->id;
     input->status = status;
     if (kind == MOOT_INPUT_PEER_UP) {
+        uint32_t level = sim__level_of(world, world->machines[about]);
         input->amount = moot_node_incarnation(world->machines[about]->node);
+        input->status = (int)(level != 0 ? level : MOOT_FEATURE_LEVEL);
     }
 }
 

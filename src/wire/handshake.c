@@ -68,6 +68,7 @@ static void put_identity(struct moot_buffer *output, const struct moot_handshake
     moot_put_u64(output, options->incarnation);
     moot_buffer_append(output, options->nonce, sizeof(options->nonce));
     moot_put_bytes(output, moot_slice_text(handshake->address));
+    moot_put_u32(output, options->feature_level);
 }
 
 static enum moot_handshake_state refuse(struct moot_handshake *handshake, enum moot_refusal reason,
@@ -178,6 +179,9 @@ static enum moot_refusal get_identity(struct moot_handshake *handshake, struct m
     peer->incarnation = moot_get_u64(reader);
     struct moot_slice nonce = moot_get_raw(reader, MOOT_NONCE_BYTES);
     struct moot_slice address = moot_get_bytes(reader);
+    bool says_level =
+        !reader->failed && moot_reader_left(reader) >= 4; /* Releases from before it did not. */
+    peer->feature_level = says_level ? moot_get_u32(reader) : 0;
     if (reader->failed || (purpose != MOOT_LINK_PEER && purpose != MOOT_LINK_JOIN) ||
         offer->version_min > offer->version_max || !address_is_valid(address)) {
         return MOOT_REFUSED_MALFORMED;
@@ -406,6 +410,9 @@ void moot_handshake_begin(struct moot_handshake *handshake,
     if (options->version_max == 0) {
         handshake->options.version_min = MOOT_PEER_VERSION_MIN;
         handshake->options.version_max = MOOT_PEER_VERSION_MAX;
+    }
+    if (options->feature_level == 0) {
+        handshake->options.feature_level = MOOT_FEATURE_LEVEL;
     }
     if (!options->initiator) {
         handshake->awaited = TYPE_HELLO;

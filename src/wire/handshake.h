@@ -74,6 +74,7 @@ struct moot_handshake_options {
     bool initiator;
     enum moot_link_purpose purpose;            /* The initiator's; JOIN only with node id 0. */
     uint16_t version_min, version_max;         /* 0, 0: what this release speaks. */
+    uint32_t feature_level;                    /* 0: what this release knows. */
     uint8_t cluster_id[MOOT_CLUSTER_ID_BYTES]; /* All zeros only without an id: not known yet. */
     moot_node_id node;
     uint64_t incarnation;
@@ -86,7 +87,8 @@ struct moot_handshake_options {
 
 struct moot_peer_identity {
     enum moot_link_purpose purpose;
-    uint16_t version; /* To be spoken on this link. */
+    uint16_t version;       /* To be spoken on this link. */
+    uint32_t feature_level; /* That its release knows; 0: it does not say. */
     uint8_t cluster_id[MOOT_CLUSTER_ID_BYTES];
     moot_node_id node; /* 0: asks to join. */
     uint64_t incarnation;

@@ -110,6 +110,7 @@ static inline void edge_heal(struct cluster *cluster, uint32_t id)
             cluster_input(&cluster->nodes[pair[a]], input, &cluster->arena);
             input.kind = MOOT_INPUT_PEER_UP;
             input.amount = moot_node_incarnation(cluster->nodes[pair[1 - a]].node);
+            input.status = cluster_level(cluster, pair[1 - a]);
             cluster_input(&cluster->nodes[pair[a]], input, &cluster->arena);
         }
     }

@@ -350,6 +350,32 @@ static void expect_bytes_refused(struct moot_slice bytes, enum moot_refusal reas
     }
 }
 
+/* Goal: each hears which feature level the other knows; a release from before that was said is
+ * understood all the same. Method: a handshake of two; a HELLO without its last field. */
+static void levels_are_said(void **state)
+{
+    (void)state;
+    struct moot_handshake_options a = node_options(true, 1), b = node_options(false, 2);
+    b.feature_level = MOOT_FEATURE_LEVEL + 7;
+    struct side initiator, acceptor;
+    run(&initiator, &a, &acceptor, &b, 1000);
+    assert_int_equal(initiator.handshake.state, MOOT_HANDSHAKE_DONE);
+    assert_int_equal(initiator.handshake.peer.feature_level, MOOT_FEATURE_LEVEL + 7);
+    assert_int_equal(acceptor.handshake.peer.feature_level, MOOT_FEATURE_LEVEL);
+    side_end(&initiator);
+    side_end(&acceptor);
+    side_begin(&initiator, &a);
+    side_begin(&acceptor, &b);
+    initiator.sent.size -= 4;
+    initiator.sent.data[6] -= 4;
+    deliver(&initiator, &acceptor, 1000);
+    assert_int_equal(acceptor.handshake.state, MOOT_HANDSHAKE_MORE);
+    assert_true(acceptor.sent.size > 0); /* It goes on. */
+    assert_int_equal(acceptor.handshake.peer.feature_level, 0);
+    side_end(&initiator);
+    side_end(&acceptor);
+}
+
 /* Goal: what is no handshake is refused at once, and nothing is collected without bound. */
 static void malformed_and_oversized_are_refused(void **state)
 {
@@ -372,7 +398,7 @@ static void malformed_and_oversized_are_refused(void **state)
     initiator.sent.data[8] = MOOT_LINK_JOIN;
     expect_bytes_refused(moot_buffer_slice(&initiator.sent), MOOT_REFUSED_HAS_ID);
     initiator.sent.data[8] = MOOT_LINK_PEER;
-    initiator.sent.data[initiator.sent.size - 1] = '\n';
+    initiator.sent.data[initiator.sent.size - 1 - 4] = '\n'; /* The level stands behind it. */
     expect_bytes_refused(moot_buffer_slice(&initiator.sent), MOOT_REFUSED_MALFORMED);
     side_end(&initiator);
 
@@ -394,6 +420,7 @@ int main(void)
         cmocka_unit_test(replay_is_refused),
         cmocka_unit_test(reflection_is_refused),
         cmocka_unit_test(any_changed_byte_is_refused),
+        cmocka_unit_test(levels_are_said),
         cmocka_unit_test(malformed_and_oversized_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

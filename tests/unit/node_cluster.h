@@ -139,6 +139,11 @@ static inline struct moot_node_options cluster_options(const struct cluster *clu
         .admission = cluster_admission()};
 }
 
+static inline int cluster_level(const struct cluster *cluster, uint32_t id)
+{
+    return cluster->feature_level[id] != 0 ? (int)cluster->feature_level[id] : MOOT_FEATURE_LEVEL;
+}
+
 /* Both ends of every link of a node hear of it. */
 static inline void cluster_links(struct cluster *cluster, uint32_t id, enum moot_input_kind kind)
 {
@@ -148,9 +153,11 @@ static inline void cluster_links(struct cluster *cluster, uint32_t id, enum moot
         if (i != id && !other->dead && other->node != NULL) {
             struct moot_input input = {.kind = kind, .node = i};
             input.amount = moot_node_incarnation(other->node);
+            input.status = kind == MOOT_INPUT_PEER_UP ? cluster_level(cluster, i) : 0;
             if (!at->dead) {
                 cluster_input(at, input, &cluster->arena);
                 input.amount = moot_node_incarnation(at->node);
+                input.status = kind == MOOT_INPUT_PEER_UP ? cluster_level(cluster, id) : 0;
             }
             input.node = id;
             cluster_input(other, input, &cluster->arena);

@@ -131,6 +131,7 @@ static void link_with(struct cluster *cluster, uint32_t at, moot_node_id node, b
 {
     struct moot_input input = {
         .kind = up ? MOOT_INPUT_PEER_UP : MOOT_INPUT_PEER_DOWN, .node = node, .amount = up};
+    input.status = up ? MOOT_FEATURE_LEVEL : 0;
     cluster_input(&cluster->nodes[at], input, &cluster->arena);
 }
 
@@ -176,8 +177,9 @@ static void who_left_long_ago_is_still_refused(void **state)
 }
 
 /* Goal: a cluster of level 1 runs out of ids at the number of nodes; the join that meets this makes
- * it go over to level 2, and then joins go on as nodes leave. Method: two nodes that know level 1
- * take in 62 that never come; both start again with this release. */
+ * it go over to level 2 when all members know that, and then joins go on as nodes leave. Method:
+ * two nodes that know level 1 take in 62; both start again with this release; then the others link.
+ */
 static void a_join_raises_the_level(void **state)
 {
     (void)state;
@@ -204,6 +206,13 @@ static void a_join_raises_the_level(void **state)
     assert_int_equal(view.feature_level, 1);
     cluster_join(cluster, "the secret of the cluster", reply);
     assert_int_equal(strncmp(reply, "-TRYAGAIN ", 10), 0);
+    edge_run_ms(cluster, 200);
+    moot_node_group(cluster->nodes[1].node, MOOT_GROUP_SYSTEM, &view);
+    assert_int_equal(view.feature_level, 1); /* Nobody knows what the others know. */
+    for (uint32_t node = 3; node <= MOOT_NODES_MAX; node++) {
+        link_with(cluster, 1, node, true);
+        link_with(cluster, 2, node, true);
+    }
     edge_run_ms(cluster, 200);
     for (uint32_t id = 1; id <= 2; id++) {
         moot_node_group(cluster->nodes[id].node, MOOT_GROUP_SYSTEM, &view);

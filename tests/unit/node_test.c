@@ -142,46 +142,6 @@ static void joining_takes_the_secret(void **state)
     cluster_deinit(cluster);
 }
 
-static struct moot_group_view view_of(struct cluster *cluster, uint32_t id)
-{
-    struct moot_group_view view;
-    moot_node_group(cluster->nodes[id].node, MOOT_GROUP_DB0, &view);
-    return view;
-}
-
-/* Goal: a new group gets this release's level through its log, and a replica that does not know the
- * group's level stops instead of going on by other rules. Method: whoever is elected first knows a
- * level that one other node does not know. */
-static void an_unknown_feature_level_fences(void **state)
-{
-    (void)state;
-    struct cluster *cluster = make(3, 0);
-    cluster_expect(cluster, 1, "SET a 1\r\n", "+OK\r\n");
-    uint32_t first = cluster_leader(cluster);
-    for (int i = 0; i < 1000; i++) {
-        cluster_step(cluster);
-    }
-    for (uint32_t id = 1; id <= 3; id++) {
-        assert_int_equal(view_of(cluster, id).feature_level, MOOT_FEATURE_LEVEL);
-    }
-    cluster_deinit(cluster);
-
-    uint32_t old = first % 3 + 1, other = old % 3 + 1;
-    cluster = moot_alloc_zero(sizeof(*cluster));
-    cluster->quiet = true;
-    cluster->feature_level[first] = cluster->feature_level[other] = MOOT_FEATURE_LEVEL + 1;
-    cluster_init(cluster, 3, 0);
-    cluster_expect(cluster, first, "SET a 1\r\n", "+OK\r\n");
-    for (int i = 0; i < 5000; i++) {
-        cluster_step(cluster);
-    }
-    assert_int_equal(view_of(cluster, first).feature_level, MOOT_FEATURE_LEVEL + 1);
-    assert_false(view_of(cluster, other).fenced);
-    assert_true(view_of(cluster, old).fenced);
-    assert_true(view_of(cluster, old).applied < view_of(cluster, first).applied);
-    cluster_deinit(cluster);
-}
-
 static struct {
     uint32_t fetches;
     uint64_t most;
@@ -296,7 +256,6 @@ int main(void)
         cmocka_unit_test(joining_takes_the_secret),
         cmocka_unit_test(who_sends_no_more_gets_its_replies),
         cmocka_unit_test(a_long_range_takes_few_fetches),
-        cmocka_unit_test(an_unknown_feature_level_fences),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -621,30 +621,6 @@ static void tell_applied(struct moot_group *group)
     group->applied_told = applied;
 }
 
-bool group__knows_level(const struct moot_group *group, uint32_t level)
-{
-    return MOOT_RULE(feature_level_known, level <= group->context->feature_level);
-}
-
-/* A new group has no level: its first leader gives it its own. Later it is raised on demand, when
- * something was asked for that needs it: a replica of an older release stops there. (It may be
- * raised at any time: in tests also is.) */
-static void give_level(struct moot_group *group)
-{
-    uint32_t known = group->context->feature_level;
-    bool at_once = group->feature_level == 0 || MOOT_FORCED(group->context->chance, level_rises);
-    uint32_t level = at_once ? known : moot_engine_shared(group->engine)->level_wanted;
-    if (level <= group->feature_level || level > known || group->feature_asked) {
-        return;
-    }
-    uint8_t body[4];
-    moot_store_le32(body, level);
-    moot_index index;
-    struct moot_block *block =
-        group__entry_block(group, MOOT_ENTRY_FEATURE_LEVEL, moot_slice_make(body, sizeof(body)));
-    group->feature_asked = group__append(group, block, &index) == 0;
-}
-
 bool moot_group_progress(struct moot_group *group)
 {
     bool again = false;
@@ -657,7 +633,7 @@ bool moot_group_progress(struct moot_group *group)
         MOOT_ASSERT(status == 0);
     }
     if (group__leads(group)) {
-        give_level(group);
+        group__give_level(group);
         expire(group);
         send_chain(group);
         wake_again(group);

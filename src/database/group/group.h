@@ -179,7 +179,8 @@ struct moot_group {
     struct moot_instant wake_next, ask_next; /* When they are looked at again. */
     uint32_t asked_last;                     /* Where asking got to. */
     bool feature_asked;                      /* A FEATURE_LEVEL entry under way. */
-    moot_index expire_pending;               /* An EXPIRE entry under way. */
+    moot_node_id level_told;   /* That this member keeps it from going over to newer rules. */
+    moot_index expire_pending; /* An EXPIRE entry under way. */
     struct moot_instant expire_next;
     struct moot_instant chain_next;
     moot_index transfer_target_done;
@@ -306,7 +307,10 @@ struct moot_stream *group__stream(struct moot_group *group, moot_node_id edge);
 #define GROUP_UPGRADE_TEXT                                                                         \
     "the group runs by rules of a newer release than this program: upgrade moot on this node, "    \
     "then start it again"
+/* level.c: does this program know these rules; and the leader's part of going over to newer ones.
+ */
 bool group__knows_level(const struct moot_group *group, uint32_t level);
+void group__give_level(struct moot_group *group);
 void group__fence(struct moot_group *group, const char *why);
 /* lost.c: a store that is rotten, and one that began anew */
 void group__rot(struct moot_group *group, const char *why);

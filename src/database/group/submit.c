@@ -415,6 +415,7 @@ void group__lead(struct moot_group *group)
         }
     }
     group->feature_asked = false;
+    group->level_told = 0;
     moot_engine_shared(group->engine)->level_wanted = 0; /* It was asked of another leader. */
     group->expire_pending = 0;
     group->expire_next = group->context->now.instant;

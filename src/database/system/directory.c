@@ -351,8 +351,8 @@ static const char *refuse_join(struct moot_call *call, const struct moot_directo
         }
         call->shared->level_wanted = DIRECTORY_LEVEL_LISTS;
         return "TRYAGAIN the ids that this cluster began with are all given; it goes over to newer "
-               "rules now, which an older release does not know: upgrade every node, then ask "
-               "again";
+               "rules as soon as all members know them: upgrade every node (the leader says in "
+               "its log whom it waits for), then ask again";
     }
     if (directory->next > MOOT_NODE_ID_MAX) {
         return "ERR every node id that there is has been given, and none is given twice: this "
