@@ -63,17 +63,20 @@ static struct moot_slice key_bytes(uint8_t out[8], uint32_t place)
     return (struct moot_slice){out, 3};
 }
 
-/* Sizes from 4 bytes to 3 KiB, so that recent values are pushed out. */
-static struct moot_slice value_bytes(uint8_t out[4096], uint32_t value)
+enum { VALUE_MAX = 32 * 1024 };
+
+/* Sizes from 4 bytes to 3 KiB, so that recent values are pushed out; and some that are large, which
+ * have memory of their own. */
+static struct moot_slice value_bytes(uint8_t out[VALUE_MAX], uint32_t value)
 {
-    size_t size = 4 + value * 31 % 3000;
+    size_t size = 4 + value * 31 % 3000 + (value % 5 == 0 ? 20000 : 0);
     memset(out, (int)(value & 0xff), size);
     moot_store_le32(out, value);
     return (struct moot_slice){out, size};
 }
 static void same_value(struct moot_slice bytes, uint32_t value)
 {
-    uint8_t want[4096];
+    uint8_t want[VALUE_MAX];
     assert_true(moot_slice_equal(bytes, value_bytes(want, value)));
 }
 
@@ -119,7 +122,7 @@ static void check_get(struct test_world *world, uint32_t place)
 
 static void put(struct test_world *world, uint32_t place)
 {
-    uint8_t bytes[8], value[4096];
+    uint8_t bytes[8], value[VALUE_MAX];
     uint32_t number = ++world->next_value;
     now(world)->value[place] = number;
     for (int i = 0; i < SIDES; i++) {
@@ -543,7 +546,7 @@ static void recent_values_are_the_last(void **state)
     struct moot_rng rng;
     moot_rng_init(&rng, 7);
     uint32_t last[512] = {0};
-    static uint8_t bytes[4096], copy[4096];
+    static uint8_t bytes[VALUE_MAX], copy[VALUE_MAX];
     uint64_t hits = 0, misses_of_used = 0;
     for (uint32_t i = 1; i < 60000; i++) {
         uint32_t place = i % 3 == 0 ? 0 : (uint32_t)moot_rng_below(&rng, 512);
@@ -585,12 +588,56 @@ static void recent_values_are_the_last(void **state)
     moot_recent_deinit(&recent);
 }
 
+/* Goal: what was overwritten, and will not be wanted again, takes no room; what may be, does.
+ * Method: a large value is written again and again, in one layer after the other within one that
+ * may still be dropped. */
+static void overwritten_values_take_no_room(void **state)
+{
+    (void)state;
+    enum { LARGE = 1024 * 1024, TIMES = 200 };
+    struct moot_store *store;
+    struct moot_view *view = plain_view(&store);
+    uint8_t *bytes = calloc(1, LARGE);
+    struct moot_slice key = MOOT_SLICE_LITERAL("a"), value = {bytes, LARGE};
+    moot_view_budget(view, UINT64_MAX);
+    bytes[0] = 'a';
+    moot_view_mark first = moot_view_push(view);
+    assert_int_equal(moot_view_put(view, key, value), MOOT_OK);
+    moot_view_keep(view, first);
+    moot_view_mark entry = moot_view_push(view);
+    for (int i = 0; i < TIMES; i++) {
+        moot_view_mark item = moot_view_push(view);
+        moot_view_mark command = moot_view_push(view);
+        bytes[0] = (uint8_t)('b' + i % 20);
+        assert_int_equal(moot_view_put(view, key, value), MOOT_OK);
+        moot_view_keep(view, command);
+        if (i % 3 == 0) {
+            moot_view_drop(view, item);
+        } else {
+            moot_view_keep(view, item);
+        }
+        assert_true(moot_view_size(view) < 4 * LARGE);
+    }
+    assert_int_equal(moot_view_get(view, MOOT_WHEN_NOW, key, &value), MOOT_OK);
+    assert_int_equal(value.data[0], 'b' + (TIMES - 1) % 20);
+    moot_view_drop(view, entry);
+    assert_int_equal(moot_view_get(view, MOOT_WHEN_NOW, key, &value), MOOT_OK);
+    assert_int_equal(value.data[0], 'a');
+    assert_true(moot_view_size(view) < 2 * LARGE);
+    free(bytes);
+    end_plain(view, store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(behaves_as_copies_would),     cmocka_unit_test(budgets_are_exact),
-        cmocka_unit_test(hash_names_what_was_done),    cmocka_unit_test(clears_twice),
-        cmocka_unit_test(reset_forgets_recent_values), cmocka_unit_test(recent_values_are_the_last),
+        cmocka_unit_test(behaves_as_copies_would),
+        cmocka_unit_test(overwritten_values_take_no_room),
+        cmocka_unit_test(budgets_are_exact),
+        cmocka_unit_test(hash_names_what_was_done),
+        cmocka_unit_test(clears_twice),
+        cmocka_unit_test(reset_forgets_recent_values),
+        cmocka_unit_test(recent_values_are_the_last),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

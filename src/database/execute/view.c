@@ -39,11 +39,61 @@ struct moot_view *moot_view_make(struct moot_store *store)
     return view;
 }
 
+/* Large values are in view_internal.h. */
+static uint8_t *add_large(struct moot_view *view, size_t size)
+{
+    struct view_large *large = moot_alloc(sizeof(*large) + size);
+    large->size = size;
+    large->prev = NULL;
+    large->next = view->large;
+    if (view->large != NULL) {
+        view->large->prev = large;
+    }
+    view->large = large;
+    view->large_bytes += size;
+    return large->bytes;
+}
+
+static void free_large(struct moot_view *view, struct view_large *large)
+{
+    MOOT_ASSERT(view->large_bytes >= large->size);
+    *(large->prev == NULL ? &view->large : &large->prev->next) = large->next;
+    if (large->next != NULL) {
+        large->next->prev = large->prev;
+    }
+    view->large_bytes -= large->size;
+    moot_free(large);
+}
+
+static void free_all_large(struct moot_view *view)
+{
+    while (view->large != NULL) {
+        free_large(view, view->large);
+    }
+}
+
+static bool is_large(enum view_state state, struct moot_slice value)
+{
+    return state == VIEW_PUT && value.size >= VIEW_LARGE_BYTES;
+}
+
+/* Nobody will ask for this value of an entry any more. */
+static void forget_value(struct moot_view *view, enum view_state state, struct moot_slice value)
+{
+    if (is_large(state, value)) {
+        size_t head = offsetof(struct view_large, bytes);
+        struct view_large *large = (struct view_large *)(void *)((uint8_t *)value.data - head);
+        MOOT_ASSERT(large->size == value.size);
+        free_large(view, large);
+    }
+}
+
 void moot_view_destroy(struct moot_view *view)
 {
     MOOT_ASSERT(view->open_cursors == 0);
     view__free_cursors(view);
     moot_recent_deinit(&view->recent);
+    free_all_large(view);
     moot_arena_deinit(&view->arena);
     moot_arena_deinit(&view->miss_arena);
     moot_free(view->slots);
@@ -98,6 +148,7 @@ static void empty_overlay(struct moot_view *view, bool keep_recent)
     view->op_base = view->op_flushed = view->op_next;
     memset(view->first, 0, sizeof(view->first));
     moot_arena_reset(&view->arena);
+    free_all_large(view);
     if (view->slot_mask >= SLOTS_KEEP || view->generation == UINT32_MAX) {
         moot_free(view->slots);
         moot_free(view->entries);
@@ -206,10 +257,29 @@ moot_view_mark moot_view_push(struct moot_view *view)
     return view->depth++;
 }
 
+/* What operations from `from` on have replaced is wanted again only if one of them can be dropped
+ * without that which made it: when a layer begins between the two. */
+static void forget_replaced(struct moot_view *view, uint64_t from)
+{
+    uint64_t begins = view->depth > 0 ? view->layers[view->depth - 1] : 0;
+    MOOT_ASSERT(from >= view->op_base);
+    for (uint64_t at = from; at < view->op_next; at++) {
+        struct view_op *op = &view->ops[at - view->op_base];
+        bool of_entry = op->kind != VIEW_OP_RANGE && op->kind != VIEW_OP_AGAIN;
+        if (of_entry && op->op >= begins && is_large(op->state, op->value)) {
+            forget_value(view, op->state, op->value);
+            op->value = (struct moot_slice){NULL, 0};
+        }
+    }
+}
+
 void moot_view_keep(struct moot_view *view, moot_view_mark mark)
 {
     MOOT_ASSERT(mark < view->depth);
     view->depth = mark;
+    if (view->large != NULL && view->open_cursors == 0) {
+        forget_replaced(view, view->layers[mark]);
+    }
 }
 
 static void undo(struct moot_view *view, const struct view_op *op)
@@ -220,6 +290,7 @@ static void undo(struct moot_view *view, const struct view_op *op)
         view->clear_count -= view->ranges[view->range_count].is_clear;
     } else if (op->kind != VIEW_OP_AGAIN) {
         MOOT_ASSERT(op->entry != NULL);
+        forget_value(view, op->entry->state, op->entry->value);
         op->entry->state = op->state;
         op->entry->value = op->value;
         op->entry->op = op->op;
@@ -432,7 +503,7 @@ void moot_view_expect_absent(struct moot_view *view, struct moot_slice key)
 
 uint8_t *moot_view_room(struct moot_view *view, size_t size)
 {
-    return moot_arena_alloc(&view->arena, size);
+    return size >= VIEW_LARGE_BYTES ? add_large(view, size) : moot_arena_alloc(&view->arena, size);
 }
 
 static uint64_t link_of(uint64_t chain, enum view_op_kind kind, uint64_t a, uint64_t b)
@@ -445,6 +516,7 @@ int moot_view_put_room(struct moot_view *view, struct moot_slice key, struct moo
     if (!view__spend(view)) {
         return MOOT_FAIL(MOOT_EBUDGET);
     }
+    MOOT_ASSERT(value.size < VIEW_LARGE_BYTES || value.data == view->large->bytes);
     struct view_entry *entry = entry_of(view, key);
     uint64_t chain = link_of(view->chain, VIEW_OP_PUT, entry->hash, moot_hash64(value, 0));
     change(view, VIEW_OP_PUT, entry, VIEW_PUT, value);
@@ -454,7 +526,12 @@ int moot_view_put_room(struct moot_view *view, struct moot_slice key, struct moo
 
 int moot_view_put(struct moot_view *view, struct moot_slice key, struct moot_slice value)
 {
-    return moot_view_put_room(view, key, moot_arena_copy(&view->arena, value));
+    if (value.size < VIEW_LARGE_BYTES) {
+        return moot_view_put_room(view, key, moot_arena_copy(&view->arena, value));
+    }
+    uint8_t *room = moot_view_room(view, value.size);
+    memcpy(room, value.data, value.size);
+    return moot_view_put_room(view, key, (struct moot_slice){room, value.size});
 }
 
 int moot_view_delete(struct moot_view *view, struct moot_slice key)
@@ -589,7 +666,10 @@ size_t moot_view_recent_bytes(const struct moot_view *view)
     return (size_t)(view->recent.head - view->recent.tail);
 }
 
-size_t moot_view_size(const struct moot_view *view) { return view->arena.total; }
+size_t moot_view_size(const struct moot_view *view)
+{
+    return view->arena.total + view->large_bytes;
+}
 
 uint32_t moot_view_count(const struct moot_view *view) { return view->entry_count; }
 uint32_t moot_view_ranges(const struct moot_view *view) { return view->range_count; }

@@ -44,8 +44,8 @@ void moot_view_expect_absent(struct moot_view *view, struct moot_slice key);
 /* Key and value are copied. Never blocks: it needs no old value. MOOT_EBUDGET. */
 int moot_view_put(struct moot_view *view, struct moot_slice key,
                   struct moot_slice value) MOOT_MUST_USE;
-/* As put, without a copy of the value: it lies in memory from moot_view_room, where the caller
- * wrote it since. */
+/* As put, without a copy of the value: it is the whole of what moot_view_room gave last, where the
+ * caller wrote it since. */
 uint8_t *moot_view_room(struct moot_view *view, size_t size);
 int moot_view_put_room(struct moot_view *view, struct moot_slice key,
                        struct moot_slice value) MOOT_MUST_USE;

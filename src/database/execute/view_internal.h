@@ -70,12 +70,24 @@ struct view_node {
     struct view_node *next[]; /* As many as its level. */
 };
 
+/* A large value that was put, with memory of its own: it ends as soon as nobody can want it any
+ * more. In the arena a string that a client appends to would stay as often as it was appended to,
+ * in one batch. */
+enum { VIEW_LARGE_BYTES = 16 * 1024 };
+struct view_large {
+    struct view_large *next, *prev;
+    size_t size;
+    _Alignas(16) uint8_t bytes[];
+};
+
 struct view_cursor; /* view_iterate.c */
 
 struct moot_view {
     struct moot_store *store;
     struct moot_recent recent;
     struct moot_arena arena; /* Everything below that ends with a flush. */
+    struct view_large *large;
+    size_t large_bytes;
 
     struct view_slot *slots; /* Open addressing. */
     uint32_t slot_mask, generation;

@@ -356,7 +356,9 @@ void group__apply(struct moot_group *group, bool *again)
             *again = true; /* At the end of this turn it is. */
             return;
         }
-        if (++entries > MOOT_APPLY_ENTRIES_A_TURN) {
+        bool is_much = entries > 0 && moot_view_size(moot_engine_view(group->engine)) >=
+                                          MOOT_UNSTORED_BYTES; /* The store takes it first. */
+        if (++entries > MOOT_APPLY_ENTRIES_A_TURN || is_much) {
             *again = true;
             return;
         }
