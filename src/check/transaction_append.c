@@ -258,7 +258,8 @@ static void order_tails(struct appends *appends)
                                        .head = writer,
                                        .tail = writer,
                                        .head_version = version,
-                                       .tail_version = version};
+                                       .tail_version = version,
+                                       .first_end = UINT64_MAX};
         moot_buffer_append(&chains.chains, &chain, sizeof(chain));
     }
     moot_txns_judge_order(txns, &chains);

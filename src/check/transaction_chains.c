@@ -11,6 +11,8 @@
  * nil, and long ways through other keys all come in by that. Where a pair could be either, one is
  * tried, and the other if that fails. For snapshot isolation the same holds of cycles in which no
  * two rw follow each other (PolySI; Huang et al. 2023). */
+#include <stdlib.h>
+
 #include "base/assert.h"
 #include "base/limits.h"
 #include "check/closure.h"
@@ -215,23 +217,52 @@ static void ask_about(const struct moot_txn_chains *chains, const struct moot_tx
     }
 }
 
-/* Every two chains of a key. Those of one key are together. */
-static void pair_up(struct ordering *ordering, bool *asked)
+static int compare_by_call(const void *left, const void *right, void *context)
+{
+    const struct moot_txn_chain *chains = context;
+    uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
+    if (chains[a].key != chains[b].key) {
+        return (chains[a].key > chains[b].key) - (chains[a].key < chains[b].key);
+    }
+    uint64_t call_a = chains[a].last_call, call_b = chains[b].last_call;
+    return call_a != call_b ? (call_a > call_b) - (call_a < call_b) : (a > b) - (a < b);
+}
+
+/* Every two chains of a key of which real time does not say which was first: a sweep over their
+ * calls. False when there are too many. */
+static bool pair_up(struct ordering *ordering, bool *asked)
 {
     const struct moot_txn_chains *chains = ordering->chains;
-    uint32_t count = count_of(chains);
+    uint32_t count = count_of(chains), active_count = 0;
+    uint32_t *sorted = moot_alloc((count + (size_t)1) * sizeof(*sorted));
+    uint32_t *active = moot_alloc((count + (size_t)1) * sizeof(*active));
     for (uint32_t i = 0; i < count; i++) {
-        const struct moot_txn_chain *chain = chain_at(chains, i);
-        for (uint32_t j = i + 1; j < count && chain_at(chains, j)->key == chain->key; j++) {
-            struct moot_txn_choice choice = {.first = i, .second = j};
-            if (ordering->looked++ > MOOT_CHECK_PAIRS_MAX) {
-                return;
-            }
-            moot_buffer_append(&ordering->open, &choice, sizeof(choice));
-            ask_about(chains, chain, asked);
-            ask_about(chains, chain_at(chains, j), asked);
-        }
+        sorted[i] = i;
     }
+    qsort_r(sorted, count, sizeof(*sorted), compare_by_call, chains->chains.data);
+    for (uint32_t i = 0; i < count && ordering->looked <= MOOT_CHECK_PAIRS_MAX; i++) {
+        const struct moot_txn_chain *chain = chain_at(chains, sorted[i]);
+        uint32_t kept = 0;
+        for (uint32_t j = 0; j < active_count; j++) {
+            const struct moot_txn_chain *other = chain_at(chains, active[j]);
+            if (other->key != chain->key || other->first_end < chain->last_call) {
+                continue; /* It is over for all that follow, too. */
+            }
+            active[kept++] = active[j];
+            if (chain->first_end >= other->last_call) {
+                struct moot_txn_choice choice = {.first = active[j], .second = sorted[i]};
+                moot_buffer_append(&ordering->open, &choice, sizeof(choice));
+                ordering->looked++;
+                ask_about(chains, other, asked);
+                ask_about(chains, chain, asked);
+            }
+        }
+        active[kept++] = sorted[i];
+        active_count = kept;
+    }
+    moot_free(sorted);
+    moot_free(active);
+    return ordering->looked <= MOOT_CHECK_PAIRS_MAX;
 }
 
 enum moot_judgement moot_txns_order_chains(const struct moot_txns *txns,
@@ -245,10 +276,8 @@ enum moot_judgement moot_txns_order_chains(const struct moot_txns *txns,
     moot_buffer_init(&ordering.open);
     moot_buffer_init(&ordering.base_open);
     moot_buffer_init(&ordering.decisions);
-    pair_up(&ordering, asked);
-    if (ordering.looked <= MOOT_CHECK_PAIRS_MAX &&
-        moot_closure_init(&ordering.closure, &txns->graph, asked,
-                          txns->level == MOOT_ISOLATION_SNAPSHOT)) {
+    if (pair_up(&ordering, asked) && moot_closure_init(&ordering.closure, &txns->graph, asked,
+                                                       txns->level == MOOT_ISOLATION_SNAPSHOT)) {
         judgement = MOOT_JUDGEMENT_VIOLATION;
         if (make_forced(&ordering)) {
             judgement = decide(&ordering);

@@ -120,6 +120,9 @@ struct moot_txn_chain {
     uint32_t head_version, tail_version;
     uint32_t readers_count; /* and who read the last, and did not write the key: */
     size_t readers;         /* index in `readers` of all chains. */
+    /* One whose first_end is less than another's last_call is before it, and the graph has that: as
+     * `known` in transaction_register.c. 0 and UINT64_MAX: nothing is known. */
+    uint64_t last_call, first_end;
 };
 struct moot_txn_chains {
     struct moot_buffer chains;  /* struct moot_txn_chain, those of one key together. */
