@@ -95,7 +95,9 @@ static const struct argp_option options[] = {
      "other faults, unless --faults says",
      0},
     {"sweep-at", OPTION_SWEEP_AT, "N[+]|A..B", 0,
-     "Only the world of the N-th; + for good; or only those from A to B, of both sorts", 0},
+     "Only the world of the N-th; + for good, or with a death in the next start; or only those "
+     "from A to B, of both sorts",
+     0},
     {"sweep-every", OPTION_SWEEP_EVERY, "N", 0, "Of these only every N-th", 0},
     {"jobs", OPTION_JOBS, "N", 0, "So many processes share a sweep (1)", 0},
     {"judge", OPTION_JUDGE, "N", 0,

@@ -17,19 +17,17 @@ enum { JOBS_MAX = 64, LOOK_MS = 20, TELL_S = 10, ABANDONED_MAX = 50 };
 
 static const struct {
     const char *name, *words;
-    bool once; /* It is over at once: there is nothing that could stay broken. */
 } KINDS[MOOT_SIM_SWEEPS] = {
-    [MOOT_SIM_SWEEP_WRITE] = {"write", "writes of journals, each failed once and for good", false},
-    [MOOT_SIM_SWEEP_SYNC] = {"sync", "syncs of journals, each failed once and for good", false},
-    [MOOT_SIM_SWEEP_STORE] = {"store", "writes of stores, each failed once and for good", false},
-    [MOOT_SIM_SWEEP_CRASH] = {"crash", "effects, with the death of the process after each", true},
-    [MOOT_SIM_SWEEP_POWER] = {"power", "effects, with the death of all processes after each", true},
-    [MOOT_SIM_SWEEP_OPEN] = {"open",
-                             "changes of disks in starts, with a death at each, and at "
-                             "each start after it",
-                             false},
-    [MOOT_SIM_SWEEP_ALLOC] = {"alloc", "allocations in turns, each failed once and for good",
-                              false},
+    [MOOT_SIM_SWEEP_WRITE] = {"write", "writes of journals, each failed once and for good"},
+    [MOOT_SIM_SWEEP_SYNC] = {"sync", "syncs of journals, each failed once and for good"},
+    [MOOT_SIM_SWEEP_STORE] = {"store", "writes of stores, each failed once and for good"},
+    [MOOT_SIM_SWEEP_CRASH] = {"crash", "effects, with the death of the process after each, and "
+                                       "again in the start that follows"},
+    [MOOT_SIM_SWEEP_POWER] = {"power", "effects, with the death of all processes after each, and "
+                                       "again in the starts that follow"},
+    [MOOT_SIM_SWEEP_OPEN] = {"open", "changes of disks in starts, with a death at each, and at "
+                                     "each start after it"},
+    [MOOT_SIM_SWEEP_ALLOC] = {"alloc", "allocations in turns, each failed once and for good"},
 };
 
 enum moot_sim_sweep moot_cli_sweep_kind(const char *name)
@@ -46,11 +44,11 @@ const char *moot_cli_sweep_name(enum moot_sim_sweep kind) { return KINDS[kind].n
 
 /* ---- worlds ---- */
 
-/* Which failures there are: `each` of them once, and then, if `rounds` is 2, each for good. */
+/* Which failures there are: `each` of them once, and then each for good. */
 struct plan {
     const struct moot_cli_sweep *sweep;
     struct moot_cli_swept *swept; /* Memory that all processes share. */
-    uint64_t first, step, each, rounds;
+    uint64_t first, step, each;
 };
 
 static void add(uint64_t *shared, uint64_t amount)
@@ -96,7 +94,7 @@ static enum moot_cli_world outcome_of(int status)
     return ended ? (enum moot_cli_world)WEXITSTATUS(status) : MOOT_WORLD_WRONG;
 }
 
-static uint64_t worlds_of(const struct plan *plan) { return plan->each * plan->rounds; }
+static uint64_t worlds_of(const struct plan *plan) { return 2 * plan->each; }
 
 /* From the `first` world on each so-manieth, `most` of them, until one is wrong. */
 static enum moot_cli_world run_some(const struct plan *plan, uint64_t first, uint64_t most)
@@ -243,7 +241,6 @@ enum moot_cli_world moot_cli_sweep(const struct moot_cli_sweep *sweep, struct mo
     plan.first = sweep->part.first == 0 ? 1 : sweep->part.first;
     plan.step = sweep->part.every == 0 ? 1 : sweep->part.every;
     plan.each = plan.first > last ? 0 : (last - plan.first) / plan.step + 1;
-    plan.rounds = KINDS[how.sweep].once ? 1 : 2;
     if (worst != MOOT_WORLD_WRONG && plan.each > 0) {
         enum moot_cli_world world = run_plan(&plan);
         worst = world > worst ? world : worst;

@@ -34,9 +34,15 @@ static bool dies_here(struct sim_world *world, struct sim_machine *machine)
     uint64_t epoch = machine->epoch;
     if (sim__sweep(world, MOOT_SIM_SWEEP_CRASH)) {
         sim__count(world, SIM_FAULT_CRASH);
+        sim__sweep_again(world, machine);
         sim__process_ends(world, machine);
     } else if (sim__sweep(world, MOOT_SIM_SWEEP_POWER)) {
         sim__count(world, SIM_FAULT_POWER);
+        for (uint32_t i = 0; i < world->machine_count; i++) {
+            if (world->machines[i] != NULL && world->machines[i]->running) {
+                sim__sweep_again(world, world->machines[i]);
+            }
+        }
         sim__power(world);
     }
     return machine->epoch != epoch;

@@ -284,7 +284,8 @@ void sim__machine_start(struct sim_world *world, struct sim_machine *machine)
     struct moot_node_options options = options_of(world, machine);
     char why[256] = "";
     bool dies = sim__one_in(world, sim__level(world, SIM_FAULT_CRASH_OPEN));
-    uint64_t swept = sim__sweep_open(world), changes = moot_disk_sim_changes(machine->disk);
+    uint64_t swept = machine->dies_opening != 0 ? machine->dies_opening : sim__sweep_open(world);
+    uint64_t changes = moot_disk_sim_changes(machine->disk);
     if (dies || swept != 0) {
         moot_disk_sim_crash_at(machine->disk,
                                swept != 0 ? swept : 1 + sim__below(world, OPEN_WRITES));
@@ -295,8 +296,10 @@ void sim__machine_start(struct sim_world *world, struct sim_machine *machine)
     int status = moot_node_open(&options, &machine->node, why);
     changes = moot_disk_sim_changes(machine->disk) - changes;
     machine->died_opening = swept != 0 && changes >= swept;
-    machine->disk_dead_until =
-        machine->died_opening ? sim__sweep_until(world) : machine->disk_dead_until;
+    if (machine->died_opening && machine->dies_opening == 0) {
+        machine->disk_dead_until = sim__sweep_until(world);
+    }
+    machine->dies_opening = 0;
     sim__swept_open(world, changes);
     moot_disk_sim_crash_at(machine->disk, 0);
     if (status != 0) {

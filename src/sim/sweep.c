@@ -2,7 +2,8 @@
 
 #include "sim/world.h"
 
-enum { DEAD_S = 3 }; /* Longer than elections, shorter than what clients wait at the end. */
+enum { OPEN_CHANGES = 2 }; /* Most starts make so many. */
+enum { DEAD_S = 3 };       /* Longer than elections, shorter than what clients wait at the end. */
 
 bool sim__sweep(struct sim_world *world, enum moot_sim_sweep kind)
 {
@@ -22,6 +23,12 @@ uint64_t sim__sweep_open(const struct sim_world *world)
     uint64_t so_far = world->result->counts.swept[MOOT_SIM_SWEEP_OPEN];
     bool wanted = options->sweep == MOOT_SIM_SWEEP_OPEN && options->sweep_at > so_far;
     return wanted ? options->sweep_at - so_far : 0;
+}
+
+void sim__sweep_again(const struct sim_world *world, struct sim_machine *machine)
+{
+    bool again = world->options->sweep_persists;
+    machine->dies_opening = again ? 1 + world->options->sweep_at % OPEN_CHANGES : 0;
 }
 
 void sim__swept_open(struct sim_world *world, uint64_t changes)

@@ -190,6 +190,7 @@ struct sim_machine {
     bool sync_fails, store_fails, store_rots;   /* The next time. */
     bool write_fails;                           /* The same, of the journal. */
     bool died_opening;                          /* This start, in a sweep. */
+    uint64_t dies_opening;                      /* The next start, at that change of its disk. */
     uint64_t disk_dead_until, store_dead_until; /* No write succeeds. */
     uint64_t full_until;                        /* Its disk has no room. */
     uint64_t short_until;                       /* No allocation succeeds. */
@@ -702,6 +703,8 @@ bool sim__sweep(struct sim_world *world, enum moot_sim_sweep kind);
  * (0: none), and then, how many there were. */
 uint64_t sim__sweep_open(const struct sim_world *world);
 void sim__swept_open(struct sim_world *world, uint64_t changes);
+/* It dies; if that is for good, in its next start, too. */
+void sim__sweep_again(const struct sim_world *world, struct sim_machine *machine);
 /* Until when that disk or store is dead; 0: it failed once. */
 uint64_t sim__sweep_until(const struct sim_world *world);
 /* moot_node_turn; false: memory ran out in the middle of it, and there is no node any more. */
