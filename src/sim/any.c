@@ -26,6 +26,7 @@ enum {
     MANY_TIMES = 1500,
     MANY_BYTES = 20000, /* Of all of them. */
     LARGE_BYTES = 300000,
+    LARGE_TIMES = 60,
     LARGE_ONE_IN = 8,
     SHORTS_EVERY = 3, /* Of the generations one has keys that expire soon. */
     FAR_MS = 1000000,
@@ -255,6 +256,7 @@ static void drop_kept(struct sim_any *any)
 static uint32_t draw(struct asking *asking, struct moot_slice args[SIM_GRAMMAR_ARGS_MAX])
 {
     const struct moot_command *command = any_command(asking);
+    asking->grammar.in_multi = asking->in_multi;
     uint32_t argc = sim_grammar_draw(&asking->grammar, command, args);
     if (command->place == MOOT_PLACE_WRITE && command->key_first == 0) {
         drop_kept(asking->any);
@@ -286,6 +288,7 @@ static void ask_many(struct asking *asking)
         size += args[i].size;
     }
     most = moot_min_u64(most, (asking->grammar.is_large ? LARGE_BYTES : MANY_BYTES) / size);
+    most = asking->grammar.is_large ? moot_min_u64(most, LARGE_TIMES) : most;
     ask_times(asking, args, argc, 1 + (uint32_t)below(asking, moot_max_u64(1, most)));
 }
 

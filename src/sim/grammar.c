@@ -270,7 +270,8 @@ static bool is_any_of(struct moot_slice name, const char *const *texts, size_t c
 static void add_moment(struct call *call, struct moot_slice name, bool seconds)
 {
     bool absolute = moot_slice_starts_with(name, MOOT_SLICE_LITERAL("unix"));
-    bool is_short = call->grammar->wall_ms != 0 && one_in(call->grammar, 3);
+    bool may_be_past = absolute && call->grammar->in_multi;
+    bool is_short = call->grammar->wall_ms != 0 && !may_be_past && one_in(call->grammar, 3);
     add(call,
         is_short ? short_moment(call->grammar, seconds, absolute) : moment(call->grammar, seconds));
     fix(call, &call->moments);

@@ -28,6 +28,7 @@ struct sim_grammar {
     bool is_large;                     /* Values up to the largest. */
     bool waits;                        /* Commands that wait may do so for ever. */
     uint64_t wall_ms;                  /* The time; 0: no expiry is short. */
+    bool in_multi;                     /* What expires at once would be gone for what follows. */
     uint64_t *drawn_ms;                /* When an odd short one was drawn last, by itself. */
     uint64_t expiries, values, shorts; /* Drawn so far. */
     uint64_t cursor;                   /* To be gone on with. */
