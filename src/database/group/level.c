@@ -81,6 +81,9 @@ static uint32_t raised(struct moot_group *group, const struct known *known, bool
 
 void group__give_level(struct moot_group *group)
 {
+    if (group->applied_term != group->term) {
+        return; /* What its log says of the level it has not executed yet. */
+    }
     bool is_new = group->feature_level == 0;
     bool at_once = !is_new && MOOT_FORCED(group->context->chance, level_rises);
     uint32_t wanted = moot_engine_shared(group->engine)->level_wanted;
