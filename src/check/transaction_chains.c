@@ -265,6 +265,24 @@ static bool pair_up(struct ordering *ordering, bool *asked)
     return ordering->looked <= MOOT_CHECK_PAIRS_MAX;
 }
 
+/* Real time, where the graph has it; else NULL. */
+static struct moot_closure_time *times_of(const struct moot_txns *txns)
+{
+    struct moot_closure_time *times = NULL;
+    if (txns->level == MOOT_ISOLATION_STRICT_SERIALIZABLE) {
+        times = moot_alloc((txns->count + (size_t)1) * sizeof(*times));
+    }
+    for (uint32_t txn = 0; txn < txns->count && times != NULL; txn++) {
+        const struct moot_operation *operation = moot_txn_operation(txns, txn);
+        bool is_over = operation->outcome == MOOT_OUTCOME_OK;
+        times[txn] = (struct moot_closure_time){
+            .called = operation->called.ns,
+            .over = is_over ? operation->returned.ns : UINT64_MAX,
+        };
+    }
+    return times;
+}
+
 enum moot_judgement moot_txns_order_chains(const struct moot_txns *txns,
                                            const struct moot_txn_chains *chains,
                                            struct moot_buffer *made)
@@ -276,8 +294,10 @@ enum moot_judgement moot_txns_order_chains(const struct moot_txns *txns,
     moot_buffer_init(&ordering.open);
     moot_buffer_init(&ordering.base_open);
     moot_buffer_init(&ordering.decisions);
-    if (pair_up(&ordering, asked) && moot_closure_init(&ordering.closure, &txns->graph, asked,
-                                                       txns->level == MOOT_ISOLATION_SNAPSHOT)) {
+    struct moot_closure_time *times = times_of(txns);
+    if (pair_up(&ordering, asked) &&
+        moot_closure_init(&ordering.closure, &txns->graph, asked,
+                          txns->level == MOOT_ISOLATION_SNAPSHOT, times)) {
         judgement = MOOT_JUDGEMENT_VIOLATION;
         if (make_forced(&ordering)) {
             judgement = decide(&ordering);
@@ -290,5 +310,6 @@ enum moot_judgement moot_txns_order_chains(const struct moot_txns *txns,
     moot_buffer_deinit(&ordering.base_open);
     moot_buffer_deinit(&ordering.decisions);
     moot_free(asked);
+    moot_free(times);
     return judgement;
 }
