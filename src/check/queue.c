@@ -264,6 +264,15 @@ static uint32_t popped_after(const struct queues *queues, const uint32_t *popped
     return low;
 }
 
+static void add_evidence(struct queues *queues, uint32_t operation)
+{
+    struct moot_buffer *words = &queues->verdict->words;
+    moot_buffer_append(&queues->verdict->evidence, &operation, sizeof(operation));
+    moot_buffer_append_text(words, "    ");
+    moot_operation_describe(&queues->history->operations[operation], words);
+    moot_buffer_append_text(words, "\n");
+}
+
 /* First in, first out: of two elements the one whose push was over before the other's was called
  * does not come out by a pop that was called after the other's was over. For each, the least end of
  * a push among those that were popped so late.
@@ -300,6 +309,11 @@ static void judge_order(struct queues *queues)
                                    "popped out of order: the first was pushed before the second, "
                                    "and came out after it:",
                                    earliest[later], item->push);
+            while (queues->items[popped[later]].push != earliest[later]) {
+                later++; /* It is one of those behind. */
+            }
+            add_evidence(queues, item->pop);
+            add_evidence(queues, queues->items[popped[later]].pop);
             break;
         }
     }

@@ -53,7 +53,7 @@ static const char doc[] =
     "  sequential  convergent  causal  sessions (all four guarantees of a session)\n"
     "  writes-follow-reads  monotonic-writes  monotonic-reads  read-your-writes\n"
     "Transactions:\n"
-    "  append-txn (to lists; exact)  register-txn\n"
+    "  append-txn (to lists)  register-txn\n"
     "  --isolation read-uncommitted, read-committed, snapshot-isolation,\n"
     "  serializable, session-serializable, strict-serializable\n"
     "Promises:\n"
