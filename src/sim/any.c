@@ -272,16 +272,28 @@ static void ask_any(struct asking *asking)
     ask(asking, args, argc);
 }
 
-/* Deep pipelines, of what neither waits nor is of a whole database. */
+/* May the same words follow each other? Not where they may wait or are of a whole database, nor
+ * where the second is compared with the first, which was a little before. */
+static bool may_repeat(const struct moot_slice *args, uint32_t argc)
+{
+    const struct moot_command *command = moot_command_find(args[0]);
+    bool compares = false;
+    for (uint32_t i = 1; i < argc; i++) {
+        compares = compares || moot_slice_equal_nocase(args[i], "gt") ||
+                   moot_slice_equal_nocase(args[i], "lt");
+    }
+    return command->key_first != 0 && (command->flags & MOOT_FLAG_BLOCKING) == 0 && argc <= 8 &&
+           !compares;
+}
+
+/* Deep pipelines. */
 static void ask_many(struct asking *asking)
 {
     struct moot_slice args[SIM_GRAMMAR_ARGS_MAX];
-    const struct moot_command *command;
     uint32_t argc;
     do {
         argc = draw(asking, args);
-        command = moot_command_find(args[0]);
-    } while (command->key_first == 0 || (command->flags & MOOT_FLAG_BLOCKING) != 0 || argc > 8);
+    } while (!may_repeat(args, argc));
     uint64_t most = asking->grammar.is_small || below(asking, 4) != 0 ? FEW_TIMES : MANY_TIMES;
     size_t size = 0; /* What is sent at once must fit a segment of the journal. */
     for (uint32_t i = 0; i < argc; i++) {
