@@ -257,26 +257,29 @@ static void keep(struct sim_machine *machine, moot_group_id group,
 
 /* Nobody goes over to rules that a member does not know: it would stop. Of the first members: who
  * joins may come just then. */
-static void check_level(struct sim_world *world, moot_group_id group, uint32_t level)
+static void check_level(struct sim_world *world, moot_group_id group,
+                        const struct moot_group_view *view)
 {
     for (uint32_t i = 0; i < world->swarm.nodes; i++) {
         const struct sim_machine *machine = world->machines[i];
-        bool is_member = moot_members_has(&world->groups[group].members, machine->id);
-        if (is_member && machine->is_older && sim__level_of(world, machine) < level) {
+        bool is_member = moot_members_has(view->members, machine->id); /* By who is first there. */
+        if (is_member && machine->is_older && sim__level_of(world, machine) < view->feature_level) {
             sim__violation(world,
                            "group %u goes over to feature level %u, and node %u, a member, does "
                            "not know it",
-                           group, level, machine->id);
+                           group, view->feature_level, machine->id);
         }
     }
 }
 
 /* From nothing to the first is no change. */
-static void note_level(struct sim_world *world, moot_group_id group, uint32_t level)
+static void note_level(struct sim_world *world, moot_group_id group,
+                       const struct moot_group_view *view)
 {
     struct sim_group *all = &world->groups[group];
+    uint32_t level = view->feature_level;
     if (level > all->level && all->level != 0) {
-        check_level(world, group, level);
+        check_level(world, group, view);
     } else if (level > all->level && world->swarm.knobs[SIM_FAULT_OLDER] != 0 &&
                level == MOOT_FEATURE_LEVEL) { /* Most know more. */
         sim__count_older(world);
@@ -296,7 +299,7 @@ static void check_group(struct sim_world *world, struct sim_machine *machine, mo
         sim__violation(world, "group %u of node %u runs by rules that its program does not know",
                        group, machine->id);
     }
-    note_level(world, group, view.feature_level);
+    note_level(world, group, &view);
     if (view.fenced && machine->is_older) { /* It says so itself: it needs a newer program. */
         sim__count_older(world);
         machine->upgrade = true;

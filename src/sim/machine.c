@@ -557,6 +557,7 @@ void sim__machine_turn(struct sim_world *world, struct sim_machine *machine)
     if (machine->upgrade) {
         machine->upgrade = machine->is_older = false;
         machine->upgraded = true;
+        sim__record_strike(world, machine, "gets a newer program");
         sim__process_ends(world, machine);
         return;
     }
