@@ -636,8 +636,9 @@ bool sim__ask_any(struct sim_world *world, struct sim_client *client, bool more)
 
 static bool have_clock_faults(const struct sim_world *world)
 {
-    static const enum sim_fault faults[] = {SIM_FAULT_CLOCK_JUMP, SIM_FAULT_CLOCK_FAR,
-                                            SIM_FAULT_BAD_CLOCK, SIM_FAULT_DRIFT};
+    static const enum sim_fault faults[] = {SIM_FAULT_BEHIND, SIM_FAULT_CLOCK_JUMP,
+                                            SIM_FAULT_CLOCK_FAR, SIM_FAULT_BAD_CLOCK,
+                                            SIM_FAULT_DRIFT};
     bool any = false;
     for (size_t i = 0; i < MOOT_ARRAY_LEN(faults); i++) {
         any = any || world->swarm.knobs[faults[i]] != 0;
