@@ -36,6 +36,7 @@ void sim__trace(struct sim_world *world, const char *format, ...)
 void sim__violation(struct sim_world *world, const char *format, ...)
 {
     struct moot_sim_result *result = world->result;
+    MOOT_ASSERT(format != NULL); /* Known to whoever compiles it with checks. */
     if (result->violated) {
         return;
     }
