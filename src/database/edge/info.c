@@ -131,6 +131,7 @@ static void info_stats(const struct moot_edge *edge, struct moot_buffer *out)
     field(out, "moot_in_doubt", counts->in_doubt);
     field(out, "moot_overloaded", counts->overloaded);
     field(out, "moot_timed_out", counts->timed_out);
+    field(out, "moot_batches_sent_again", edge->streams[MOOT_GROUP_DB0].resent);
 }
 
 static void info_replication(const struct moot_edge *edge, struct moot_buffer *out)

@@ -303,6 +303,13 @@ static struct moot_instant later(struct moot_instant a, struct moot_instant b)
 /* What a slow link needs for it, beside the time that everything gets. */
 static uint64_t carry_ms(uint64_t bytes) { return bytes / MOOT_EDGE_SLOW_BYTES_A_MS; }
 
+/* Until when what has come in part is waited for. */
+static struct moot_instant stalls_at(const struct moot_stream_edge *stream)
+{
+    bool moves = stream->moved.ns != 0;
+    return moves ? moot_instant_add(stream->moved, moot_ms(MOOT_EDGE_STALL_MS)) : stream->moved;
+}
+
 /* When a leader that has answered nothing is silent, and is asked everything again. That puts the
  * same load on it and on the link once more: so it is not done while what was asked, or what is
  * answered, is still on its way. */
@@ -314,8 +321,7 @@ static struct moot_instant patience_ends(const struct moot_stream_edge *stream)
     }
     uint64_t silence = MOOT_EDGE_SILENCE_MS << moot_min_u64(stream->silences, MOOT_EDGE_SILENCES);
     uint64_t limit = moot_min_u64(silence + carry_ms(bytes), MOOT_REQUEST_TIMEOUT_MS);
-    return later(moot_instant_add(stream->heard, moot_ms(limit)),
-                 moot_instant_add(stream->moved, moot_ms(MOOT_EDGE_STALL_MS)));
+    return later(moot_instant_add(stream->heard, moot_ms(limit)), stalls_at(stream));
 }
 
 bool moot_stream_edge_flush(struct moot_stream_edge *stream, struct moot_outbox *outbox,
@@ -449,8 +455,7 @@ struct moot_instant moot_stream_edge_over(const struct moot_stream_edge *stream,
         submission->is_long ? MOOT_LONG_READ_MS : MOOT_REQUEST_TIMEOUT_MS + carry_ms(size);
     struct moot_instant over = moot_instant_add(submission->since, moot_ms(limit_ms));
     struct moot_instant most = moot_instant_add(submission->since, moot_ms(MOOT_LONG_READ_MS));
-    struct moot_instant stalls = moot_instant_add(stream->moved, moot_ms(MOOT_EDGE_STALL_MS));
-    return submission->number == 0 ? over : later(over, moot_instant_min(stalls, most));
+    return submission->number == 0 ? over : later(over, moot_instant_min(stalls_at(stream), most));
 }
 
 struct moot_instant moot_stream_edge_deadline(const struct moot_stream_edge *stream)
