@@ -345,7 +345,7 @@ static void find_keyed(struct events *events, struct moot_slice text)
 int moot_history_read_edn(struct moot_history *history, struct moot_slice text,
                           bool add_is_increment, size_t *line, const char **why)
 {
-    struct events events = {.history = history, .add_is_increment = add_is_increment};
+    struct events events = {.history = history, .add_is_increment = add_is_increment, .line = 1};
     struct moot_arena arena;
     struct moot_edn_reader reader;
     struct moot_edn value;
