@@ -181,6 +181,11 @@ enum moot_raft_event_kind {
     MOOT_RAFT_EVENT_STEP_DOWN, /* Give up leadership now (disk stalled, shutting down, wrong clock).
                                 */
     MOOT_RAFT_EVENT_FLUSH,     /* End of turn: send what has collected. */
+    MOOT_RAFT_EVENT_REFILL,    /* Impaired, and nobody leads: these entries follow the log, and with
+                                  them it is what it was before anything was lost. With the DURABLE
+                                  of the last of them it is impaired no more. The driver knows that:
+                                  by the entries behind each that was lost (log matching, 5.3), and
+                                  it knows the term and the vote. MOOT_EREFUSED: too late. */
     MOOT_RAFT_EVENT_KINDS,
 };
 
@@ -204,6 +209,11 @@ struct moot_raft_event {
         struct moot_members_change members;
         moot_node_id node;
         moot_index compact;
+        struct {
+            moot_index first;
+            uint64_t count;
+            const struct moot_raft_entry *entries; /* Of the caller. */
+        } refill;
         struct {
             moot_index index;
             moot_term term;

@@ -18,7 +18,8 @@ enum {
      * it; a replica that does not know that level stops, rather than diverge. A limit below that
      * can change what an entry comes to changes together with it
      * (docs/decisions/limits-belong-to-the-feature-level.md). */
-    MOOT_FEATURE_LEVEL = 2,
+    MOOT_FEATURE_LEVEL = 3,
+    MOOT_HOLES_LEVEL = 3,   /* From here on replicas answer each other's questions (holes.c). */
     MOOT_ADDRESS_MAX = 262, /* host name (255), colon, port, NUL. */
     MOOT_RECONCILE_MS = 50, /* Between looks whether members are those that the directory wants. */
     MOOT_FORM_MS = 500,     /* Between proposals of the first members to be a cluster. */
@@ -98,7 +99,8 @@ enum {
         48 * 1024 * 1024,                    /* Appended, not committed; then a leader refuses. */
     MOOT_REPLY_RING_BYTES = 8 * 1024 * 1024, /* Last replies kept by each replica of a group. */
     MOOT_REPLY_RING_BATCHES = 4096,
-    MOOT_WAITERS_MAX = 10000,                  /* Blocked clients of one group. */
+    MOOT_HOLES_ASK_MS = 50,   /* Between questions about lost entries, while nothing comes back. */
+    MOOT_WAITERS_MAX = 10000, /* Blocked clients of one group. */
     MOOT_WAITING_BYTES_MAX = 32 * 1024 * 1024, /* Their commands, at one edge; then -OVERLOADED. */
     MOOT_WAITERS_ASK_MS = 1000,  /* So often a leader asks whether waiters are still there, */
     MOOT_WAITERS_ASKED = 100,    /* about so many: about all that there may be in 100 s. */
@@ -222,6 +224,7 @@ enum {
     /* Rotten places that a start tells apart, by group and entries. With more than these so much is
      * lost that every group counts as damaged. */
     MOOT_JOURNAL_LOSSES_MAX = 64,
+    MOOT_JOURNAL_WHOLE_MAX = 8, /* Groups of which a batch has room to say that they are whole. */
 
     MOOT_HELD_SENDS_MAX = 4096, /* Raft's messages that wait for the disk; then more are lost. */
     MOOT_JOURNAL_QUEUE = 256,   /* Batches handed to the disk; then the turn loop waits. */

@@ -9,6 +9,7 @@ struct restore {
     struct moot_group_restore groups[MOOT_GROUPS_MAX];
     struct moot_identity identity;
     uint64_t incarnation;
+    const struct moot_journal_report *report; /* Whole before the first record is read. */
     bool has_identity;
     int status;
 };
@@ -29,6 +30,7 @@ static void drop_entries(struct moot_group_restore *group, uint64_t keep)
     }
 }
 
+/* NULL: one that is lost. */
 static void add_entry(struct moot_group_restore *group, const struct moot_record *record)
 {
     uint64_t count = group->entry_count;
@@ -36,25 +38,44 @@ static void add_entry(struct moot_group_restore *group, const struct moot_record
         group->entries = moot_realloc(group->entries, sizeof(*group->entries) * (count + 1) * 2);
         group->blocks = moot_realloc(group->blocks, sizeof(*group->blocks) * (count + 1) * 2);
     }
-    group->blocks[count] = moot_block_copy(record->bytes);
-    group->entries[count] = *record;
-    group->entries[count].bytes = moot_block_slice(group->blocks[count]);
+    group->blocks[count] = NULL;
+    group->entries[count] = (struct moot_record){.batch = 0};
+    if (record != NULL) {
+        group->blocks[count] = moot_block_copy(record->bytes);
+        group->entries[count] = *record;
+        group->entries[count].bytes = moot_block_slice(group->blocks[count]);
+    }
     group->entry_count++;
+}
+
+/* What stands behind entries that are lost is kept: it says what they were (group/holes.c). */
+static void add_hole(struct moot_group_restore *group, moot_index until)
+{
+    MOOT_ASSERT(until - group->first <= MOOT_LOG_ENTRIES_MAX);
+    while (group->first + group->entry_count < until) {
+        add_entry(group, NULL);
+    }
 }
 
 /* An entry voids everything at and above its index, whatever a snapshot says (PITFALLS, Raft 20).
  */
-static void on_entry(struct moot_group_restore *group, const struct moot_record *record)
+static void on_entry(struct restore *restore, struct moot_group_restore *group,
+                     const struct moot_record *record)
 {
     if (record->index <= group->freed) {
         group->freed = record->index - 1; /* See MOOT_RECORD_FREED. */
     }
-    if (group->entry_count == 0 || record->index < group->first ||
-        record->index > group->first + group->entry_count) {
+    group->touched = moot_max_u64(group->touched, record->batch);
+    group->ended = record->batch;
+    bool is_rotten = restore->report->rotten_batches > 0;
+    bool follows = group->entry_count > 0 && record->index >= group->first;
+    if (follows && record->index <= group->first + group->entry_count) {
+        drop_entries(group, record->index - group->first);
+    } else if (follows && is_rotten && record->index - group->first <= MOOT_LOG_ENTRIES_MAX) {
+        add_hole(group, record->index);
+    } else {
         drop_entries(group, 0);
         group->first = record->index;
-    } else {
-        drop_entries(group, record->index - group->first);
     }
     add_entry(group, record);
 }
@@ -65,8 +86,11 @@ static void on_entry(struct moot_group_restore *group, const struct moot_record 
 static void on_snapshot(struct moot_group_restore *group, const struct moot_record *record)
 {
     group->freed = record->index;
+    group->freed_batch = record->batch;
+    group->touched = moot_max_u64(group->touched, record->batch);
     if (record->voids) {
         drop_entries(group, 0);
+        group->ended = record->batch;
         return;
     }
     if (group->entry_count == 0 || record->index < group->first) {
@@ -76,6 +100,7 @@ static void on_snapshot(struct moot_group_restore *group, const struct moot_reco
     bool same = at < group->entry_count && group->entries[at].term == record->term;
     if (!same) {
         drop_entries(group, 0);
+        group->ended = 0; /* Or its entry is lost, and the log went on. */
     }
 }
 
@@ -110,13 +135,14 @@ static int visit(void *context, const struct moot_record *record)
         group->hard_batch = record->batch;
         return 0;
     case MOOT_RECORD_ENTRY:
-        on_entry(group, record);
+        on_entry(restore, group, record);
         return 0;
     case MOOT_RECORD_SNAPSHOT:
         on_snapshot(group, record);
         return 0;
     case MOOT_RECORD_FREED:
         group->freed = record->index;
+        group->freed_batch = record->batch;
         return 0;
     case MOOT_RECORD_IDENTITY:
         return 0;
@@ -139,7 +165,8 @@ static bool knows_promises(const struct restore *restore, const struct moot_jour
 
 /* Leaves what surely stands. A batch of which nothing is known may have replaced any entry before
  * it, so that those after it would seem to follow others than they did: a log that never was, and
- * that a leader would take for its own where the ends agree. */
+ * that a leader would take for its own where the ends agree. Of one whose header stands it is known
+ * from which index on it may have made older entries void. */
 static void drop_lost(struct moot_group_restore *group, const struct moot_journal_loss *loss)
 {
     bool unknown = loss->last == UINT64_MAX;
@@ -147,26 +174,85 @@ static void drop_lost(struct moot_group_restore *group, const struct moot_journa
         MOOT_SOMETIMES(group->entry_count > 0, "a log behind a batch of which nothing is known "
                                                "was dropped");
         drop_entries(group, 0);
-    } else if (group->entry_count > 0 && loss->first > 0 &&
-               loss->first <= group->first + group->entry_count - 1) {
-        drop_entries(group, loss->first <= group->first ? 0 : loss->first - group->first);
+        return;
     }
+    for (uint64_t i = 0; i < group->entry_count; i++) {
+        bool may_be_void = group->first + i >= loss->first && group->entries[i].batch < loss->batch;
+        if (loss->first > 0 && may_be_void) {
+            moot_block_release(group->blocks[i]);
+            group->blocks[i] = NULL;
+            group->entries[i] = (struct moot_record){.batch = 0};
+        }
+    }
+}
+
+/* A gap in what a group has not lost anything of: what is before it was replaced. */
+static void drop_before_holes(struct moot_group_restore *group)
+{
+    uint64_t from = group->entry_count;
+    while (from > 0 && group->blocks[from - 1] != NULL) {
+        from--;
+    }
+    for (uint64_t i = 0; i < from; i++) {
+        moot_block_release(group->blocks[i]);
+    }
+    group->first += from;
+    group->entry_count -= from;
+    if (from > 0 && group->entry_count > 0) {
+        size_t count = (size_t)group->entry_count;
+        memmove(group->entries, group->entries + from, sizeof(*group->entries) * count);
+        memmove(group->blocks, group->blocks + from, sizeof(*group->blocks) * count);
+    }
+}
+
+static bool concerns(const struct moot_journal_loss *loss, moot_group_id id)
+{
+    return loss->group == id || loss->group == UINT32_MAX;
+}
+
+/* Is it known what the group's log was, but for entries whose place is known? Then it ended with
+ * the last one that stands, or with a snapshot, which came after all that is lost; and who wrote
+ * that was not itself one who had dropped part of the log. */
+_Static_assert((int)MOOT_GROUPS_MAX <= (int)MOOT_JOURNAL_WHOLE_MAX, "each group can be whole");
+static bool knows_log(const struct moot_group_restore *group, moot_group_id id,
+                      const struct moot_journal_report *report)
+{
+    uint64_t last = group->entry_count;
+    bool ends = true;
+    for (uint32_t i = 0; i < report->loss_count; i++) {
+        const struct moot_journal_loss *loss = &report->losses[i];
+        bool is_named = loss->last != UINT64_MAX && loss->batch != UINT64_MAX;
+        ends = ends && (!concerns(loss, id) ||
+                        (is_named && (loss->first == 0 || loss->batch < group->ended)));
+    }
+    /* Else the node does not open (knows_promises); but this must not depend on it. */
+    bool votes_known = report->hard_lost == 0 || group->hard_batch > report->hard_lost;
+    votes_known = votes_known && (last == 0 || group->entries[last - 1].term <= group->term);
+    return votes_known && MOOT_RULE(holes_need_the_end, ends) &&
+           MOOT_RULE(holes_only_of_a_whole_life, group->touched <= report->whole_batch[id]);
 }
 
 /* What was acknowledged and is lost: those groups neither vote nor acknowledge until a leader has
  * given it back. */
 static void impair(struct restore *restore, const struct moot_journal_report *report)
 {
-    if (report->damage != MOOT_DAMAGE_ROT) {
-        return;
-    }
     for (moot_group_id id = 0; id < MOOT_GROUPS_MAX; id++) {
+        restore->groups[id].lost_from = UINT64_MAX;
+    }
+    for (moot_group_id id = 0; report->damage == MOOT_DAMAGE_ROT && id < MOOT_GROUPS_MAX; id++) {
         struct moot_group_restore *group = &restore->groups[id];
         moot_term seen = group->entry_count == 0 ? 0 : group->entries[group->entry_count - 1].term;
+        group->knows_log = knows_log(group, id, report);
+        group->knows_freed = true;
         for (uint32_t i = 0; i < report->loss_count; i++) {
             const struct moot_journal_loss *loss = &report->losses[i];
-            if (loss->group != id && loss->group != UINT32_MAX) {
+            if (!concerns(loss, id)) {
                 continue;
+            }
+            group->knows_freed =
+                group->knows_freed && (!loss->frees || group->freed_batch > loss->batch);
+            if (loss->first > 0 || loss->last > 0) {
+                group->lost_from = moot_min_u64(group->lost_from, loss->first);
             }
             MOOT_SOMETIMES(true, "a group came back impaired by rot");
             group->impaired = true;
@@ -174,6 +260,9 @@ static void impair(struct restore *restore, const struct moot_journal_report *re
              * nobody knows how far its promises went. */
             group->impaired_until = UINT64_MAX;
             drop_lost(group, loss);
+        }
+        if (!group->impaired) {
+            drop_before_holes(group);
         }
         if (group->impaired) { /* The hard state that came with the last entry may be lost. */
             group->vote = seen > group->term ? 0 : group->vote;
@@ -344,6 +433,7 @@ static int open_parts(struct moot_node *node, const struct moot_node_options *op
 {
     struct moot_journal_report report;
     say(why, "the journal cannot be read");
+    restore->report = &report;
     int status = moot_journal_open(options->disk, &options->journal, visit, restore, &report,
                                    &node->journal);
     if (status == 0) {

@@ -438,6 +438,17 @@ static void note_hard(struct moot_outbox *outbox, size_t count, bool carries)
     }
 }
 
+/* With the batch that ends with this record. */
+static void say_whole(const struct moot_outbox *outbox, struct moot_journal *journal,
+                      uint64_t record)
+{
+    uint32_t groups = 0;
+    for (moot_group_id id = 0; id < MOOT_GROUPS_MAX && id < MOOT_JOURNAL_WHOLE_MAX; id++) {
+        groups |= (uint32_t)(outbox->whole_from[id] <= record) << id;
+    }
+    moot_journal_whole(journal, groups);
+}
+
 /* One batch: hard states to repeat, `again`, and then the first `count` of the waiting records. */
 static int lay_out_records(struct moot_outbox *outbox, struct moot_journal *journal,
                            struct moot_slice again, size_t count)
@@ -456,6 +467,7 @@ static int lay_out_records(struct moot_outbox *outbox, struct moot_journal *jour
     for (size_t i = 0; i < count; i++) {
         list->plain[before + i] = list->records[i].record;
     }
+    say_whole(outbox, journal, outbox->recorded - (list->record_count - count));
     struct journal_flight *flight = &list->flights[list->flight_count];
     moot_buffer_reset(&flight->bytes, 4 * 1024 * 1024);
     struct moot_journal_write where;

@@ -47,6 +47,9 @@ struct moot_outbox {
         struct moot_record record; /* No kind: none yet. */
         bool repeats;
     } hard[MOOT_GROUPS_MAX];
+    /* The journal is told that a group's log is whole with the batch that has this record:
+     * UINT64_MAX: it is not; 0: it ever was. */
+    uint64_t whole_from[MOOT_GROUPS_MAX];
     /* Asked when the journal is full: what it must be told again so that its oldest segment can go
      * (restate.c). NULL: nobody. */
     struct {

@@ -13,11 +13,7 @@
  *     no journal on one disk can tell (storage/journal.h: the closing mark makes that window
  *     small; Alagappan et al., FAST 2018, section 3.3).
  *
- * One strike (rot-all) goes further: after a power failure every voter's journal rots, but no entry
- * on two of them, so that each that was acknowledged still stands somewhere. Where a majority has
- * to say that it lost something nobody may lead; the group stops, and nothing wrong is ever
- * answered (sim__has_stopped_safely). No hard state is lost for good: a batch rots only if the next
- * one, which repeats them, stands.
+ * One strike goes further: atlas_all.c.
  *
  * Everything happens while the process is dead, because nothing reads the journal while it lives.
  * After the next start each group either has what it acknowledged or says that it does not: a
@@ -26,27 +22,11 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "sim/atlas.h"
 #include "sim/world.h"
-#include "storage/journal_format.h"
 #include "storage/store_memory.h"
 
-enum { BATCHES_MAX = 4096, RUN_MAX = 3, SPANS_MAX = 64, TRIES = 24 };
-
-/* A batch on the disk whose header stands. */
-struct batch {
-    char name[JOURNAL_NAME_BYTES];
-    uint64_t offset, length, number, durable, epoch, epoch_start, first, head;
-    uint32_t span_count;
-    struct journal_span spans[MOOT_GROUPS_MAX];
-};
-struct batches {
-    struct batch *items;
-    size_t count;
-    struct moot_disk_sim *disk;
-    uint64_t end_offset; /* Behind the last batch of the last file. */
-    char end_name[JOURNAL_NAME_BYTES];
-    uint64_t end_size;
-};
+enum { RUN_MAX = 3 };
 
 /* ---- what is survivable ---- */
 
@@ -92,7 +72,7 @@ bool sim__may_damage(const struct sim_world *world, const struct sim_machine *ma
 
 static void add_file(void *context, const char *name)
 {
-    struct batches *all = context;
+    struct sim_batches *all = context;
     uint64_t generation, size;
     if (!journal_name_get(name, &generation)) {
         return;
@@ -103,16 +83,17 @@ static void add_file(void *context, const char *name)
         if (journal_header_get(bytes + at, generation, at, size, &header) != JOURNAL_GOOD) {
             continue;
         }
-        if (all->count < BATCHES_MAX) {
-            struct batch *batch = &all->items[all->count++];
-            *batch = (struct batch){.offset = at,
-                                    .length = header.length,
-                                    .number = header.batch,
-                                    .durable = header.durable,
-                                    .epoch = header.epoch,
-                                    .epoch_start = header.epoch_start,
-                                    .first = header.first_batch,
-                                    .head = header.header_size};
+        if (all->count < SIM_BATCHES_MAX) {
+            struct sim_batch *batch = &all->items[all->count++];
+            *batch = (struct sim_batch){.offset = at,
+                                        .length = header.length,
+                                        .number = header.batch,
+                                        .durable = header.durable,
+                                        .epoch = header.epoch,
+                                        .epoch_start = header.epoch_start,
+                                        .first = header.first_batch,
+                                        .head = header.header_size,
+                                        .identity = (header.flags & JOURNAL_HAS_IDENTITY) != 0};
             journal_name_put(batch->name, generation);
             MOOT_ASSERT(header.span_count <= MOOT_GROUPS_MAX);
             for (uint32_t i = 0; i < header.span_count; i++) {
@@ -125,12 +106,11 @@ static void add_file(void *context, const char *name)
     }
 }
 
-/* The batch of the latest life that names the most as durable: it must be spared. */
-static const struct batch *find_witness(const struct batches *all)
+const struct sim_batch *sim__witness_of(const struct sim_batches *all)
 {
-    const struct batch *witness = NULL;
+    const struct sim_batch *witness = NULL;
     for (size_t i = 0; i < all->count; i++) {
-        const struct batch *batch = &all->items[i];
+        const struct sim_batch *batch = &all->items[i];
         if (witness == NULL || batch->epoch > witness->epoch ||
             (batch->epoch == witness->epoch && batch->durable > witness->durable)) {
             witness = batch;
@@ -140,13 +120,13 @@ static const struct batch *find_witness(const struct batches *all)
 }
 
 /* Keeps what may be damaged, by number. */
-static void keep_durable(struct batches *all)
+static void keep_durable(struct sim_batches *all)
 {
-    const struct batch *found = find_witness(all);
+    const struct sim_batch *found = sim__witness_of(all);
     if (found == NULL) {
         return;
     }
-    struct batch witness = *found;
+    struct sim_batch witness = *found;
     size_t kept = 0;
     for (size_t i = 0; i < all->count; i++) {
         if (all->items[i].number <= witness.durable && all->items[i].number != witness.number) {
@@ -158,19 +138,23 @@ static void keep_durable(struct batches *all)
 
 /* ---- damage ---- */
 
-static const struct batch *choose(struct sim_world *world, const struct batches *all, bool old)
+const struct sim_batch *sim__choose_batch(struct sim_world *world, const struct sim_batches *all,
+                                          bool old)
 {
     size_t part = all->count / 4 + 1;
     size_t at = (size_t)sim__below(world, moot_min_u64(part, all->count));
     return &all->items[old ? at : all->count - 1 - at];
 }
 
-static void rot_batch(struct sim_world *world, struct sim_machine *machine,
-                      const struct batch *batch)
+void sim__rot_batch(struct sim_world *world, struct sim_machine *machine,
+                    const struct sim_batch *batch, bool body)
 {
     uint64_t at =
         sim__one_in(world, 4) ? sim__below(world, batch->head) : sim__below(world, batch->length);
-    if (sim__one_in(world, 3)) { /* A sector, or more of them. */
+    if (body) { /* The header stands, and says what is lost. */
+        at = batch->head + sim__below(world, batch->length - batch->head);
+    }
+    if (!body && sim__one_in(world, 3)) { /* A sector, or more of them. */
         uint64_t from = at / MOOT_DISK_SIM_SECTOR * MOOT_DISK_SIM_SECTOR;
         uint64_t size = MOOT_DISK_SIM_SECTOR * (1 + sim__below(world, 8));
         moot_disk_sim_rot_range(machine->disk, batch->name, batch->offset + from,
@@ -185,7 +169,7 @@ static void rot_batch(struct sim_world *world, struct sim_machine *machine,
 }
 
 static void rot_padding(struct sim_world *world, struct sim_machine *machine,
-                        const struct batches *all)
+                        const struct sim_batches *all)
 {
     if (sim__one_in(world, 2) && all->end_offset + MOOT_JOURNAL_ALIGN < all->end_size) {
         /* Nothing was ever acknowledged here: it must do no harm. */
@@ -194,7 +178,7 @@ static void rot_padding(struct sim_world *world, struct sim_machine *machine,
                           1);
         return;
     }
-    const struct batch *batch = choose(world, all, sim__one_in(world, 2));
+    const struct sim_batch *batch = sim__choose_batch(world, all, sim__one_in(world, 2));
     uint64_t last = 1 + sim__below(world, 64); /* Blocks end with zeros, mostly. */
     moot_disk_sim_rot(machine->disk, batch->name, batch->offset + batch->length - last, 0x10);
     machine->damaged = true;
@@ -202,7 +186,7 @@ static void rot_padding(struct sim_world *world, struct sim_machine *machine,
 
 /* `batch` was written where `hit` lies; its own place kept what was there before. */
 static void misdirect(struct sim_world *world, struct sim_machine *machine,
-                      const struct batch *batch, const struct batch *hit)
+                      const struct sim_batch *batch, const struct sim_batch *hit)
 {
     static const uint8_t zeros[MOOT_JOURNAL_ALIGN];
     uint64_t size;
@@ -220,11 +204,11 @@ static void misdirect(struct sim_world *world, struct sim_machine *machine,
                (unsigned long long)batch->number, (unsigned long long)hit->number);
 }
 
-static struct batches load(const struct sim_machine *machine)
+struct sim_batches sim__batches(const struct sim_machine *machine)
 {
-    struct batches all = {.disk = machine->disk};
+    struct sim_batches all = {.disk = machine->disk};
     struct moot_disk *disk = moot_disk_sim_disk(machine->disk);
-    all.items = moot_alloc(BATCHES_MAX * sizeof(*all.items));
+    all.items = moot_alloc(SIM_BATCHES_MAX * sizeof(*all.items));
     int status = disk->ops->list(disk, add_file, &all);
     MOOT_ASSERT(status == 0);
     return all;
@@ -232,19 +216,22 @@ static struct batches load(const struct sim_machine *machine)
 
 static void damage(struct sim_world *world, struct sim_machine *machine, enum sim_fault fault)
 {
-    struct batches all = load(machine);
+    struct sim_batches all = sim__batches(machine);
     keep_durable(&all);
-    if (all.count > 0 && all.count < BATCHES_MAX) {
+    if (all.count > 0 && all.count < SIM_BATCHES_MAX) {
         sim__count(world, fault);
+        world->must_recover = false;
+        world->has_rotted = true;
         machine->damaged = machine->damaged || fault != SIM_FAULT_ROT_PADDING;
         if (fault == SIM_FAULT_ROT_PADDING) {
             rot_padding(world, machine, &all);
         } else if (fault == SIM_FAULT_MISDIRECT) {
-            misdirect(world, machine, choose(world, &all, sim__one_in(world, 2)),
-                      choose(world, &all, sim__one_in(world, 2)));
+            misdirect(world, machine, sim__choose_batch(world, &all, sim__one_in(world, 2)),
+                      sim__choose_batch(world, &all, sim__one_in(world, 2)));
         } else {
             for (uint64_t i = 1 + sim__below(world, RUN_MAX); i > 0; i--) {
-                rot_batch(world, machine, choose(world, &all, fault == SIM_FAULT_ROT_OLD));
+                sim__rot_batch(world, machine,
+                               sim__choose_batch(world, &all, fault == SIM_FAULT_ROT_OLD), false);
             }
         }
     }
@@ -263,157 +250,10 @@ void sim__rot(struct sim_world *world, struct sim_machine *machine)
     }
 }
 
-/* ---- every journal at once ---- */
-
-/* What has rotted so far, and where. */
-struct rotten {
-    struct journal_span spans[SPANS_MAX];
-    uint32_t machines[SPANS_MAX];
-    uint32_t count;
-};
-
-static bool has_index(const struct journal_span *span) { return span->last > 0; }
-
-static bool overlap(const struct journal_span *a, const struct journal_span *b)
-{
-    return a->group == b->group && a->first <= b->last && b->first <= a->last;
-}
-
-/* Each entry stands on all machines but one. */
-static bool stands_elsewhere(const struct rotten *rotten, const struct sim_machine *machine,
-                             const struct batch *batch)
-{
-    for (uint32_t i = 0; i < batch->span_count; i++) {
-        for (uint32_t k = 0; k < rotten->count && has_index(&batch->spans[i]); k++) {
-            if (rotten->machines[k] != machine->slot &&
-                overlap(&batch->spans[i], &rotten->spans[k])) {
-                return false;
-            }
-        }
-    }
-    return rotten->count + batch->span_count <= SPANS_MAX;
-}
-
-/* The next batch repeats its hard states, and stands. */
-static bool is_repeated(const struct batches *all, const struct batch *batch)
-{
-    bool next = false;
-    for (size_t i = 0; i < all->count; i++) {
-        const struct batch *other = &all->items[i];
-        if (other->number == batch->number + 1) {
-            if (other->epoch_start == other->number) {
-                return false;
-            }
-            next = true;
-        }
-    }
-    return next;
-}
-
-static bool may_rot(const struct rotten *rotten, const struct sim_machine *machine,
-                    const struct batches *all, const struct batch *witness,
-                    const struct batch *batch)
-{
-    return batch->number >= witness->first && batch->number <= witness->durable &&
-           batch->number != witness->number && is_repeated(all, batch) &&
-           stands_elsewhere(rotten, machine, batch);
-}
-
-static void rot_some(struct sim_world *world, struct sim_machine *machine, struct rotten *rotten)
-{
-    struct batches all = load(machine);
-    const struct batch *found = find_witness(&all);
-    struct batch witness = found == NULL ? (struct batch){.number = 0} : *found;
-    uint64_t wanted = 1 + sim__below(world, RUN_MAX), numbers[RUN_MAX];
-    for (uint32_t done = 0, tries = 0; all.count > 0 && done < wanted && tries < TRIES; tries++) {
-        const struct batch *batch = choose(world, &all, sim__one_in(world, 4));
-        bool apart = all.count < BATCHES_MAX;
-        for (uint32_t i = 0; i < done; i++) { /* Of two neighbours the second repeats the first. */
-            apart = apart && (batch->number + 1 < numbers[i] || batch->number > numbers[i] + 1);
-        }
-        if (!apart || !may_rot(rotten, machine, &all, &witness, batch)) {
-            continue;
-        }
-        numbers[done++] = batch->number;
-        for (uint32_t i = 0; i < batch->span_count; i++) {
-            rotten->machines[rotten->count] = machine->slot;
-            rotten->spans[rotten->count++] = batch->spans[i];
-        }
-        rot_batch(world, machine, batch);
-        machine->damaged = true;
-    }
-    moot_free(all.items);
-}
-
-static bool is_voter(const struct sim_world *world, const struct sim_machine *machine)
-{
-    bool votes = false;
-    for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
-        votes = votes || moot_members_has_voter(&world->groups[group].members, machine->id);
-    }
-    return votes;
-}
-
-bool sim__may_damage_all(const struct sim_world *world)
-{
-    bool may = world->phase == SIM_PHASE_FAULTS;
-    for (uint32_t i = 0; i < world->machine_count; i++) {
-        const struct sim_machine *machine = world->machines[i];
-        if (machine == NULL || machine->id == 0 || !is_voter(world, machine)) {
-            continue;
-        }
-        may = may && !machine->lost && !machine->damaged && !machine->store_lost;
-        for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
-            may = may && machine->kept[group].is_known && !machine->kept[group].changing;
-        }
-    }
-    for (moot_group_id group = 0; group < MOOT_GROUPS_MAX; group++) {
-        const struct moot_members *members = &world->groups[group].members;
-        may = may && members->voter_count > 1 && !moot_members_is_joint(members);
-    }
-    return may;
-}
-
-void sim__rot_all(struct sim_world *world)
-{
-    struct rotten rotten = {.count = 0};
-    uint32_t first = (uint32_t)sim__below(world, world->machine_count), damaged = 0;
-    for (uint32_t i = 0; i < world->machine_count; i++) {
-        struct sim_machine *machine = world->machines[(first + i) % world->machine_count];
-        if (machine != NULL && machine->id != 0 && is_voter(world, machine)) {
-            MOOT_ASSERT(!machine->running);
-            rot_some(world, machine, &rotten);
-            damaged += machine->damaged;
-        }
-    }
-    if (damaged > 0) {
-        sim__count(world, SIM_FAULT_ROT_ALL);
-        world->all_rotted = true;
-    }
-}
-
-bool sim__has_stopped_safely(struct sim_world *world)
-{
-    bool stopped = false;
-    for (moot_group_id group = 0; group < MOOT_GROUPS_MAX && world->all_rotted; group++) {
-        const struct moot_members *members = &world->groups[group].members;
-        uint32_t sound = 0;
-        for (uint32_t i = 0; i < members->voter_count; i++) {
-            const struct sim_machine *voter = sim__machine_of(world, members->voters[i]);
-            struct moot_group_view view = {.impaired = true};
-            if (voter != NULL && voter->running) {
-                moot_node_group(voter->node, group, &view);
-            }
-            sound += !view.impaired && !view.fenced;
-        }
-        stopped = stopped || 2 * sound <= members->voter_count;
-    }
-    return stopped;
-}
-
 void sim__lose_disk(struct sim_world *world, struct sim_machine *machine)
 {
     MOOT_ASSERT(!machine->lost);
+    world->must_recover = false;
     sim__record_strike(world, machine, "lost with its disk");
     sim__trace(world, "m%u is lost with its disk", machine->slot);
     if (machine->running) {
@@ -446,6 +286,7 @@ void sim__lose_journal(struct sim_world *world, struct sim_machine *machine)
         name[0] = '\0';
     }
     machine->journal_lost = machine->damaged = true;
+    world->must_recover = false;
     sim__count(world, SIM_FAULT_LOSE_JOURNAL);
     sim__record_strike(world, machine, "its journal is gone");
     sim__trace(world, "m%u: the journal's files are gone", machine->slot);
@@ -461,6 +302,7 @@ void sim__lose_store(struct sim_world *world, struct sim_machine *machine)
     sim__new_store(world, machine);
     machine->store_lost = false;
     machine->store_gone = machine->damaged = true;
+    world->must_recover = false;
     world->result->counts.faults[SIM_FAULT_LOSE_STORE] += had_any;
     sim__record_strike(world, machine, "its store is gone");
     sim__trace(world, "m%u: the store's files are gone", machine->slot);

@@ -461,6 +461,7 @@ static void strike_disk(struct sim_world *world, enum sim_fault fault, struct si
         machine->store_fails = true;
     } else if (fault == SIM_FAULT_STORE_CHECKSUM && sim__may_damage(world, machine)) {
         machine->store_rots = machine->damaged = true;
+        world->must_recover = false;
     } else if (fault == SIM_FAULT_LOSE_DISK && sim__may_damage(world, machine) &&
                world->machine_count < SIM_MACHINES_MAX) {
         sim__count(world, fault);

@@ -128,6 +128,14 @@ static const char *other_words(const struct moot_message *message, struct moot_b
     case MOOT_MESSAGE_TRANSFER:
         number(out, "to ", message->transfer_to);
         return "transfer";
+    case MOOT_MESSAGE_HOLE_ASK:
+        number(out, "lost ", message->hole_ask.first);
+        place(out, " up to ", message->hole_ask.last, message->hole_ask.anchor);
+        return "hole ask";
+    case MOOT_MESSAGE_HOLE_GIVE:
+        number(out, "entries ", message->hole_give.count);
+        place(out, " up to ", message->hole_give.last, message->hole_give.anchor);
+        return "hole give";
     default:
         return "message";
     }

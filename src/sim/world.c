@@ -214,13 +214,13 @@ static void trace_views(struct sim_world *world)
             moot_node_group(machine->node, group, &view);
             sim__trace(world,
                        "m%u group %u: leader %u%s term %llu first %llu last %llu durable %llu "
-                       "commit %llu applied %llu voters %u learners %u%s",
+                       "commit %llu applied %llu voters %u learners %u%s%s",
                        i, group, view.leader, view.leads ? " (leads)" : "",
                        (unsigned long long)view.term, (unsigned long long)view.first,
                        (unsigned long long)view.last, (unsigned long long)view.durable,
                        (unsigned long long)view.commit, (unsigned long long)view.applied,
                        view.members->voter_count, view.members->learner_count,
-                       view.changing ? " changing" : "");
+                       view.changing ? " changing" : "", view.impaired ? " impaired" : "");
         }
     }
 }

@@ -412,7 +412,9 @@ struct sim_world {
     struct moot_buffer asked;  /* struct sim_asked, by operation of the history. */
     struct sim_key keys[SIM_KEYS_MAX];
     enum sim_fault admin_wish;  /* SIM_FAULTS: none. */
-    bool all_rotted;            /* Every majority may have lost something (sim__rot_all). */
+    bool all_rotted;            /* Every majority may have lost something (sim__rot_all), */
+    bool has_rotted;            /* Some journal has, and may still have it. */
+    bool must_recover;          /* and was arranged to be able to help itself. */
     uint32_t partitions[64][2]; /* Masks of the partitions that are in force: from, to. */
     bool partition_in_force[64];
     struct sim_group groups[MOOT_GROUPS_MAX];
@@ -549,7 +551,7 @@ void sim__connections_drop(struct sim_world *world, struct sim_machine *machine,
 /* All at once, and both sides are told. */
 void sim__connections_break(struct sim_world *world, struct sim_machine *machine);
 
-/* atlas.c */
+/* atlas.c, atlas_all.c */
 /* Would the cluster survive it if this machine's disk lost what it has acknowledged? */
 bool sim__may_damage(const struct sim_world *world, const struct sim_machine *machine);
 /* The process is dead: perhaps its disk rots. */

@@ -265,6 +265,7 @@ static void seal(struct layout *l, uint8_t *block, struct journal_segment *segme
     uint32_t mask = journal_mask_choose(block, (size_t)l->length);
     journal_mask_apply(block, (size_t)l->length, mask);
     l->flags |= mask << JOURNAL_MASK_SHIFT;
+    l->flags |= journal->whole << JOURNAL_WHOLE_SHIFT;
     struct journal_header header = {
         .generation = segment->generation,
         .offset = segment->used,
@@ -339,6 +340,12 @@ int moot_journal_write_now(struct moot_disk *disk, uint64_t segment_bytes,
         return status;
     }
     return disk->ops->write(disk, where->segment, where->offset, bytes, size);
+}
+
+void moot_journal_whole(struct moot_journal *journal, uint32_t groups)
+{
+    MOOT_ASSERT(groups < 1u << MOOT_JOURNAL_WHOLE_MAX);
+    journal->whole = groups;
 }
 
 uint64_t moot_journal_last(const struct moot_journal *journal) { return journal->next_batch - 1; }

@@ -85,6 +85,8 @@ struct moot_journal_loss {
     moot_group_id group;    /* UINT32_MAX: every group. */
     moot_index first, last; /* Of entries and snapshots, as the header said: 0..UINT64_MAX when it
                                is unreadable, 0..0 when only hard states were lost. */
+    uint64_t batch; /* Records of later batches came after it. UINT64_MAX: nobody knows which. */
+    bool frees;     /* It retired segments, so a FREED may be lost. */
 };
 struct moot_journal_report {
     enum moot_damage damage;
@@ -96,6 +98,10 @@ struct moot_journal_report {
      * of a later start. A group that lost something knows its hard state when one stands behind
      * this. */
     uint64_t hard_lost;
+    /* Of each of the first groups: the greatest batch that stands and says that it is whole
+     * (moot_journal_whole). What comes later was written by one who had dropped part of a log, or
+     * perhaps by an older program. 0: there is none. */
+    uint64_t whole_batch[MOOT_JOURNAL_WHOLE_MAX];
     struct moot_journal_loss
         losses[MOOT_JOURNAL_LOSSES_MAX]; /* ROT only. When more: one for every group. */
     uint32_t loss_count;
@@ -125,6 +131,11 @@ void moot_journal_close(struct moot_journal *journal);
 int moot_journal_layout(struct moot_journal *journal, const struct moot_record *records,
                         size_t count, uint64_t durable, struct moot_buffer *out,
                         struct moot_journal_write *where) MOOT_MUST_USE;
+/* What all batches from now on say: of these groups (bit i: group i) the records up to the batch's
+ * end tell what the log was. Not of one that has lost part of its log and goes on without it, until
+ * it has been given back: its log breaks off where that of before it went on. After open: no
+ * groups when there is a loss, else all. */
+void moot_journal_whole(struct moot_journal *journal, uint32_t groups);
 /* Performs a laid-out write on a disk: creates or recycles the segment when asked, then writes.
  * Safe on another thread: touches only its arguments. `bytes` must be aligned memory (the posix
  * disk takes any, through a buffer of its own). MOOT_ENOSPACE: the segment could not be made and

@@ -34,6 +34,7 @@ enum {
     /* Header flags. */
     JOURNAL_HAS_IDENTITY = 1,
     JOURNAL_HAS_CARRIED = 2,
+    JOURNAL_WHOLE_SHIFT = 2, /* A bit for each of the first groups: see moot_journal_whole. */
     JOURNAL_MASK_SHIFT = 16, /* Nearly always 0. */
     /* Beside a record's kind: written again when its segment was retired. Such a record is older
      * than every other in the journal, whatever its place. */

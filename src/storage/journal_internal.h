@@ -58,8 +58,9 @@ struct moot_journal {
         uint32_t count;
         bool every;
     } lost;
-    bool turning; /* No file is recycled. */
-    bool opening; /* Only open's mark is written: it retires nothing, and knows no limit. */
+    uint32_t whole; /* Bits of groups, for the next batch. */
+    bool turning;   /* No file is recycled. */
+    bool opening;   /* Only open's mark is written: it retires nothing, and knows no limit. */
     uint64_t next_batch, next_generation;
     uint64_t chain; /* Header checksum of the last batch; 0: none, or not known. */
     uint64_t durable;

@@ -157,26 +157,40 @@ static void find_cut(struct judge *judge)
     judge->report->torn_batches = torn;
 }
 
-static void lose(struct judge *judge, moot_group_id group, moot_index first, moot_index last)
+static void lose(struct judge *judge, const struct moot_journal_loss *loss)
 {
     struct moot_journal_report *report = judge->report;
     struct journal_loss_set *lost = &judge->journal->lost;
+    moot_group_id group = loss->group;
     if (report->loss_count == 1 && report->losses[0].group == JOURNAL_EVERY_GROUP) {
         return;
     }
     if (group == JOURNAL_EVERY_GROUP || report->loss_count == MOOT_JOURNAL_LOSSES_MAX) {
-        report->losses[0] = (struct moot_journal_loss){JOURNAL_EVERY_GROUP, 0, UINT64_MAX};
+        report->losses[0] =
+            (struct moot_journal_loss){JOURNAL_EVERY_GROUP, 0, UINT64_MAX, UINT64_MAX, true};
         report->loss_count = 1;
         lost->every = true;
         return;
     }
-    report->losses[report->loss_count++] = (struct moot_journal_loss){group, first, last};
+    report->losses[report->loss_count++] = *loss;
     for (uint32_t i = 0; i < lost->count; i++) {
         if (lost->groups[i] == group) {
             return;
         }
     }
     lost->groups[lost->count++] = group;
+}
+
+static void lose_all(struct judge *judge)
+{
+    lose(judge, &(struct moot_journal_loss){JOURNAL_EVERY_GROUP, 0, UINT64_MAX, UINT64_MAX, true});
+}
+
+/* A batch that retires segments is the first to name another one as the first. */
+static bool retires(const struct journal_scan *scan, const struct journal_found *found)
+{
+    bool known = found > scan->found && found[-1].batch + 1 == found->batch;
+    return !known || found[-1].first_batch != found->first_batch;
 }
 
 /* The header stands, so it says what the body held. */
@@ -191,7 +205,8 @@ static int lose_named(struct judge *judge, const struct journal_found *found)
     uint32_t spans = (found->header_size - JOURNAL_HEADER_BYTES) / JOURNAL_SPAN_BYTES;
     for (uint32_t i = 0; i < spans; i++) {
         struct journal_span span = journal_span_get(block, i);
-        lose(judge, span.group, span.first, span.last);
+        lose(judge, &(struct moot_journal_loss){span.group, span.first, span.last, found->batch,
+                                                retires(&judge->scan, found)});
     }
     judge->identity_lost = judge->identity_lost || (found->flags & JOURNAL_HAS_IDENTITY) != 0;
     MOOT_SOMETIMES(true, "journal: rot in a body, its groups are known");
@@ -242,7 +257,7 @@ static bool lose_missing(struct judge *judge, uint64_t from, uint64_t to)
     }
     judge->report->rotten_batches += to - from;
     lose_hard(judge, from, to - 1);
-    lose(judge, JOURNAL_EVERY_GROUP, 0, UINT64_MAX);
+    lose_all(judge);
     MOOT_SOMETIMES(true, "journal: rot in a header, every group is impaired");
     return true;
 }
@@ -275,7 +290,7 @@ static int find_rot(struct judge *judge)
         if (found->linked) {
             status = lose_named(judge, found);
         } else { /* Two whole batches that do not fit: nobody knows which is wrong. */
-            lose(judge, JOURNAL_EVERY_GROUP, 0, UINT64_MAX);
+            lose_all(judge);
         }
         if (status != MOOT_OK) {
             return status;
@@ -284,7 +299,7 @@ static int find_rot(struct judge *judge)
     (void)lose_missing(judge, expected, judge->cut);
     judge->report->hard_lost = moot_max_u64(judge->report->hard_lost, judge->hard_pending);
     if (judge->identity_lost && !identity) {
-        lose(judge, JOURNAL_EVERY_GROUP, 0, UINT64_MAX);
+        lose_all(judge);
     }
     return MOOT_OK;
 }
@@ -490,6 +505,15 @@ static int visit_batch(struct judge *judge, const struct visitor *visitor,
     return status;
 }
 
+static void note_whole(struct moot_journal_report *report, const struct journal_found *found)
+{
+    for (uint32_t i = 0; i < MOOT_JOURNAL_WHOLE_MAX; i++) {
+        if ((found->flags >> (JOURNAL_WHOLE_SHIFT + i) & 1) != 0) {
+            report->whole_batch[i] = moot_max_u64(report->whole_batch[i], found->batch);
+        }
+    }
+}
+
 /* What was carried comes first: it is older than everything else, wherever it lies. */
 static int visit_all(struct judge *judge, struct visitor *visitor)
 {
@@ -502,6 +526,7 @@ static int visit_all(struct judge *judge, struct visitor *visitor)
                 continue;
             }
             judge->report->batches += pass == 1;
+            note_whole(judge->report, found);
             int status = visit_batch(judge, visitor, found);
             if (status != MOOT_OK) {
                 return status;
@@ -595,6 +620,7 @@ int moot_journal_open(struct moot_disk *disk, const struct moot_journal_options 
         status = judge_all(&judge);
     }
     if (status == MOOT_OK) {
+        journal->whole = report->rotten_batches > 0 ? 0 : (1u << MOOT_JOURNAL_WHOLE_MAX) - 1;
         build(&judge);
         status = visit_all(&judge, &visitor);
     }

@@ -10,7 +10,10 @@
 #include "database/group/entry.h"
 #include "database/group/message.h"
 
-enum { SAMPLES_RAFT = MOOT_RAFT_MESSAGE_KINDS, SAMPLES = MOOT_MESSAGE_ROOM + SAMPLES_RAFT - 1 };
+enum {
+    SAMPLES_RAFT = MOOT_RAFT_MESSAGE_KINDS,
+    SAMPLES = MOOT_MESSAGE_HOLE_GIVE + SAMPLES_RAFT - 1
+};
 
 static const struct moot_members SAMPLE_MEMBERS = {.voters = {1, 2, 5},
                                                    .voter_count = 3,
@@ -22,7 +25,9 @@ static const struct moot_members SAMPLE_MEMBERS = {.voters = {1, 2, 5},
                                                    .learner_next_count = 1};
 
 /* Two entries: a batch, and a configuration. */
-static inline void sample_entries(struct moot_arena *arena, struct moot_message *out)
+static inline void sample_entries(struct moot_arena *arena, uint32_t *count,
+                                  const struct moot_raft_entry **entries_out,
+                                  const struct moot_slice **bytes_out)
 {
     struct moot_raft_entry *entries = moot_arena_alloc(arena, sizeof(*entries) * 2);
     struct moot_slice *bytes = moot_arena_alloc(arena, sizeof(*bytes) * 2);
@@ -47,9 +52,9 @@ static inline void sample_entries(struct moot_arena *arena, struct moot_message 
                                                              : MOOT_RAFT_ENTRY_MEMBERS};
     }
     moot_buffer_deinit(&envelope);
-    out->raft.message.append.count = 2;
-    out->raft.message.append.entries = entries;
-    out->raft.bytes = bytes;
+    *count = 2;
+    *entries_out = entries;
+    *bytes_out = bytes;
 }
 
 static inline void sample_raft(enum moot_raft_message_kind kind, struct moot_arena *arena,
@@ -75,7 +80,7 @@ static inline void sample_raft(enum moot_raft_message_kind kind, struct moot_are
         raft->append.previous_term = 5;
         raft->append.commit = 20;
         raft->append.round = 9;
-        sample_entries(arena, out);
+        sample_entries(arena, &raft->append.count, &raft->append.entries, &out->raft.bytes);
         return;
     case MOOT_RAFT_APPEND_REPLY:
         raft->append_reply.accepted = true;
@@ -101,7 +106,8 @@ static inline void sample_raft(enum moot_raft_message_kind kind, struct moot_are
     }
 }
 
-static inline void sample_other(enum moot_message_kind kind, struct moot_message *out)
+static inline void sample_other(enum moot_message_kind kind, struct moot_arena *arena,
+                                struct moot_message *out)
 {
     out->kind = kind;
     switch (kind) {
@@ -154,6 +160,14 @@ static inline void sample_other(enum moot_message_kind kind, struct moot_message
     case MOOT_MESSAGE_ROOM:
         out->room = MOOT_ROOM_NONE;
         return;
+    case MOOT_MESSAGE_HOLE_ASK:
+        out->hole_ask = (struct moot_hole_ask){131, 132, 133};
+        return;
+    case MOOT_MESSAGE_HOLE_GIVE:
+        out->hole_give = (struct moot_hole_give){.last = 141, .anchor = 142, .before = 3};
+        sample_entries(arena, &out->hole_give.count, &out->hole_give.entries,
+                       &out->hole_give.bytes);
+        return;
     case MOOT_MESSAGE_RAFT:
         break;
     }
@@ -167,11 +181,12 @@ static inline void sample_message(int which, struct moot_arena *arena, struct mo
     if (which < SAMPLES_RAFT) {
         sample_raft((enum moot_raft_message_kind)which, arena, out);
     } else {
-        sample_other((enum moot_message_kind)(which - SAMPLES_RAFT + MOOT_MESSAGE_SUBMIT), out);
+        sample_other((enum moot_message_kind)(which - SAMPLES_RAFT + MOOT_MESSAGE_SUBMIT), arena,
+                     out);
     }
 }
 
-/* As it goes over a link: the entries of an append follow it. */
+/* As it goes over a link: the entries of an append, or what fills a hole, follow it. */
 static inline void sample_wire(const struct moot_message *message, struct moot_buffer *out)
 {
     moot_message_encode(message, out);
@@ -179,6 +194,10 @@ static inline void sample_wire(const struct moot_message *message, struct moot_b
         for (uint32_t i = 0; i < message->raft.message.append.count; i++) {
             moot_buffer_append_slice(out, message->raft.bytes[i]);
         }
+    }
+    for (uint32_t i = 0; message->kind == MOOT_MESSAGE_HOLE_GIVE && i < message->hole_give.count;
+         i++) {
+        moot_buffer_append_slice(out, message->hole_give.bytes[i]);
     }
 }
 

@@ -157,7 +157,7 @@ static void the_impossible_is_refused(void **state)
     bytes[0] = MOOT_MESSAGE_VERSION + 1;
     assert_int_equal(decode(moot_slice_make(bytes, vote.size), &arena), MOOT_EVERSION);
     bytes[0] = MOOT_MESSAGE_VERSION;
-    bytes[1] = MOOT_MESSAGE_ROOM + 1;
+    bytes[1] = MOOT_MESSAGE_HOLE_GIVE + 1;
     assert_int_equal(decode(moot_slice_make(bytes, vote.size), &arena), MOOT_EVERSION);
     bytes[1] = MOOT_MESSAGE_RAFT;
     bytes[2] = MOOT_GROUPS_MAX;

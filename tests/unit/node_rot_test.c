@@ -84,6 +84,26 @@ static void a_lost_identity_is_not_an_empty_folder(void **state)
     cluster_deinit(cluster);
 }
 
+/* The last batch with an entry of db0: how long its log was nobody knows then. */
+static void rot_last_entry(struct moot_disk_sim *disk)
+{
+    uint64_t size, found = 0;
+    const uint8_t *bytes = moot_disk_sim_bytes(disk, SEGMENT, &size);
+    for (uint64_t at = 0; at < size; at += MOOT_JOURNAL_ALIGN) {
+        struct journal_header header;
+        if (journal_header_get(bytes + at, 1, at, size, &header) != JOURNAL_GOOD) {
+            continue;
+        }
+        for (uint32_t i = 0; i < header.span_count; i++) {
+            struct journal_span span = journal_span_get(bytes + at, i);
+            bool has = span.group == MOOT_GROUP_DB0 && span.last > 0;
+            found = has ? at + header.header_size + 8 : found;
+        }
+    }
+    assert_true(found > 0);
+    moot_disk_sim_rot(disk, SEGMENT, found, 1);
+}
+
 struct held {
     struct journal_header header;
     moot_term term[MOOT_GROUPS_MAX]; /* 0: it holds no hard state of the group. */
@@ -199,7 +219,8 @@ static void an_unknown_vote_is_not_guessed(void **state)
 
 /* Goal: rot that has been repaired is forgotten, also on a node with little to write: else a second
  * one, a year later, would leave a cluster of three without a majority at the next start. Method:
- * an identity rots; the node is repaired, and nothing happens for a while; then it starts again. */
+ * its last entry rots; the node is repaired, and nothing happens for a while; then it starts again.
+ */
 static void repaired_rot_is_forgotten(void **state)
 {
     (void)state;
@@ -210,7 +231,7 @@ static void repaired_rot_is_forgotten(void **state)
     cluster_open(cluster, id, 0);
     write_some(cluster, id);
     cluster_kill(cluster, id);
-    assert_int_equal(rot_identities(cluster->nodes[id].disk, 1), 1);
+    rot_last_entry(cluster->nodes[id].disk);
     cluster_open(cluster, id, 0);
     struct moot_group_view view;
     moot_node_group(cluster->nodes[id].node, MOOT_GROUP_DB0, &view);

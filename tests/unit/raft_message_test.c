@@ -326,6 +326,82 @@ static void an_impaired_node_that_knows_nothing(void **state)
     one_close(one);
 }
 
+static int refill(struct one *one, moot_index first, const moot_term *terms, uint32_t count)
+{
+    struct moot_raft_entry entries[8] = {{0}};
+    for (uint32_t i = 0; i < count; i++) {
+        entries[i] = (struct moot_raft_entry){terms[i], 10, MOOT_RAFT_ENTRY_DATA, NULL};
+    }
+    struct moot_raft_event event = {.kind = MOOT_RAFT_EVENT_REFILL};
+    event.refill.first = first;
+    event.refill.count = count;
+    event.refill.entries = entries;
+    return one_step(one, event);
+}
+
+static struct one *open_impaired(void)
+{
+    return one_open((struct one_start){.voters = 3,
+                                       .term = 2,
+                                       .terms = ONES,
+                                       .count = 2,
+                                       .impaired = true,
+                                       .impaired_until = UINT64_MAX});
+}
+
+/* Goal: who has its whole log again is well without any leader, as soon as that is on disk, and not
+ * before. Method: two entries come back; votes are asked for before and after they are durable. */
+static void a_log_that_is_refilled(void **state)
+{
+    (void)state;
+    struct one *one = open_impaired();
+    const moot_term back[] = {1, 2};
+    assert_int_equal(refill(one, 3, back, 2), 0);
+    assert_int_equal(one_status(one).last, 4);
+    assert_true(one_status(one).impaired);
+    one_ask_vote(one, MOOT_RAFT_VOTE, 3, 4, 9, 2, false);
+    assert_false(one_sent(one, MOOT_RAFT_VOTE_REPLY, 3)->message.vote_reply.granted);
+    one_durable(one, 3, 1);
+    assert_true(one_status(one).impaired);
+    one_durable(one, 4, 2);
+    assert_false(one_status(one).impaired);
+    one_ask_vote(one, MOOT_RAFT_VOTE, 3, 5, 3, 1, false); /* A log that lacks what came back. */
+    assert_false(one_sent(one, MOOT_RAFT_VOTE_REPLY, 3)->message.vote_reply.granted);
+    one_ask_vote(one, MOOT_RAFT_VOTE, 2, 6, 4, 2, false);
+    assert_true(one_sent(one, MOOT_RAFT_VOTE_REPLY, 2)->message.vote_reply.granted);
+    one_close(one);
+}
+
+/* Goal: nothing is taken back that does not follow the log, too late, or by who lost nothing; and
+ * when a leader cuts what came back before it is durable, he repairs the log, and nobody else.
+ * Method: a gap, terms that fall, a term that never was, a leader that is heard, a whole log. */
+static void what_is_no_refill(void **state)
+{
+    (void)state;
+    struct one *one = open_impaired();
+    const moot_term back[] = {2, 2}, falls[] = {2, 1}, late[] = {2, 9};
+    assert_int_equal(refill(one, 4, back, 2), MOOT_EREFUSED);
+    assert_int_equal(refill(one, 2, back, 2), MOOT_EREFUSED);
+    assert_int_equal(refill(one, 3, falls, 2), MOOT_EREFUSED);
+    assert_int_equal(refill(one, 3, late, 2), MOOT_EREFUSED);
+    assert_int_equal(refill(one, 3, back, 0), MOOT_EREFUSED);
+    assert_int_equal(refill(one, 3, back, 2), 0);
+    const moot_term other[] = {3};
+    one_append(one, 2, 4, 2, 1, 0, other, 1); /* Another entry at 3. */
+    assert_int_equal(one_status(one).last, 3);
+    one_durable(one, 4, 2);
+    one_durable(one, 3, 3);
+    assert_true(one_status(one).impaired);
+    assert_int_equal(refill(one, 4, late, 1), MOOT_EREFUSED);
+    const moot_term own[] = {4};
+    one_append(one, 2, 4, 3, 3, 0, own, 1);
+    assert_false(one_status(one).impaired);
+    one_close(one);
+    one = one_open((struct one_start){.voters = 3, .term = 2, .terms = ONES, .count = 2});
+    assert_int_equal(refill(one, 3, back, 2), MOOT_EREFUSED);
+    one_close(one);
+}
+
 /* Goal: the entries that would repair a follower are sent again, although it refuses every
  * heartbeat meanwhile. Method: the first ones are lost; heartbeats are refused for a second. */
 static void lost_entries_are_sent_again_to_who_refuses(void **state)
@@ -728,6 +804,8 @@ int main(void)
         cmocka_unit_test(a_follower_that_lost_entries),
         cmocka_unit_test(an_impaired_node_is_repaired_by_a_leader),
         cmocka_unit_test(an_impaired_node_that_knows_nothing),
+        cmocka_unit_test(a_log_that_is_refilled),
+        cmocka_unit_test(what_is_no_refill),
         cmocka_unit_test(a_leader_repairs_an_impaired_follower),
         cmocka_unit_test(lost_entries_are_sent_again_to_who_refuses),
         cmocka_unit_test(a_wrong_clock_does_not_lead),

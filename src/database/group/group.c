@@ -150,7 +150,8 @@ static int open_raft(struct moot_group *group, const struct moot_node_options *o
     struct moot_raft_entry *entries = moot_alloc(sizeof(*entries) * (count + 1));
     status = restore_log(group, restore, skip, entries);
     if (status == 0) {
-        struct moot_raft_options raft = raft_options(group, options, count);
+        uint64_t lost = group->holes.repairs ? moot_holes_last(&group->holes) - group->applied : 0;
+        struct moot_raft_options raft = raft_options(group, options, moot_max_u64(count, lost));
         struct moot_raft_restore core = {.term = restore->term,
                                          .vote = restore->vote,
                                          .snapshot_index = group->applied,
@@ -206,6 +207,7 @@ int moot_group_open(struct moot_group_context *context, moot_group_id id,
         status = MOOT_FAIL(MOOT_ECORRUPT);
     }
     if (status == 0) {
+        group__holes_open(group, restore);
         status = open_raft(group, options, restore, why);
     }
     if (status != 0) {
@@ -220,6 +222,7 @@ int moot_group_open(struct moot_group_context *context, moot_group_id id,
     group->commit = raft.commit;
     group->members = *raft.members;
     group->flushed = group->applied;
+    group__holes_opened(group);
     group->directory_changed = id == MOOT_GROUP_SYSTEM;
     *out = group;
     return 0;
@@ -237,6 +240,7 @@ void moot_group_close(struct moot_group *group)
     moot_free(group->raft_memory);
     moot_free(group->effects);
     moot_log_deinit(&group->log);
+    moot_holes_drop(&group->holes);
     moot_ring_deinit(&group->ring);
     moot_batch_deinit(&group->lost_again);
     moot_waiters_deinit(&group->waiters);
@@ -392,6 +396,12 @@ void moot_group_receive(struct moot_group *group, moot_node_id from,
         return;
     case MOOT_MESSAGE_SNAPSHOT_ACK:
         group__snapshot_ack(group, from, message);
+        return;
+    case MOOT_MESSAGE_HOLE_ASK:
+        group__hole_ask(group, from, &message->hole_ask);
+        return;
+    case MOOT_MESSAGE_HOLE_GIVE:
+        group__hole_give(group, &message->hole_give);
         return;
     case MOOT_MESSAGE_TRANSFER: {
         int status = moot_group_transfer(group, message->transfer_to);
@@ -640,6 +650,7 @@ bool moot_group_progress(struct moot_group *group)
         ask_waiters(group);
     }
     group__snapshot_tick(group);
+    group__holes_tick(group);
     group__apply(group, &again);
     group__ask_round(group);
     flush_core(group);
@@ -675,7 +686,8 @@ struct moot_instant moot_group_deadline(const struct moot_group *group)
     if (group->fenced) {
         return MOOT_NEVER;
     }
-    struct moot_instant deadline = moot_raft_deadline(group->raft);
+    struct moot_instant deadline =
+        moot_instant_min(moot_raft_deadline(group->raft), group__holes_deadline(group));
     if (group->dirty) {
         struct moot_instant due = moot_instant_add(group->dirty_since, moot_ms(MOOT_UNSTORED_MS));
         deadline = moot_instant_min(deadline, due);

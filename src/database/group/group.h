@@ -10,6 +10,7 @@
  *   apply.c     committed entries and placed reads, in order                [all; reads: leader]
  *   long_reads.c  reads that go on beside turns                             [leader, and after]
  *   snapshot.c  sending and installing                                      [all]
+ *   holes.c     what rot took, asked of each other                          [while nobody leads]
  *   group.c     open, close, turn, status
  *
  * A group never waits. When execution misses memory (WOULDBLOCK) it is `stuck` on a fetch;
@@ -22,6 +23,7 @@
 #include "base/rule.h"
 #include "database/execute/engine.h"
 #include "database/group/entry.h"
+#include "database/group/holes.h"
 #include "database/group/log.h"
 #include "database/group/message.h"
 #include "database/group/ring.h"
@@ -166,6 +168,7 @@ struct moot_group {
     uint32_t stream_count, stream_capacity;
     struct moot_ring ring;
     struct moot_contents chains[MOOT_CHAIN_WINDOW];
+    struct moot_holes holes;
     moot_index flushed;  /* Applied index that is durable in the store. */
     moot_index flushing; /* ... that the flush under way will make durable. */
 
@@ -225,6 +228,13 @@ struct moot_group_restore {
     moot_index freed;   /* up to which the journal need not have entries: they are in the store */
     bool impaired;
     moot_index impaired_until;
+    /* Impaired: entries of which the block is NULL are lost. */
+    bool knows_log;       /* They are all that is: the log ended with the last entry. */
+    moot_index lost_from; /* The least index that may be lost; UINT64_MAX: none. */
+    uint64_t touched;     /* The greatest batch with an entry or a snapshot. */
+    uint64_t ended;       /* The batch that said where the log ends; 0: not known. */
+    uint64_t freed_batch; /* The last that said `freed`. */
+    bool knows_freed;     /* It came after all that is lost. */
 };
 
 /* At open: writes down, durably, that the store of these groups began empty. */
@@ -311,6 +321,16 @@ struct moot_stream *group__stream(struct moot_group *group, moot_node_id edge);
  */
 bool group__knows_level(const struct moot_group *group, uint32_t level);
 void group__give_level(struct moot_group *group);
+/* holes.c. Before the core is opened: leaves in `restore` what follows the store without a gap, and
+ * says that it is not impaired when nothing is missing. */
+void group__holes_open(struct moot_group *group, struct moot_group_restore *restore);
+void group__holes_opened(struct moot_group *group); /* The core is. */
+void group__holes_tick(struct moot_group *group);
+/* The core has taken these back from what is kept: so do log and journal. */
+void group__refilled(struct moot_group *group, moot_index first, moot_index last);
+struct moot_instant group__holes_deadline(const struct moot_group *group);
+void group__hole_ask(struct moot_group *group, moot_node_id from, const struct moot_hole_ask *ask);
+void group__hole_give(struct moot_group *group, const struct moot_hole_give *give);
 void group__fence(struct moot_group *group, const char *why);
 /* lost.c: a store that is rotten, and one that began anew */
 void group__rot(struct moot_group *group, const char *why);

@@ -63,10 +63,11 @@ static void encode_raft(const struct moot_raft_message *raft, struct moot_buffer
 
 /* Heads first, then (as parts of the message, or here on decoding) all bytes: so that a receiver
  * knows the whole shape early. */
-static void encode_entries(const struct moot_raft_message *raft, struct moot_buffer *out)
+static void encode_entries(const struct moot_raft_entry *entries, uint32_t count,
+                           struct moot_buffer *out)
 {
-    for (uint32_t i = 0; i < raft->append.count; i++) {
-        const struct moot_raft_entry *entry = &raft->append.entries[i];
+    for (uint32_t i = 0; i < count; i++) {
+        const struct moot_raft_entry *entry = &entries[i];
         moot_put_u64(out, entry->term);
         moot_put_u32(out, entry->size);
         moot_put_u8(out, (uint8_t)entry->kind);
@@ -106,10 +107,10 @@ static bool decode_entry(struct moot_slice bytes, struct moot_arena *arena,
     return bytes.size >= MOOT_ENTRY_HEADER_BYTES && !disguised;
 }
 
-static bool decode_entries(struct moot_reader *reader, struct moot_arena *arena,
-                           struct moot_message *out)
+static bool decode_entries(struct moot_reader *reader, struct moot_arena *arena, uint32_t count,
+                           const struct moot_raft_entry **entries_out,
+                           const struct moot_slice **bytes_out)
 {
-    uint32_t count = out->raft.message.append.count;
     if (count > MOOT_RAFT_ENTRIES_PER_APPEND) {
         return false;
     }
@@ -131,8 +132,8 @@ static bool decode_entries(struct moot_reader *reader, struct moot_arena *arena,
             return false;
         }
     }
-    out->raft.message.append.entries = entries;
-    out->raft.bytes = bytes;
+    *entries_out = entries;
+    *bytes_out = bytes;
     return !reader->failed;
 }
 
@@ -167,7 +168,8 @@ static bool decode_raft(struct moot_reader *reader, struct moot_arena *arena,
         raft->append.commit = moot_get_u64(reader);
         raft->append.round = moot_get_u64(reader);
         raft->append.count = moot_get_u32(reader);
-        return decode_entries(reader, arena, out);
+        return decode_entries(reader, arena, raft->append.count, &raft->append.entries,
+                              &out->raft.bytes);
     case MOOT_RAFT_APPEND_REPLY:
         raft->append_reply.accepted = moot_get_u8(reader) != 0;
         raft->append_reply.match = moot_get_u64(reader);
@@ -225,7 +227,8 @@ void moot_message_encode(const struct moot_message *message, struct moot_buffer 
     case MOOT_MESSAGE_RAFT:
         encode_raft(&message->raft.message, out);
         if (message->raft.message.kind == MOOT_RAFT_APPEND) {
-            encode_entries(&message->raft.message, out);
+            const struct moot_raft_message *raft = &message->raft.message;
+            encode_entries(raft->append.entries, raft->append.count, out);
         }
         return;
     case MOOT_MESSAGE_SUBMIT:
@@ -276,6 +279,18 @@ void moot_message_encode(const struct moot_message *message, struct moot_buffer 
     case MOOT_MESSAGE_ROOM:
         moot_put_u8(out, (uint8_t)message->room);
         return;
+    case MOOT_MESSAGE_HOLE_ASK:
+        moot_put_u64(out, message->hole_ask.first);
+        moot_put_u64(out, message->hole_ask.last);
+        moot_put_u64(out, message->hole_ask.anchor);
+        return;
+    case MOOT_MESSAGE_HOLE_GIVE:
+        moot_put_u64(out, message->hole_give.last);
+        moot_put_u64(out, message->hole_give.anchor);
+        moot_put_u64(out, message->hole_give.before);
+        moot_put_u32(out, message->hole_give.count);
+        encode_entries(message->hole_give.entries, message->hole_give.count, out);
+        return;
     }
     MOOT_UNREACHABLE();
 }
@@ -294,6 +309,25 @@ static bool decode_room(struct moot_reader *reader, enum moot_room *room)
     uint8_t byte = moot_get_u8(reader);
     *room = (enum moot_room)byte;
     return byte <= MOOT_ROOM_NONE;
+}
+
+static bool decode_hole_ask(struct moot_reader *reader, struct moot_hole_ask *ask)
+{
+    ask->first = moot_get_u64(reader);
+    ask->last = moot_get_u64(reader);
+    ask->anchor = moot_get_u64(reader);
+    return ask->first > 0 && ask->first <= ask->last && ask->last < UINT64_MAX;
+}
+
+static bool decode_hole_give(struct moot_reader *reader, struct moot_arena *arena,
+                             struct moot_hole_give *give)
+{
+    give->last = moot_get_u64(reader);
+    give->anchor = moot_get_u64(reader);
+    give->before = moot_get_u64(reader);
+    give->count = moot_get_u32(reader);
+    return give->last < UINT64_MAX && give->count <= give->last &&
+           decode_entries(reader, arena, give->count, &give->entries, &give->bytes);
 }
 
 static bool decode_body(struct moot_reader *reader, struct moot_arena *arena,
@@ -358,6 +392,10 @@ static bool decode_body(struct moot_reader *reader, struct moot_arena *arena,
         return true;
     case MOOT_MESSAGE_ROOM:
         return decode_room(reader, &out->room);
+    case MOOT_MESSAGE_HOLE_ASK:
+        return decode_hole_ask(reader, &out->hole_ask);
+    case MOOT_MESSAGE_HOLE_GIVE:
+        return decode_hole_give(reader, arena, &out->hole_give);
     }
     return false;
 }
@@ -370,7 +408,7 @@ int moot_message_decode(struct moot_slice bytes, struct moot_arena *arena, struc
         return MOOT_FAIL(MOOT_EVERSION);
     }
     uint8_t kind = moot_get_u8(&reader);
-    if (kind < MOOT_MESSAGE_RAFT || kind > MOOT_MESSAGE_ROOM) {
+    if (kind < MOOT_MESSAGE_RAFT || kind > MOOT_MESSAGE_HOLE_GIVE) {
         return MOOT_FAIL(MOOT_EVERSION);
     }
     out->kind = (enum moot_message_kind)kind;

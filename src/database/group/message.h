@@ -31,6 +31,9 @@ enum moot_message_kind {
     MOOT_MESSAGE_TRANSFER = 10,      /* any node -> leader: hand leadership over */
     MOOT_MESSAGE_ASK = 11,  /* leader -> edge: does this waiter still wait? If not: DECLINE */
     MOOT_MESSAGE_ROOM = 12, /* follower -> leader: what room there is on my disk */
+    /* Between replicas while nobody leads (holes.c). Only of feature level 3 on. */
+    MOOT_MESSAGE_HOLE_ASK = 13,  /* these entries are lost to rot: what were they? */
+    MOOT_MESSAGE_HOLE_GIVE = 14, /* some of them, the last ones; none: they are not here */
 };
 
 enum moot_room { MOOT_ROOM_ENOUGH = 0, MOOT_ROOM_LOW = 1, MOOT_ROOM_NONE = 2 };
@@ -56,6 +59,21 @@ struct moot_submit {
 struct moot_contents {
     moot_index index;
     uint64_t chain, digest;
+};
+
+/* Entries first..last are lost, and behind them stands one of term `anchor`: by that whoever has it
+ * knows that it has the same before it (Raft, log matching). */
+struct moot_hole_ask {
+    moot_index first, last;
+    moot_term anchor; /* Of the entry at last + 1. */
+};
+/* Entries (last - count, last] of a log in which the entry at last + 1 is of term `anchor`. */
+struct moot_hole_give {
+    moot_index last;
+    moot_term anchor, before; /* before: of the entry before them; 0: not known, or there is none */
+    uint32_t count;
+    const struct moot_raft_entry *entries; /* in the arena */
+    const struct moot_slice *bytes;        /* one for each */
 };
 
 /* Nothing is known against it: of two indexes nothing can be said. */
@@ -107,11 +125,14 @@ struct moot_message {
         } chunk_ack;
         moot_node_id transfer_to; /* 0: to the most advanced */
         enum moot_room room;
+        struct moot_hole_ask hole_ask;
+        struct moot_hole_give hole_give;
     };
 };
 
-/* Appends the message; for APPEND without the entries' bytes, for ANSWER, SUBMIT and CHUNK with
- * everything: the entries' bytes follow the encoded message, one after the other, as further parts.
+/* Appends the message; for APPEND and HOLE_GIVE without the entries' bytes, for ANSWER, SUBMIT and
+ * CHUNK with everything: the entries' bytes follow the encoded message, one after the other, as
+ * further parts.
  */
 void moot_message_encode(const struct moot_message *message, struct moot_buffer *out);
 /* MOOT_EINVALID, MOOT_EVERSION. */

@@ -99,6 +99,21 @@ static void on_appended(const struct step *step, const struct moot_raft_effect *
     persist_promise(group, record, last, effect->appended.term);
 }
 
+void group__refilled(struct moot_group *group, moot_index first, moot_index last)
+{
+    MOOT_ASSERT(first == moot_log_last(&group->log) + 1);
+    for (moot_index index = first; index <= last; index++) {
+        const struct moot_kept_entry *kept = moot_holes_at(&group->holes, index);
+        moot_log_append(&group->log, moot_block_retain(kept->block), kept->term, kept->kind);
+        group->addresses_came |= kept->kind == MOOT_RAFT_ENTRY_MEMBERS;
+    }
+    uint64_t record = 0;
+    for (moot_index index = first; index <= last; index++) {
+        record = record_entry(group, index);
+    }
+    persist_promise(group, record, last, moot_holes_at(&group->holes, last)->term);
+}
+
 static void on_send(struct moot_group *group, const struct moot_raft_effect *effect)
 {
     const struct moot_peer *to = moot_peers_look(group->context->peers, effect->message.to);

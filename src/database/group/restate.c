@@ -44,8 +44,8 @@ size_t moot_group_restate(struct moot_group *group, struct moot_journal *journal
 {
     moot_index waiting = moot_outbox_first_waiting(group->context->outbox, group->id);
     moot_index first = group->flushed + 1;
-    if (group->install.active || waiting == 0) {
-        return 0;
+    if (group->install.active || waiting == 0 || group->holes.repairs) {
+        return 0; /* Or what stands behind a hole would be void. */
     }
     if (group->log.count > MOOT_LOG_ENTRIES_MAX) {
         return 0; /* Of a restart that took up more: part of it would void the rest. */

@@ -55,6 +55,7 @@ void raft__maybe_repaired(struct moot_raft *raft, moot_index match)
         RAFT_TRACE(raft, REPAIRED, match, raft->term);
         MOOT_SOMETIMES(true, "an impaired log was repaired");
         raft->impaired = false;
+        raft->refilled = 0;
     }
 }
 

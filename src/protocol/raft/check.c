@@ -164,6 +164,7 @@ uint64_t moot_raft_digest(const struct moot_raft *raft)
         raft->commit,
         raft->applied,
         raft->impaired,
+        raft->refilled,
         raft->role,
         raft->leader,
         raft->leader_lost,

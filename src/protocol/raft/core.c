@@ -84,6 +84,64 @@ int moot_raft_init(void *memory, const struct moot_raft_options *options,
     return 0;
 }
 
+/* ---- a log that is what it was ---- */
+
+/* Alagappan et al., "Protocol-Aware Recovery", FAST 2018, section 3.4: a faulty entry that is given
+ * back is no reason any more not to vote. Not before it is on disk: the next start would miss it
+ * again, and what was promised meanwhile would rest on it. */
+static void maybe_refilled(struct moot_raft *raft)
+{
+    if (!raft->impaired || raft->refilled == 0) {
+        return;
+    }
+    if (MOOT_RULE(holes_filled_are_durable_first, raft->durable >= raft->refilled)) {
+        RAFT_TRACE(raft, REFILL_DURABLE, raft->refilled);
+        MOOT_SOMETIMES(true, "an impaired log was refilled without a leader");
+        raft->impaired = false;
+        raft->refilled = 0;
+    }
+}
+
+static bool may_refill(const struct moot_raft *raft, moot_index first,
+                       const struct moot_raft_entry *entries, uint64_t count)
+{
+    moot_term term = raft__log_last_term(raft);
+    if (!raft->impaired || raft->role != MOOT_RAFT_FOLLOWER || raft->leader != 0 || count == 0 ||
+        first != raft->last + 1 || count > raft__log_room(raft)) {
+        return false;
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        if (entries[i].term < term || entries[i].term > raft->term || entries[i].term == 0) {
+            return false;
+        }
+        term = entries[i].term;
+    }
+    return true;
+}
+
+static int on_refill(struct moot_raft *raft, moot_index first,
+                     const struct moot_raft_entry *entries, uint64_t count)
+{
+    if (!may_refill(raft, first, entries, count)) {
+        return MOOT_FAIL(MOOT_EREFUSED);
+    }
+    RAFT_TRACE(raft, REFILLED, first, first + count - 1);
+    bool members = false;
+    for (uint64_t i = 0; i < count; i++) {
+        raft__log_push(raft, entries[i].term, entries[i].size);
+        if (entries[i].kind == MOOT_RAFT_ENTRY_MEMBERS) {
+            raft__members_push(raft, raft->last, entries[i].members);
+            members = true;
+        }
+    }
+    if (members) {
+        raft__members_changed(raft);
+    }
+    raft->refilled = raft->last;
+    maybe_refilled(raft);
+    return 0;
+}
+
 /* What the disk has. An acknowledgement names the term of the entry as it was appended: the place
  * may since have been truncated and written again, and then says nothing (ABA, PITFALLS 14). */
 static void on_durable(struct moot_raft *raft, moot_index index, moot_term term)
@@ -103,6 +161,7 @@ static void on_durable(struct moot_raft *raft, moot_index index, moot_term term)
             RAFT_TRACE(raft, DURABLE, index, term);
         }
     }
+    maybe_refilled(raft);
     raft__count_votes(raft);
     if (raft->role == MOOT_RAFT_LEADER) {
         raft__maybe_commit(raft);
@@ -156,6 +215,8 @@ static int dispatch(struct moot_raft *raft, const struct moot_raft_event *event)
     case MOOT_RAFT_EVENT_FLUSH:
         raft__on_flush(raft);
         return 0;
+    case MOOT_RAFT_EVENT_REFILL:
+        return on_refill(raft, event->refill.first, event->refill.entries, event->refill.count);
     default:
         return MOOT_FAIL(MOOT_EINVALID);
     }

@@ -103,6 +103,7 @@ void raft__log_truncate(struct moot_raft *raft, moot_index from)
     MOOT_ASSERT(from <= raft->last);
     raft->last = from - 1;
     raft->durable = moot_min_u64(raft->durable, raft->last);
+    raft->refilled = from <= raft->refilled ? 0 : raft->refilled;
     while (raft->run_count > 0 && run_at(raft, raft->run_count - 1)->first >= from) {
         raft->run_count--;
     }
@@ -133,6 +134,7 @@ void raft__log_reset(struct moot_raft *raft, moot_index index, moot_term term)
     raft->snapshot_term = term;
     raft->last = index;
     raft->durable = index;
+    raft->refilled = 0;
     raft->run_first = 0;
     raft->run_count = 0;
 }

@@ -94,6 +94,8 @@ struct moot_raft {
     moot_index commit, applied;
     bool impaired;
     moot_index impaired_until;
+    /* Impaired until what was refilled is durable up to here; 0: it was not. */
+    moot_index refilled;
 
     enum moot_raft_role role;
     moot_node_id leader;

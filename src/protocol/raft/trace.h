@@ -80,7 +80,9 @@
     X(COMPACTED, "entries to {0} are in the store -> log starts at {1}")                           \
     X(PEER_LOST, "link to n{0}, the leader, closed -> pre-vote in {1} ms unless it is heard")      \
     X(CLOCK_WRONG, "clock is off {0} of {1} voters by more than {2} ms")                           \
-    X(CLOCK_RIGHT, "clock agrees with a majority again")
+    X(CLOCK_RIGHT, "clock agrees with a majority again")                                           \
+    X(REFILLED, "entries {0} to {1} are what they were before some were lost -> take them back")   \
+    X(REFILL_DURABLE, "log is what it was, durable to {0} -> impaired no more")
 
 enum moot_raft_trace_kind {
 #define X(name, text) MOOT_RAFT_TRACE_##name,
