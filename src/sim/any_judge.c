@@ -664,6 +664,25 @@ static bool would_say(struct any_generation *generation, struct any_candidate *c
                : fits(&look, moot_buffer_slice(expected), answer->reply);
 }
 
+/* Whatever may have been done before the command, to its keys and to those that have to do with
+ * them. A key may be gone before a pending command is done, or after it. */
+static void look_ahead(struct any_generation *generation, uint64_t touched,
+                       const struct any_answer *answer)
+{
+    uint32_t related = find_related(generation, touched, answer->connection) & open_of(generation);
+    uint64_t all = touched;
+    for (uint32_t p = 0; p < generation->pending_count; p++) {
+        all |= (related >> p & 1) != 0 ? generation->pendings[p].touches : 0;
+    }
+    if (related != 0) {
+        expire(generation, all, answer->wall_ms);
+    }
+    expand(generation, touched, answer->connection);
+    if (!generation->is_lost) {
+        expire(generation, all, answer->wall_ms);
+    }
+}
+
 /* What walks over all keys leaves out those that are past their expiry, and they stay: another
  * leader may see them still. Nothing is learned from it. */
 static bool is_unclear(const struct any_generation *generation, const struct any_meaning *meaning)
@@ -677,16 +696,14 @@ bool any_judge(struct any_generation *generation, const struct any_meaning *mean
     struct moot_buffer said;
     struct any_answer told = *answer;
     bool was_in_doubt = generation->pending_count > 0;
-    if (!generation->is_lost) {
-        expand(generation, meaning->touches, answer->connection);
-    }
-    if (!generation->is_lost && is_unclear(generation, meaning)) {
+    bool is_vague = !generation->is_lost && is_unclear(generation, meaning);
+    if (is_vague) {
         told.is_known = false;
-        if (meaning->kind == ANY_EXEC && meaning->writes) {
+        if ((meaning->kind == ANY_EXEC && meaning->writes) || open_of(generation) != 0) {
             lose(generation);
         }
     } else if (!generation->is_lost) {
-        expire(generation, meaning->touches, answer->wall_ms);
+        look_ahead(generation, meaning->touches, answer);
     }
     if (generation->is_lost) {
         return true;

@@ -364,6 +364,23 @@ static void what_expires_goes_once_and_not_early(void **state)
     talk_deinit(&talk);
 }
 
+/* What is in doubt may find a key, or find that it is gone. */
+static void what_expires_may_be_gone_before_what_is_in_doubt(void **state)
+{
+    (void)state;
+    struct talk talk;
+    talk_init(&talk);
+    talk.generation->has_shorts = true;
+    talk.generation->drawn_ms[101] = SIM_REFERENCE_NOW_MS;
+    assert_true(believes(&talk, "SET 0:s a PX 101", "+OK\r\n"));
+    doubt(&talk, "HSETNX 0:s f v");
+    talk.connection = 2;
+    talk.passed_ms = 200;
+    assert_true(believes(&talk, "PEXPIRETIME 0:s", ":-1\r\n"));
+    assert_true(believes(&talk, "HGET 0:s f", "$1\r\nv\r\n"));
+    talk_deinit(&talk);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -377,6 +394,7 @@ int main(void)
         cmocka_unit_test(who_goes_on_knows_that_it_is_settled),
         cmocka_unit_test(order_is_kept_through_others),
         cmocka_unit_test(what_expires_goes_once_and_not_early),
+        cmocka_unit_test(what_expires_may_be_gone_before_what_is_in_doubt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
