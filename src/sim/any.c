@@ -884,6 +884,15 @@ void sim__any_unanswered(struct sim_world *world, struct sim_client *client)
     }
 }
 
+bool sim__any_waits(const struct sim_client *client)
+{
+    MOOT_ASSERT(client->any->unit_count > 0);
+    struct moot_reader reader = moot_reader_make(moot_buffer_slice(&client->any->units[0].body));
+    (void)moot_get_varint(&reader);
+    const struct moot_command *command = moot_command_find(moot_get_bytes(&reader));
+    return command != NULL && (command->flags & MOOT_FLAG_BLOCKING) != 0;
+}
+
 bool sim__any_has_finished(const struct sim_world *world, const struct sim_client *client)
 {
     bool is_last = world->phase == SIM_PHASE_LAST_READS;

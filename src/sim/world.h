@@ -656,6 +656,8 @@ bool sim__ask_any(struct sim_world *world, struct sim_client *client, bool more)
 void sim__on_any(struct sim_world *world, struct sim_client *client, struct moot_slice reply);
 void sim__any_unanswered(struct sim_world *world, struct sim_client *client);
 bool sim__any_has_finished(const struct sim_world *world, const struct sim_client *client);
+/* Is what it asked first a command that may wait? */
+bool sim__any_waits(const struct sim_client *client);
 void sim__any_free(struct sim_client *client);
 bool sim__any_is_large(uint64_t seed); /* Values of this world may be. */
 
