@@ -19,7 +19,7 @@ enum {
      * can change what an entry comes to changes together with it
      * (docs/decisions/limits-belong-to-the-feature-level.md). */
     MOOT_FEATURE_LEVEL = 3,
-    MOOT_HOLES_LEVEL = 3,   /* From here on replicas answer each other's questions (holes.c). */
+    MOOT_HOLES_LEVEL = 3,   /* Releases from this one on know the questions of group/holes.h. */
     MOOT_ADDRESS_MAX = 262, /* host name (255), colon, port, NUL. */
     MOOT_RECONCILE_MS = 50, /* Between looks whether members are those that the directory wants. */
     MOOT_FORM_MS = 500,     /* Between proposals of the first members to be a cluster. */

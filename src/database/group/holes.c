@@ -279,27 +279,8 @@ static bool is_current(const struct moot_group *group)
            term == group->holes.log_term;
 }
 
-/* An older group's replicas would not understand the question. Its level may be an entry of the
- * log that nobody could execute since. */
-static bool is_understood(const struct moot_group *group)
-{
-    const struct moot_holes *holes = &group->holes;
-    uint32_t level = group->feature_level;
-    for (moot_index i = holes->begin; level < MOOT_HOLES_LEVEL && i <= moot_holes_last(holes);
-         i++) {
-        const struct moot_kept_entry *kept = moot_holes_at(holes, i);
-        struct moot_entry entry;
-        if (kept == NULL || moot_entry_decode(moot_block_slice(kept->block), &entry) != 0 ||
-            entry.kind != MOOT_ENTRY_FEATURE_LEVEL) {
-            continue;
-        }
-        struct moot_reader reader = moot_reader_make(entry.body);
-        level = (uint32_t)moot_max_u64(level, moot_get_u32(&reader));
-    }
-    return level >= MOOT_HOLES_LEVEL;
-}
-
-/* Each hole of each replica that there is a link to, in turn. */
+/* Each hole of each replica that there is a link to, in turn; those of older releases do not know
+ * the question. */
 static void ask(struct moot_group *group)
 {
     struct moot_holes *holes = &group->holes;
@@ -307,8 +288,9 @@ static void ask(struct moot_group *group)
     moot_node_id all[MOOT_PEERS_MAX];
     size_t linked = 0;
     for (uint32_t i = 0; i < peers->count; i++) {
-        if (peers->all[i].linked) { /* Who the members are may be lost, too. */
-            all[linked++] = peers->all[i].node;
+        const struct moot_peer *peer = &peers->all[i];
+        if (peer->linked && peer->level >= MOOT_HOLES_LEVEL) { /* Members may be lost, too. */
+            all[linked++] = peer->node;
         }
     }
     struct moot_message message = {.kind = MOOT_MESSAGE_HOLE_ASK, .group = group->id};
@@ -402,9 +384,7 @@ void group__holes_tick(struct moot_group *group)
         refill(group);
     } else if (!moot_instant_before(now, holes->ask_next)) {
         holes->ask_next = moot_instant_add(now, moot_ms(MOOT_HOLES_ASK_MS));
-        if (is_understood(group)) {
-            ask(group);
-        }
+        ask(group);
     }
 }
 
