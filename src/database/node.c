@@ -466,6 +466,11 @@ const struct moot_identity *moot_node_identity(const struct moot_node *node)
 }
 uint64_t moot_node_incarnation(const struct moot_node *node) { return node->incarnation; }
 
+bool moot_node_has_rot(const struct moot_node *node)
+{
+    return node->rotten || node->rotten_until != 0;
+}
+
 void moot_node_group(const struct moot_node *node, moot_group_id id, struct moot_group_view *out)
 {
     const struct moot_group *group = node->groups[id];

@@ -125,6 +125,8 @@ bool moot_node_term(const struct moot_node *node, moot_group_id group, moot_inde
 /* How far one edge's stream has been executed, `number` counted from 0; false behind the last. */
 bool moot_node_stream(const struct moot_node *node, moot_group_id group, size_t number,
                       moot_node_id *edge, uint64_t *incarnation, uint64_t *executed);
+/* Is there rot in the journal, so that the next start finds it again, whatever it took? */
+bool moot_node_has_rot(const struct moot_node *node);
 /* All invariants of the node and its cores; aborts by assertion. */
 void moot_node_check(const struct moot_node *node);
 

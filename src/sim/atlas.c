@@ -3,7 +3,7 @@
  * Damage is survivable by construction, so that any loss is a bug:
  *
  *   - Fewer machines than half of the voters of each group are damaged or lost at any time. One
- *     counts as damaged until a start finds its journal whole, and as lost until no group has it.
+ *     counts as damaged until a start finds no rot, and as lost until no group has it.
  *     So of every batch that a majority acknowledged some undamaged voter has a copy, and the
  *     undamaged are a majority, without the damaged having to vote.
  *   - Where disks are damaged, members leave only because they are lost: else those that hold the
@@ -368,8 +368,10 @@ void sim__check_opened(struct sim_world *world, struct sim_machine *machine)
     if (!is_whole && !machine->damaged) {
         sim__violation(world, "node %u says that its disk is rotten, and it is not", machine->id);
     }
-    /* An exchanged brain has the same store. */
-    machine->damaged = machine->damaged && (!is_whole || machine->store_rots);
+    /* Rot that took nothing from this start may take something from the next. And an exchanged
+     * brain has the same store. */
+    bool is_sound = is_whole && !moot_node_has_rot(machine->node) && !machine->store_rots;
+    machine->damaged = machine->damaged && !is_sound;
 }
 
 /* ---- room ---- */
