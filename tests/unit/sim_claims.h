@@ -11,12 +11,13 @@
 
 #include <cmocka.h>
 
-#define moot_node_group  claimed_group
-#define moot_node_entry  claimed_entry
-#define moot_node_term   claimed_term
-#define moot_node_stream claimed_stream
-#define moot_node_check  claimed_check
-#define sim__leader      claimed_leader
+#define moot_node_group   claimed_group
+#define moot_node_entry   claimed_entry
+#define moot_node_term    claimed_term
+#define moot_node_stream  claimed_stream
+#define moot_node_check   claimed_check
+#define moot_node_has_rot claimed_rot
+#define sim__leader       claimed_leader
 
 #include "base/assert.h"
 #include "base/memory.h"
@@ -51,6 +52,9 @@ void claimed_group(const struct moot_node *node, moot_group_id group, struct moo
     *out = group == GROUP ? claim_of(node)->view
                           : (struct moot_group_view){.first = 1, .members = &claims.members};
 }
+
+/* Only who claims to be impaired. */
+bool claimed_rot(const struct moot_node *node) { return claim_of(node)->view.impaired; }
 
 bool claimed_term(const struct moot_node *node, moot_group_id group, moot_index index,
                   moot_term *term)

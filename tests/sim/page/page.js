@@ -109,7 +109,7 @@ async function simulated(browser) {
     assert.equal((await drawn(page)).arrows, 0);
     await page.locator("#kinds button", { hasText: /^vote\d/ }).click();
     const votes = await drawn(page);
-    assert.ok(votes.arrows > 0 && votes.bars === 0);
+    assert.ok(votes.arrows > 0 && votes.bars === 0, JSON.stringify(votes));
   });
   await check("what is sought is found, and Enter goes there", async () => {
     await page.keyboard.press("/");
