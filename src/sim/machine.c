@@ -188,10 +188,16 @@ void sim__count_older(struct sim_world *world)
  * the others has this one, and they have the next. */
 uint32_t sim__level_of(const struct sim_world *world, const struct sim_machine *machine)
 {
-    uint32_t lower = MOOT_FEATURE_LEVEL - (world->swarm.knobs[SIM_FAULT_UPGRADE] != 0 ? 1 : 0);
-    bool differ =
-        world->swarm.knobs[SIM_FAULT_UPGRADE] != 0 || world->swarm.knobs[SIM_FAULT_OLDER] != 0;
-    return differ ? lower + !machine->is_older : 0;
+    bool upgrades = world->swarm.knobs[SIM_FAULT_UPGRADE] != 0;
+    if (!upgrades && world->swarm.knobs[SIM_FAULT_OLDER] == 0) {
+        return 0;
+    }
+    if (!machine->is_older) {
+        return MOOT_FEATURE_LEVEL + !upgrades;
+    }
+    /* Not every release differs from the next in what an entry comes to: any that came before. */
+    return upgrades ? 1 + (uint32_t)(world->options->seed % (MOOT_FEATURE_LEVEL - 1))
+                    : MOOT_FEATURE_LEVEL;
 }
 
 /* Large values need room for a command and its reply. */
