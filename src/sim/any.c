@@ -304,69 +304,70 @@ static void ask_many(struct asking *asking)
     ask_times(asking, args, argc, 1 + (uint32_t)below(asking, moot_max_u64(1, most)));
 }
 
+enum { WORDS_MAX = 5 };
+static const char *const NODE_PLAIN[][WORDS_MAX] = {
+    {"PING"},
+    {"PING", "a word"},
+    {"ECHO", "\r\n"},
+    {"UNWATCH"},
+    {"TIME"},
+    {"CLIENT", "GETNAME"},
+    {"READONLY"},
+    {"READWRITE"},
+    {"ASKING"},
+    {"CLIENT", "SETNAME", "any"},
+    {"SELECT", "16"},
+    {"SELECT", "x"},
+    {"GETT", "it"},
+    {"PING", "two", "words"},
+    {"EXEC"},
+    {"DISCARD"},
+    {"HELLO", "7"},
+    {"MOOT.FORM", "a"},
+    {"WAIT", "1", "10"},
+    {"CLIENT", "ID"},
+    {"WITH"},
+    {"WITH", "ID"},
+    {"ECHO"},
+    {"AUTH", "a", "b"},
+};
+static const char *const NODE_RARE[][WORDS_MAX] = {
+    {"INFO"},
+    {"INFO", "everything"},
+    {"COMMAND"},
+    {"COMMAND", "DOCS"},
+    {"COMMAND", "INFO", "get", "nothing"},
+    {"COMMAND", "GETKEYS", "mset", "a", "b"},
+    {"CONFIG", "GET", "*"},
+    {"CLUSTER", "NODES"},
+    {"CLUSTER", "SHARDS"},
+    {"CLUSTER", "INFO"},
+    {"CLUSTER", "KEYSLOT", "{a}b"},
+    {"ROLE"},
+    {"LOLWUT"},
+    {"ACL", "WHOAMI"},
+    {"SLOWLOG", "GET"},
+    {"LATENCY", "LATEST"},
+    {"MOOT", "STATUS"},
+    {"CLIENT", "LIST"},
+    {"CLIENT", "INFO"},
+    {"CLIENT", "NO-EVICT", "ON"},
+    {"CLIENT", "TRACKINGINFO"},
+    {"CLIENT", "UNBLOCK", "3"},
+    {"CLIENT", "UNBLOCK", "2", "ERROR"},
+    {"CLIENT", "KILL", "TYPE", "normal"},
+};
+
 /* What the connection's node answers itself; what ends others' connections only while all may. */
 static void ask_node(struct asking *asking)
 {
-    enum { WORDS_MAX = 5 };
-    static const char *const plain[][WORDS_MAX] = {
-        {"PING"},
-        {"PING", "a word"},
-        {"ECHO", "\r\n"},
-        {"UNWATCH"},
-        {"TIME"},
-        {"CLIENT", "GETNAME"},
-        {"READONLY"},
-        {"READWRITE"},
-        {"ASKING"},
-        {"CLIENT", "SETNAME", "any"},
-        {"SELECT", "16"},
-        {"SELECT", "x"},
-        {"GETT", "it"},
-        {"PING", "two", "words"},
-        {"EXEC"},
-        {"DISCARD"},
-        {"HELLO", "7"},
-        {"MOOT.FORM", "a"},
-        {"WAIT", "1", "10"},
-        {"CLIENT", "ID"},
-        {"WITH"},
-        {"WITH", "ID"},
-        {"ECHO"},
-        {"AUTH", "a", "b"},
-    };
-    static const char *const rare[][WORDS_MAX] = {
-        {"INFO"},
-        {"INFO", "everything"},
-        {"COMMAND"},
-        {"COMMAND", "DOCS"},
-        {"COMMAND", "INFO", "get", "nothing"},
-        {"COMMAND", "GETKEYS", "mset", "a", "b"},
-        {"CONFIG", "GET", "*"},
-        {"CLUSTER", "NODES"},
-        {"CLUSTER", "SHARDS"},
-        {"CLUSTER", "INFO"},
-        {"CLUSTER", "KEYSLOT", "{a}b"},
-        {"ROLE"},
-        {"LOLWUT"},
-        {"ACL", "WHOAMI"},
-        {"SLOWLOG", "GET"},
-        {"LATENCY", "LATEST"},
-        {"MOOT", "STATUS"},
-        {"CLIENT", "LIST"},
-        {"CLIENT", "INFO"},
-        {"CLIENT", "NO-EVICT", "ON"},
-        {"CLIENT", "TRACKINGINFO"},
-        {"CLIENT", "UNBLOCK", "3"},
-        {"CLIENT", "UNBLOCK", "2", "ERROR"},
-        {"CLIENT", "KILL", "TYPE", "normal"},
-    };
-    const char *const *chosen = plain[below(asking, MOOT_ARRAY_LEN(plain))];
+    const char *const *chosen = NODE_PLAIN[below(asking, MOOT_ARRAY_LEN(NODE_PLAIN))];
     if (below(asking, 5) == 0) {
-        chosen = rare[below(asking, MOOT_ARRAY_LEN(rare))];
+        chosen = NODE_RARE[below(asking, MOOT_ARRAY_LEN(NODE_RARE))];
     }
     bool kills = chosen[1] != NULL && strcmp(chosen[1], "KILL") == 0;
     if (kills && (asking->world->phase != SIM_PHASE_FAULTS || below(asking, KILL_ONE_IN) != 0)) {
-        chosen = plain[0];
+        chosen = NODE_PLAIN[0];
     }
     struct moot_slice args[WORDS_MAX];
     uint32_t argc = 0;

@@ -218,6 +218,25 @@ static struct moot_slice rest(struct moot_reader *reader)
     return moot_get_raw(reader, moot_reader_left(reader));
 }
 
+static void encode_chunk(const struct moot_message *message, struct moot_buffer *out)
+{
+    moot_put_u64(out, message->chunk.index);
+    moot_put_u64(out, message->chunk.term);
+    moot_put_u64(out, message->chunk.session);
+    moot_put_u64(out, message->chunk.sequence);
+    moot_put_u8(out, message->chunk.last);
+    moot_buffer_append_slice(out, message->chunk.chunk);
+}
+
+static void encode_hole_give(const struct moot_hole_give *give, struct moot_buffer *out)
+{
+    moot_put_u64(out, give->last);
+    moot_put_u64(out, give->anchor);
+    moot_put_u64(out, give->before);
+    moot_put_u32(out, give->count);
+    encode_entries(give->entries, give->count, out);
+}
+
 void moot_message_encode(const struct moot_message *message, struct moot_buffer *out)
 {
     moot_put_u8(out, MOOT_MESSAGE_VERSION);
@@ -260,12 +279,7 @@ void moot_message_encode(const struct moot_message *message, struct moot_buffer 
         moot_put_u64(out, message->chain.digest);
         return;
     case MOOT_MESSAGE_SNAPSHOT_CHUNK:
-        moot_put_u64(out, message->chunk.index);
-        moot_put_u64(out, message->chunk.term);
-        moot_put_u64(out, message->chunk.session);
-        moot_put_u64(out, message->chunk.sequence);
-        moot_put_u8(out, message->chunk.last);
-        moot_buffer_append_slice(out, message->chunk.chunk);
+        encode_chunk(message, out);
         return;
     case MOOT_MESSAGE_SNAPSHOT_ACK:
         moot_put_u64(out, message->chunk_ack.index);
@@ -285,11 +299,7 @@ void moot_message_encode(const struct moot_message *message, struct moot_buffer 
         moot_put_u64(out, message->hole_ask.anchor);
         return;
     case MOOT_MESSAGE_HOLE_GIVE:
-        moot_put_u64(out, message->hole_give.last);
-        moot_put_u64(out, message->hole_give.anchor);
-        moot_put_u64(out, message->hole_give.before);
-        moot_put_u32(out, message->hole_give.count);
-        encode_entries(message->hole_give.entries, message->hole_give.count, out);
+        encode_hole_give(&message->hole_give, out);
         return;
     }
     MOOT_UNREACHABLE();
